@@ -6,16 +6,20 @@ of the last line are zero; unused lines of the last beat are undefined. A tile w
 lines are ignored.
 """
 
-from amaranth.lib import data
 from amaranth.hdl import signed
+from amaranth.lib import data
 
-__all__ = ["SLOT_BITS", "LINE_ADDRESS_BITS", "line_layout", "tile_beat", "row_beat", "tile_write"]
+__all__ = ["SLOT_BITS", "LINE_ADDRESS_BITS", "TAG_BITS", "line_layout", "pe_command", "pe_output", "pe_step",
+           "post_command", "row_beat", "tile_beat", "tile_write"]
 
 SLOT_BITS = 20
 """Bits of a slot number in either tile buffer."""
 
 LINE_ADDRESS_BITS = 16
 """Bits of a line address in the vector buffer."""
+
+TAG_BITS = 2
+"""Bits of the number by which the matrix engine knows a product in flight."""
 
 
 def line_layout(tile, width):
@@ -64,3 +68,35 @@ def tile_write(tile, width, lines_per_beat):
         "mask": tile * tile,
         "last": 1,
     })
+
+
+def pe_step():
+    """One pair of tiles: C += A * B over the T values of k.
+
+    ``first`` clears the accumulators, ``last`` completes the output tile; a slot that is not released serves the next
+    step again.
+    """
+    return data.StructLayout({"first": 1, "last": 1, "a_release": 1, "b_release": 1})
+
+
+def post_command(tile, width):
+    """What the post-process does with one output tile; the fields are those of MATMUL, `tau` the threshold."""
+    return data.StructLayout({
+        "slot": SLOT_BITS,
+        "bias": line_layout(tile, width),
+        "bias_shift": 6,
+        "shift": signed(7),
+        "function": 3,
+        "function_shift": signed(6),
+        "tau": width - 1,
+    })
+
+
+def pe_command(tile, width):
+    """One output tile of a PE: its post-process, its product's tag, and whether it only pads the grid."""
+    return data.StructLayout({"post": post_command(tile, width), "tag": TAG_BITS, "discard": 1})
+
+
+def pe_output(tile, width, lines_per_beat):
+    """A write of a PE with the tag of its product."""
+    return data.StructLayout({"write": tile_write(tile, width, lines_per_beat), "tag": TAG_BITS})

@@ -1,5 +1,6 @@
 """Component tests: one call from pytest builds a component's Verilog and runs cocotb tests on it."""
 
+import hashlib
 import inspect
 import json
 import os
@@ -22,8 +23,9 @@ def simulate_component(component, *, testcase=None, seed=1, sources=(), waves=Fa
     top = type(component).__name__.lower()
     model = build(to_verilog(component, top), top, sources=sources, waves=waves,
                   arguments=["-O3", "-CFLAGS", "-O1", "-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1"])
-    folder = cache_folder().parent / "tests" / f"{caller.stem}-{abs(hash((json.dumps(values, sort_keys=True, default=str), testcase, seed))):x}-{os.getpid()}"
-    run_cocotb(model, caller.stem, folder, parameters=values, testcase=testcase, seed=seed, search=[caller.parent])
+    identity = hashlib.sha256(json.dumps([model.folder.name, values, testcase, seed]).encode()).hexdigest()[:12]
+    run_cocotb(model, caller.stem, cache_folder().parent / "tests" / f"{caller.stem}-{identity}", parameters=values,
+               testcase=testcase, seed=seed, search=[caller.parent, caller.parent.parent])
 
 
 def parameters():

@@ -1,0 +1,53 @@
+# Two commands do everything: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+CONFIG ?= mini
+OUT ?= build/verilog/$(CONFIG)
+TEXT ?= a gripping , beautifully acted film that never loses its nerve
+BIN := $(VENV)/bin
+ACCELTRAN := $(BIN)/acceltran
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help demo test test-slow verilog run bench train lint clean tools
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+
+demo: $(VENV)/ready ## a sentence through BERT-Tiny on the simulated RTL, every intermediate tensor checked
+	$(ACCELTRAN) run --config $(CONFIG) --text "$(TEXT)" --length 128
+
+test: $(VENV)/ready ## the tests (about a quarter of an hour on two cores)
+	$(PYTEST) -m "not slow"
+
+test-slow: $(VENV)/ready ## the tests that take longer
+	$(PYTEST) -m slow
+
+verilog: $(VENV)/ready ## Verilog, manifest, documents and C header of CONFIG into OUT
+	$(ACCELTRAN) generate --config $(CONFIG) -o $(OUT)
+
+run: $(VENV)/ready ## run TEXT on CONFIG
+	$(ACCELTRAN) run --config $(CONFIG) --text "$(TEXT)"
+
+bench: $(VENV)/ready ## cycles of BERT-Tiny on nano and mini, dense and pruned, into docs/benchmarks.md
+	$(ACCELTRAN) bench
+
+train: $(VENV)/ready ## train the packaged BERT-Tiny again
+	$(BIN)/python -m acceltran.sw.train --output models/bert-tiny-reviews
+
+lint: $(VENV)/ready ## style checks
+	$(BIN)/ruff check hw sw sim tests
+
+clean: ## remove everything that was built
+	rm -rf build $(VENV) *.egg-info
+
+tools:
+	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: apt-get install python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than 3.11: install python3.11 or newer and run make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "venv is missing: apt-get install python3-venv"; exit 1; }
+	@command -v g++ >/dev/null || { echo "g++ is missing: apt-get install g++"; exit 1; }
+
+$(VENV)/ready: pyproject.toml | tools
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
+	touch $@

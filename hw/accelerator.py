@@ -1,0 +1,140 @@
+"""The whole accelerator: control, memory engine, buffers, matrix engine, vector engine."""
+
+from amaranth.hdl import Module, ResetInserter
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from .buffer.tile_buffer import TileBuffer
+from .buffer.tile_reader import TileReader
+from .buffer.vector_buffer import VectorBuffer
+from .control.axi_lite import axi_lite_signature
+from .control.control_unit import ControlUnit
+from .control.layouts import TRACE
+from .matrix.matrix_engine import MatrixEngine
+from .memory.axi import AXI4Signature
+from .memory.memory_engine import MemoryEngine
+from .registers import ADDRESS_BITS
+from .vector.vector_engine import VectorEngine
+
+__all__ = ["Accelerator"]
+
+
+class Accelerator(wiring.Component):
+    """Top level.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Members
+    -------
+    m_axi : Out(AXI4), manager to main memory: program, weights, tables, results
+    s_axil : In(AXI4-Lite), registers
+    irq : Out(1), level
+    trace : Out(TRACE), instruction starts and completions, for timelines
+    activity : Out({pes, units}), which PEs, softmax and layer-norm units work in this cycle
+    """
+
+    def __init__(self, *, config):
+        self._config = c = config
+        super().__init__({
+            "m_axi": Out(AXI4Signature(data_width=c.bus_width)),
+            "s_axil": In(axi_lite_signature(address_bits=ADDRESS_BITS)),
+            "irq": Out(1),
+            "trace": Out(TRACE),
+            "activity": Out(data.StructLayout({"pes": c.pes, "units": c.softmax_units + c.layernorm_units})),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        c = self._config
+        size = {"tile": c.tile, "width": c.width, "lines_per_beat": c.lines_per_beat}
+
+        # Control takes programs and registers; it resets everything else but the bus side of the memory engine.
+        m.submodules.control = control = ControlUnit(config=c)
+        connect(m, flipped(self.s_axil), control.csr)
+        m.d.comb += [self.irq.eq(control.irq), self.trace.eq(control.trace)]
+        restart = ResetInserter(control.core_reset)
+
+        memory = MemoryEngine(
+            **size, bus_width=c.bus_width, burst_beats=c.burst_beats, outstanding_reads=c.outstanding_reads,
+            weight_tiles=c.weight_tiles, activation_tiles=c.activation_tiles, vector_lines=c.vector_lines,
+        )
+        matrix, vector = MatrixEngine(config=c), VectorEngine(config=c)
+        m.submodules.memory = memory
+        m.submodules.matrix = restart(matrix)
+        m.submodules.vector = restart(vector)
+        connect(m, memory.axi, flipped(self.m_axi))
+        connect(m, control.fetch_request, memory.fetch_request)
+        connect(m, memory.fetch, control.fetch)
+        m.d.comb += [
+            memory.flush.eq(control.flush), memory.core_reset.eq(control.core_reset),
+            control.memory_idle.eq(memory.idle),
+            matrix.tau.eq(control.matrix_tau), control.matrix_curve.eq(matrix.curve),
+            vector.tau.eq(control.vector_tau), control.vector_curve.eq(vector.curve),
+        ]
+        for name, engine in (("memory", memory), ("matrix", matrix), ("vector", vector)):
+            connect(m, getattr(control, f"{name}_instruction"), engine.instruction)
+            for signal in ("done", "error", "busy", "stalled"):
+                m.d.comb += getattr(control, f"{name}_{signal}").eq(getattr(engine, signal))
+
+        # Buffers: operands in packed tiles, biases and gains in lines.
+        activation = TileBuffer(
+            **size, banks=c.activation_banks, tiles=c.activation_tiles, name="activation",
+            readers=[c.grid_rows, c.grid_columns, 1, *[1] * vector.readers], writers=matrix.ports + vector.units + 1,
+        )
+        weight = TileBuffer(**size, banks=c.weight_banks, tiles=c.weight_tiles, name="weight",
+                            readers=[c.grid_columns], writers=1)
+        vectors = VectorBuffer(tile=c.tile, width=c.width, lines=c.vector_lines, readers=1 + c.layernorm_units)
+        m.submodules.activation_buffer = restart(activation)
+        m.submodules.weight_buffer = restart(weight)
+        m.submodules.vector_buffer = restart(vectors)
+        self._connect_reads(m, restart, size, memory, matrix, vector, activation, weight, vectors)
+        self._connect_writes(m, memory, matrix, vector, activation, weight, vectors)
+        self._count(m, control, memory, matrix, vector, activation, weight)
+        return m
+
+    def _connect_reads(self, m, restart, size, memory, matrix, vector, activation, weight, vectors):
+        reader = TileReader(**size, lanes=1)
+        m.submodules.store_reader = restart(reader)
+        m.d.comb += [
+            reader.request.valid.eq(memory.read_request.valid),
+            reader.request.payload.slots[0].eq(memory.read_request.payload),
+            reader.request.payload.active.eq(1),
+            memory.read_request.ready.eq(reader.request.ready),
+        ]
+        connect(m, reader.o[0], memory.read)
+        for port, source in enumerate((matrix.a_read, matrix.b_activation_read, reader.port)):
+            connect(m, source, getattr(activation, f"read_{port}"))
+        for n in range(vector.readers):
+            connect(m, getattr(vector, f"read_{n}"), getattr(activation, f"read_{3 + n}"))
+        connect(m, matrix.b_weight_read, weight.read_0)
+        for n, (request, line) in enumerate(((matrix.line_request, matrix.line),
+                                             *zip(vector.line_request, vector.line, strict=True))):
+            connect(m, request, vectors.request[n])
+            connect(m, vectors.o[n], line)
+
+    def _connect_writes(self, m, memory, matrix, vector, activation, weight, vectors):
+        for n, source in enumerate((*matrix.write, *vector.write, memory.activation_write)):
+            connect(m, source, activation.write[n])
+        connect(m, memory.weight_write, weight.write[0])
+        connect(m, memory.vector_write, vectors.write)
+
+    def _count(self, m, control, memory, matrix, vector, activation, weight):
+        events = control.events
+        m.d.comb += [
+            events.fired.eq(matrix.fired),
+            events.dense.eq(matrix.dense),
+            events.bytes_read.eq(memory.bytes_read),
+            events.bytes_written.eq(memory.bytes_written),
+            events.weight_tiles.eq(memory.weight_write.valid & memory.weight_write.ready & memory.weight_write.payload.last),
+            events.activation_tiles.eq(
+                memory.activation_write.valid & memory.activation_write.ready & memory.activation_write.payload.last
+            ),
+            events.a_tile_loads.eq(matrix.a_tiles),
+            events.b_tile_loads.eq(matrix.b_tiles),
+            events.line_reads.eq(activation.words_read + weight.words_read),
+            events.line_writes.eq(activation.words_written + weight.words_written),
+            self.activity.pes.eq(matrix.pe_busy),
+            self.activity.units.eq(vector.unit_busy),
+        ]

@@ -1,0 +1,150 @@
+"""Reads packed tiles from a tile buffer: masks first, then only the words in use."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ..arithmetic import popcount
+from ..layout import SLOT_BITS, tile_beat
+from ..stream_queue import StreamQueue
+
+__all__ = ["TileReader", "read_port", "read_request"]
+
+
+def read_port(*, tile, width, lines_per_beat, lanes):
+    """The connection of a reader to a buffer's banks, seen from the reader.
+
+    ``mask_valid``/``line_valid`` ask for all active lanes at once; the answer comes one cycle after ``..._ready``.
+    """
+    index_bits = max(1, (tile // lines_per_beat - 1).bit_length())
+    return wiring.Signature({
+        "mask_valid": Out(1), "mask_ready": In(1),
+        "mask_slots": Out(data.ArrayLayout(SLOT_BITS, lanes)), "mask_active": Out(lanes),
+        "masks": In(data.ArrayLayout(tile * tile, lanes)),
+        "line_valid": Out(1), "line_ready": In(1),
+        "line_slots": Out(data.ArrayLayout(SLOT_BITS, lanes)), "line_active": Out(lanes),
+        "line_index": Out(index_bits),
+        "lines": In(data.ArrayLayout(lines_per_beat * tile * width, lanes)),
+    })
+
+
+def read_request(lanes):
+    """A request for one tile per lane; an inactive lane gets an all-zero tile without an access."""
+    return data.StructLayout({
+        "slots": data.ArrayLayout(SLOT_BITS, lanes), "active": lanes, "transpose": 1,
+    })
+
+
+class TileReader(wiring.Component):
+    """A group of lanes that reads one tile each, in lockstep from bank to bank, into one stream per lane.
+
+    A request costs as many cycles as its longest tile has words (at least one); up to four requests are in work, so that
+    masks are read under the words of earlier tiles. All lanes of a request must lie in different banks.
+
+    Parameters
+    ----------
+    tile, width, lines_per_beat : tile format
+    lanes : tiles per request
+
+    Members
+    -------
+    request : In(stream(read_request(lanes)))
+    port : Out(read_port), to the buffer
+    o : Out(stream(tile_beat)).array(lanes)
+    idle : Out(1), nothing is in work or waiting at an output
+    """
+
+    ahead = 4
+
+    def __init__(self, *, tile, width, lines_per_beat, lanes):
+        self._tile, self._width, self._lines, self._lanes = tile, width, lines_per_beat, lanes
+        self._beat = tile_beat(tile, width, lines_per_beat)
+        super().__init__({
+            "request": In(stream.Signature(read_request(lanes))),
+            "port": Out(read_port(tile=tile, width=width, lines_per_beat=lines_per_beat, lanes=lanes)),
+            "o": Out(stream.Signature(self._beat)).array(lanes),
+            "idle": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        pending = self._masks(m)
+        self._words(m, pending)
+        return m
+
+    def _masks(self, m):
+        """Ask for masks, count their ones, queue the request with what is needed to read its words."""
+        lanes, words = self._lanes, self._tile // self._lines
+        entry = data.StructLayout({
+            "slots": data.ArrayLayout(SLOT_BITS, lanes), "masks": data.ArrayLayout(self._tile**2, lanes),
+            "words": data.ArrayLayout(range(words + 1), lanes), "transpose": 1,
+        })
+        m.submodules.pending = pending = StreamQueue(shape=entry, depth=self.ahead)
+        port, request = self.port, self.request
+        in_work = Signal(range(self.ahead + 1))
+        granted = port.mask_valid & port.mask_ready
+        m.d.comb += [
+            port.mask_valid.eq(request.valid & (in_work != self.ahead)),
+            port.mask_slots.eq(request.payload.slots),
+            port.mask_active.eq(request.payload.active),
+            request.ready.eq(port.mask_ready & (in_work != self.ahead)),
+        ]
+
+        asked, read = Signal(), Signal()
+        kept = [Signal(read_request(lanes), name=f"kept_{n}", reset_less=True) for n in range(2)]
+        masks = Signal(data.ArrayLayout(self._tile**2, lanes), reset_less=True)
+        m.d.sync += [asked.eq(granted), read.eq(asked), kept[0].eq(request.payload), kept[1].eq(kept[0])]
+        for n in range(lanes):
+            m.d.sync += masks[n].eq(Mux(kept[0].active[n], port.masks[n], 0))
+
+        filled = pending.i.payload
+        m.d.comb += [
+            pending.i.valid.eq(read),
+            filled.slots.eq(kept[1].slots), filled.masks.eq(masks), filled.transpose.eq(kept[1].transpose),
+        ]
+        per_word = (self._tile * self._lines - 1).bit_length()
+        for n in range(lanes):
+            m.d.comb += filled.words[n].eq((popcount(masks[n]) + (1 << per_word) - 1) >> per_word)
+
+        finished = pending.o.valid & pending.o.ready
+        m.d.sync += in_work.eq(in_work + granted - finished)
+        occupied = Cat(queue.level != 0 for queue in self._queues(m))
+        m.d.comb += self.idle.eq((in_work == 0) & ~self._arriving.any() & ~occupied.any())
+        return pending.o
+
+    def _queues(self, m):
+        self._arriving = Signal(self._lanes)
+        self._output = [StreamQueue(shape=self._beat, depth=3) for _ in range(self._lanes)]
+        for n, queue in enumerate(self._output):
+            m.submodules[f"output_{n}"] = queue
+        return self._output
+
+    def _words(self, m, pending):
+        """Read the words of the oldest request, all lanes together, while every output has room."""
+        port, current = self.port, pending.payload
+        index = Signal(range(self._tile // self._lines))
+        room = Cat(queue.level + self._arriving[n] < 3 for n, queue in enumerate(self._output)).all()
+        more = Cat(current.words[n] > index + 1 for n in range(self._lanes))
+        present = Cat((current.words[n] > index) | (index == 0) for n in range(self._lanes))
+        needed = Cat(current.words[n] > index for n in range(self._lanes))
+        issue = Signal()
+        m.d.comb += [
+            port.line_valid.eq(pending.valid & room & needed.any()),
+            port.line_slots.eq(current.slots),
+            port.line_active.eq(needed),
+            port.line_index.eq(index),
+            issue.eq(pending.valid & room & (port.line_ready | ~needed.any())),
+            pending.ready.eq(issue & ~more.any()),
+        ]
+        with m.If(issue):
+            m.d.sync += index.eq(Mux(more.any(), index + 1, 0))
+
+        m.d.sync += self._arriving.eq(Mux(issue, present, 0))
+        for n, queue in enumerate(self._output):
+            beat, kept = queue.i.payload, Signal(self._beat, name=f"beat_{n}", reset_less=True)
+            m.d.sync += [
+                kept.mask.eq(current.masks[n]), kept.first.eq(index == 0), kept.last.eq(~more[n]),
+                kept.transpose.eq(current.transpose),
+            ]
+            m.d.comb += [beat.eq(kept), beat.lines.eq(port.lines[n]), queue.i.valid.eq(self._arriving[n])]
+            connect(m, queue.o, flipped(self.o[n]))

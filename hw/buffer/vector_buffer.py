@@ -1,0 +1,79 @@
+"""Lines of T values: biases, gammas and betas."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ..layout import LINE_ADDRESS_BITS, line_layout
+from ..stream_queue import StreamQueue
+from .sram import Sram
+
+__all__ = ["VectorBuffer", "vector_write"]
+
+
+def vector_write(tile, width):
+    """A line and where it goes."""
+    return data.StructLayout({"address": LINE_ADDRESS_BITS, "line": line_layout(tile, width)})
+
+
+class VectorBuffer(wiring.Component):
+    """One SRAM of lines, one writer, several readers that take turns.
+
+    A reader's requests are answered in order, two cycles after they are taken or later; each holds up to three answers.
+
+    Parameters
+    ----------
+    tile, width, lines : format and capacity
+    readers : number of readers
+
+    Members
+    -------
+    write : In(stream(vector_write))
+    request : In(stream(LINE_ADDRESS_BITS)).array(readers)
+    o : Out(stream(line)).array(readers)
+    """
+
+    def __init__(self, *, tile, width, lines, readers):
+        self._tile, self._width, self._lines, self._readers = tile, width, lines, readers
+        super().__init__({
+            "write": In(stream.Signature(vector_write(tile, width))),
+            "request": In(stream.Signature(LINE_ADDRESS_BITS)).array(readers),
+            "o": Out(stream.Signature(line_layout(tile, width))).array(readers),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.memory = memory = Sram(depth=self._lines, width=self._tile * self._width, name="vector_lines_0")
+        m.d.comb += [
+            self.write.ready.eq(1),
+            memory.write_enable.eq(self.write.valid),
+            memory.write_address.eq(self.write.payload.address),
+            memory.write_data.eq(self.write.payload.line),
+        ]
+
+        arriving = Signal(self._readers)
+        turn = Signal(range(self._readers))
+        asks = Signal(self._readers)
+        choice = Signal(range(self._readers))
+        for n, request in enumerate(self.request):
+            m.submodules[f"answers_{n}"] = answers = StreamQueue(shape=line_layout(self._tile, self._width), depth=3)
+            m.d.comb += [
+                asks[n].eq(request.valid & (answers.level + arriving[n] < 3)),
+                request.ready.eq(asks[n] & (choice == n)),
+                answers.i.valid.eq(arriving[n]),
+                answers.i.payload.eq(memory.read_data),
+            ]
+            m.d.sync += arriving[n].eq(request.ready)
+            connect(m, answers.o, flipped(self.o[n]))
+            with m.If(request.ready):
+                m.d.comb += [memory.read_enable.eq(1), memory.read_address.eq(request.payload)]
+
+        with m.Switch(turn):
+            for first in range(self._readers):
+                with m.Case(first):
+                    for n in reversed([(first + offset) % self._readers for offset in range(self._readers)]):
+                        with m.If(asks[n]):
+                            m.d.comb += choice.eq(n)
+        with m.If(asks.any()):
+            m.d.sync += turn.eq(Mux(choice == self._readers - 1, 0, choice + 1))
+        return m

@@ -1,0 +1,170 @@
+"""The matrix engine: sequencers, operand readers' requests, PE grid, completion."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ..buffer.tile_reader import TileReader, read_port
+from ..control.errors import ENGINE_CODE, ErrorCode
+from ..layout import LINE_ADDRESS_BITS, line_layout, tile_write
+from ..stream_fork import StreamFork
+from .command_sequencer import CommandSequencer
+from .completion_tracker import CompletionTracker
+from .operand_sequencer import OperandSequencer
+from .pe_grid import PEGrid
+from .product import PRODUCT
+from .step_sequencer import StepSequencer
+
+__all__ = ["MatrixEngine"]
+
+
+class MatrixEngine(wiring.Component):
+    """Runs MATMUL instructions in order, the next one's operands being fetched while the last one's tiles still drain.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Members
+    -------
+    instruction : In(stream(512)); done : Out(1) pulse per finished instruction, in order
+    error : Out({valid, code})
+    a_read, b_activation_read, b_weight_read : Out(read_port), to the buffers
+    line_request, line : streams to the vector buffer
+    write : Out(stream(tile_write)).array(ports), output tiles
+    curve, tau : threshold look-up
+    busy, stalled : Out(1)
+    fired, dense : Out, multiplications done in this cycle, and those of the tiles issued to it
+    a_tiles, b_tiles : Out, operand tiles asked for
+    pe_busy, pe_starved, pe_blocked : Out(rows * columns)
+    """
+
+    def __init__(self, *, config):
+        self._config = c = config
+        size = {"tile": c.tile, "width": c.width, "lines_per_beat": c.lines_per_beat}
+        self._size = size
+        self.ports = c.grid_rows + c.grid_columns - 1
+        super().__init__({
+            "instruction": In(stream.Signature(512)), "done": Out(1),
+            "error": Out(data.StructLayout({"valid": 1, "code": 4})),
+            "a_read": Out(read_port(**size, lanes=c.grid_rows)),
+            "b_activation_read": Out(read_port(**size, lanes=c.grid_columns)),
+            "b_weight_read": Out(read_port(**size, lanes=c.grid_columns)),
+            "line_request": Out(stream.Signature(LINE_ADDRESS_BITS)),
+            "line": In(stream.Signature(line_layout(c.tile, c.width))),
+            "write": Out(stream.Signature(tile_write(**size))).array(self.ports),
+            "curve": Out(6), "tau": In(c.width - 1),
+            "busy": Out(1), "stalled": Out(1),
+            "fired": Out(range(c.multipliers + 1)),
+            "dense": Out(range(c.multipliers * c.tile + 1)),
+            "a_tiles": Out(range(c.grid_rows + 1)), "b_tiles": Out(range(c.grid_columns + 1)),
+            "pe_busy": Out(c.pes), "pe_starved": Out(c.pes), "pe_blocked": Out(c.pes),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        c = self._config
+        grid_size = {"rows": c.grid_rows, "columns": c.grid_columns}
+        capacity = {"activation_tiles": c.activation_tiles, "weight_tiles": c.weight_tiles}
+
+        # The instruction goes to four sequencers, each of which walks the loops at its own pace.
+        m.submodules.fork = fork = StreamFork(shape=PRODUCT, branches=4)
+        m.submodules.a_sequencer = a = OperandSequencer(operand="a", **grid_size, **capacity)
+        m.submodules.b_sequencer = b = OperandSequencer(operand="b", **grid_size, **capacity)
+        m.submodules.step_sequencer = steps = StepSequencer(**grid_size)
+        m.submodules.command_sequencer = commands = CommandSequencer(
+            tile=c.tile, width=c.width, **grid_size, activation_tiles=c.activation_tiles, vector_lines=c.vector_lines
+        )
+        empty = self._accept(m, fork)
+        for branch, sequencer in zip(fork.o, (a, b, steps, commands), strict=True):
+            connect(m, branch, sequencer.product)
+
+        # Operands: A from the activation buffer, B from either buffer.
+        m.submodules.grid = grid = PEGrid(config=c)
+        m.submodules.a_reader = a_reader = TileReader(**self._size, lanes=c.grid_rows)
+        connect(m, a.activation, a_reader.request)
+        connect(m, a_reader.port, flipped(self.a_read))
+        for lane in range(c.grid_rows):
+            connect(m, a_reader.o[lane], grid.a[lane])
+        self._connect_b(m, b, grid)
+        connect(m, steps.o, grid.step)
+
+        # Commands, results, completion.
+        m.submodules.tracker = tracker = CompletionTracker(grid=c.pes, ports=self.ports)
+        for n in range(c.pes):
+            connect(m, commands.o[n], grid.command[n])
+        connect(m, commands.line_request, flipped(self.line_request))
+        connect(m, flipped(self.line), commands.line)
+        m.d.comb += [
+            self.curve.eq(commands.curve), commands.tau.eq(self.tau),
+            tracker.open.eq(commands.open), commands.free.eq(tracker.free), commands.tag.eq(tracker.tag),
+            tracker.issued.eq(commands.issued), tracker.close.eq(commands.close),
+            self.done.eq(tracker.done),
+        ]
+        for n, port in enumerate(self.write):
+            m.d.comb += [
+                port.valid.eq(grid.o[n].valid),
+                port.payload.eq(grid.o[n].payload.write),
+                grid.o[n].ready.eq(port.ready),
+                tracker.written[n].eq(port.valid & port.ready & port.payload.last),
+                tracker.written_tag[n].eq(grid.o[n].payload.tag),
+            ]
+
+        self._report_errors(m, a, b, commands, empty)
+        self._count(m, a, b, grid, steps)
+        return m
+
+    def _accept(self, m, fork):
+        """Take an instruction; one without any tile is an error and goes nowhere."""
+        product = data.View(PRODUCT, self.instruction.payload)
+        empty = Signal()
+        m.d.comb += [
+            empty.eq((product.rows == 0) | (product.columns == 0) | (product.inner == 0) | (product.batch == 0)),
+            fork.i.payload.eq(product),
+            fork.i.valid.eq(self.instruction.valid & ~empty),
+            self.instruction.ready.eq(fork.i.ready | empty),
+        ]
+        return self.instruction.valid & empty
+
+    def _connect_b(self, m, b, grid):
+        c = self._config
+        readers = []
+        for kind, request, port in (("weight", b.weight, self.b_weight_read),
+                                    ("activation", b.activation, self.b_activation_read)):
+            m.submodules[f"b_{kind}_reader"] = reader = TileReader(**self._size, lanes=c.grid_columns)
+            connect(m, request, reader.request)
+            connect(m, reader.port, flipped(port))
+            readers.append(reader)
+        m.d.comb += b.drained.eq(readers[0].idle & readers[1].idle)
+        for lane in range(c.grid_columns):
+            weight, activation, target = readers[0].o[lane], readers[1].o[lane], grid.b[lane]
+            m.d.comb += [
+                target.valid.eq(Mux(b.source, activation.valid, weight.valid)),
+                target.payload.eq(Mux(b.source, activation.payload.as_value(), weight.payload.as_value())),
+                weight.ready.eq(target.ready & ~b.source),
+                activation.ready.eq(target.ready & b.source),
+            ]
+
+    def _report_errors(self, m, a, b, commands, empty):
+        faults = [
+            (a.fault | b.fault | commands.slot_fault, ErrorCode.SLOT_RANGE),
+            (commands.line_fault, ErrorCode.LINE_RANGE),
+            (empty, ErrorCode.ENGINE_FIELD),
+        ]
+        for fault, code in faults:
+            with m.If(fault):
+                m.d.comb += [self.error.valid.eq(1), self.error.code.eq(code - ENGINE_CODE)]
+
+    def _count(self, m, a, b, grid, steps):
+        c = self._config
+        in_flight = Signal(4)
+        accepted = self.instruction.valid & self.instruction.ready
+        m.d.sync += in_flight.eq(in_flight + accepted - self.done)
+        m.d.comb += [
+            self.busy.eq(in_flight != 0),
+            self.stalled.eq(self.busy & ~grid.busy.any()),
+            self.fired.eq(grid.fired),
+            self.dense.eq(Mux(steps.o.valid & steps.o.ready, c.multipliers * c.tile, 0)),
+            self.a_tiles.eq(a.tiles), self.b_tiles.eq(b.tiles),
+            self.pe_busy.eq(grid.busy), self.pe_starved.eq(grid.starved), self.pe_blocked.eq(grid.blocked),
+        ]

@@ -1,0 +1,108 @@
+"""Generated Verilog of a configuration, and the system around it that is simulated."""
+
+import hashlib
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+from ..hw.accelerator import Accelerator
+from ..hw.verilog_export import to_verilog
+from .verilator import build, cache_folder
+
+__all__ = ["SIMULATION_SOURCES", "accelerator_verilog", "build_system", "system_verilog"]
+
+_FOLDER = Path(__file__).parent / "verilog"
+SIMULATION_SOURCES = (_FOLDER / "acceltran_sram_log.v", _FOLDER / "acceltran_memory.v")
+
+_SYSTEM = """
+// The accelerator with its main memory, for runs in which Python sleeps.
+module system(
+    input wire clk, input wire rst, output wire irq,
+{host_ports}
+);
+{wires}
+    accelerator dut(.clk(clk), .rst(rst), .irq(irq),
+{connections}
+    );
+    acceltran_memory #(.DATA({bus_width}), .BYTES(1 << {memory_bits}), .LATENCY({latency})) memory(
+        .clk(clk), .rst(rst),
+{memory_connections}
+    );
+
+    // Timeline: starts and completions of instructions always, what works in each cycle with +activity.
+    integer trace_log, activity_log = 0;
+    initial begin
+        trace_log = $fopen("trace.log", "w");
+        if ($test$plusargs("activity")) activity_log = $fopen("activity.log", "w");
+    end
+    final begin
+        $fclose(trace_log);
+        if (activity_log != 0) $fclose(activity_log);
+    end
+    reg [{trace_bits}-1:0] trace_before = 0;
+    reg [{activity_bits}-1:0] activity_before = 0;
+    always @(posedge clk) begin
+        trace_before <= trace;
+        activity_before <= activity;
+        if (trace != trace_before) $fwrite(trace_log, "%0d %h\\n", $time, trace);
+        if (activity_log != 0 && activity != activity_before) $fwrite(activity_log, "%0d %h\\n", $time, activity);
+    end
+endmodule
+"""
+
+
+def accelerator_verilog(config):
+    """Verilog of `config` with top module ``accelerator``, kept in the build folder until sources or fields change."""
+    sources = sorted(Path(find_spec("acceltran.hw").submodule_search_locations[0]).rglob("*.py"))
+    tables = sorted(Path(find_spec("acceltran.sw.golden").submodule_search_locations[0]).glob("*.py"))
+    identity = hashlib.sha256(config.to_json().encode())
+    for path in (*sources, *tables):
+        identity.update(path.read_bytes())
+    path = cache_folder().parent / "verilog" / f"{config.name}-{identity.hexdigest()[:16]}.v"
+    if not path.exists():
+        text = to_verilog(Accelerator(config=config), "accelerator")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_text(text)
+        partial.rename(path)
+    return path.read_text()
+
+
+def _ports(verilog):
+    """(direction, bits, name) of the accelerator's ports, in order."""
+    start = verilog.index("module accelerator(")
+    body = verilog[start: verilog.index("endmodule", start)]
+    found = re.findall(r"^  (input|output)\s+(?:signed\s+)?(?:\[(\d+):0\]\s+)?(\w+)\s*;", body, re.MULTILINE)
+    return [(direction, int(high or 0) + 1, name) for direction, high, name in found]
+
+
+def system_verilog(config, *, latency=40, memory_bits=27):
+    """The accelerator's Verilog and module ``system``: the accelerator, main memory and timeline logs."""
+    verilog = accelerator_verilog(config)
+    ports = {name: (direction, bits) for direction, bits, name in _ports(verilog)}
+    host = [n for n in ports if n.startswith("s_axil__")]
+    wires = [n for n in ports if n.startswith("m_axi__") or n in ("trace", "activity")]
+    used = {"arprot", "arcache", "arsize", "arburst", "awprot", "awcache", "awsize", "awburst"}
+    text = _SYSTEM.format(
+        host_ports=",\n".join(f"    {ports[n][0]} wire [{ports[n][1] - 1}:0] {n}" for n in host),
+        wires="\n".join(f"    wire [{ports[n][1] - 1}:0] {n};" for n in wires),
+        connections=",\n".join(f"        .{n}({n})" for n in (*host, *wires)),
+        memory_connections=",\n".join(
+            f"        .{n.removeprefix('m_axi__')}({n})" for n in wires
+            if n.startswith("m_axi__") and n.removeprefix("m_axi__") not in used
+        ),
+        bus_width=config.bus_width, memory_bits=memory_bits, latency=latency,
+        trace_bits=ports["trace"][1], activity_bits=ports["activity"][1],
+    )
+    return verilog + text
+
+
+def build_system(config, *, waves=False, latency=40, memory_bits=27):
+    """Build (or find) the simulator of a whole system, optimised for speed."""
+    return build(
+        system_verilog(config, latency=latency, memory_bits=memory_bits), "system", sources=SIMULATION_SOURCES, waves=waves,
+        arguments=["-O3", "-CFLAGS", "-O2", "--output-split", "20000", "--output-split-cfuncs", "500", "-MAKEFLAGS",
+                   "OPT_FAST=-O2 OPT_SLOW=-O0"],
+    )
+
+

@@ -1,0 +1,135 @@
+"""Run a compiled program on the RTL of a whole accelerator."""
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from amaranth.lib import data
+
+from ..hw.control.errors import ErrorCode, ErrorSource
+from ..hw.control.layouts import ENGINES, TRACE
+from .cocotb_run import run_cocotb
+from .design import build_system
+from .verilator import SimulationError
+
+__all__ = ["Interval", "RunResult", "simulate"]
+
+_PERIOD = 10
+_CLOCK_OFFSET = 5
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An instruction in its engine: from the cycle it was taken to the one it was complete."""
+
+    engine: str
+    number: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a simulation showed.
+
+    ``counters`` are the performance counters by name, ``intervals`` the timeline in order of completion, ``folder`` holds
+    the logs of buffer and memory writes.
+    """
+
+    folder: Path
+    status: int
+    error: str | None
+    counters: dict
+    intervals: tuple[Interval, ...]
+    build_seconds: float
+    simulation_seconds: float
+    memory: dict = field(repr=False)
+
+    def memory_bytes(self, address, count):
+        """Bytes that the accelerator wrote to main memory; zeros where it did not."""
+        return bytes(self.memory.get(n, 0) for n in range(address, address + count))
+
+
+def simulate(config, image, *, program_address, program_length, folder, curves=(), target=0, watchdog=1 << 22,
+             timeout=200_000_000, log_activations=True, activity=False, waves=False, latency=40, memory_bits=27):
+    """Run a program from a main-memory image (bytes, from address 0) until the interrupt.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+    curves : knots of the threshold curves; `target` the wanted sparsity in 1/256
+    folder : where logs and results go
+    log_activations : log every write to the activation buffer, for `sim.replay`
+    activity : log which PEs and units work in each cycle
+    waves : record an FST of everything (another, slower build)
+    latency : cycles from a read's address to its first data
+
+    Raises
+    ------
+    SimulationError : the program stops with an error or does not end within `timeout` cycles
+    """
+    model = build_system(config, waves=waves, latency=latency, memory_bits=memory_bits)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_image(image, config.bus_width, folder / "image.hex")
+    plusargs = ["+image=image.hex"]
+    if log_activations:
+        plusargs += [f"+activation_{kind}_{n}" for kind in ("lines", "masks") for n in range(config.activation_banks)]
+    if activity:
+        plusargs.append("+activity")
+    started = time.monotonic()
+    run_cocotb(model, "acceltran.sim.system_run", folder, plusargs=[*plusargs, *(["--trace"] if waves else [])], parameters={
+        "curves": [list(map(int, knots)) for knots in curves],
+        "registers": {"PROGRAM_ADDRESS": program_address, "PROGRAM_LENGTH": program_length,
+                      "TARGET_SPARSITY": int(target), "WATCHDOG": watchdog},
+        "timeout": timeout,
+    })
+    seconds = time.monotonic() - started
+    raw = json.loads((folder / "result.json").read_text())
+    if not raw["interrupted"]:
+        raise SimulationError(f"no interrupt after {timeout} cycles (status {raw['status']:#x}, counters {raw['counters']})")
+    error = None
+    if raw["error_code"]:
+        source = ErrorSource(raw["error_engine"]).name.lower()
+        error = f"{ErrorCode(raw['error_code']).name} in instruction {raw['error_instruction']} ({source})"
+    return RunResult(
+        folder=folder, status=raw["status"], error=error, counters=raw["counters"],
+        intervals=_read_trace(folder / "trace.log"), build_seconds=model.seconds, simulation_seconds=seconds,
+        memory=_read_memory(folder / "memory.log"),
+    )
+
+
+def _write_image(image, bus_width, path):
+    size = bus_width // 8
+    padded = np.frombuffer(bytes(image) + bytes(-len(image) % size), dtype=np.uint8).reshape(-1, size)
+    text = padded[:, ::-1].tobytes().hex()
+    path.write_text("\n".join(text[n: n + 2 * size] for n in range(0, len(text), 2 * size)))
+
+
+def _read_memory(path):
+    memory = {}
+    for line in path.read_text().splitlines():
+        _, address, strobe, word = line.split()
+        raw = bytes.fromhex(word)[::-1]
+        enabled = int(strobe, 16)
+        for n, value in enumerate(raw):
+            if enabled >> n & 1:
+                memory[int(address) + n] = value
+    return memory
+
+
+def _read_trace(path):
+    started, intervals = {}, []
+    for line in path.read_text().splitlines():
+        when, word = line.split()
+        cycle = (int(when) - _CLOCK_OFFSET) // _PERIOD
+        trace = data.Const(TRACE, int(word, 16))
+        for engine in ENGINES:
+            if trace[engine].start:
+                started[engine, trace[engine].start_number] = cycle
+            if trace[engine].done:
+                number = trace[engine].done_number
+                intervals.append(Interval(engine, number, started.pop((engine, number), cycle), cycle))
+    return tuple(intervals)

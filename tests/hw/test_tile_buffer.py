@@ -1,0 +1,134 @@
+"""Tile buffer with its readers: every tile comes back as written, whatever the banks, groups and stalls."""
+
+import random
+
+import cocotb
+import numpy as np
+import pytest
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+from cocotb.triggers import Combine
+from streams import collect, random_tile, send, start, tile_beats, tile_of_beats
+
+from acceltran.hw.buffer.sram import SRAM_VERILOG
+from acceltran.hw.buffer.tile_buffer import TileBuffer
+from acceltran.hw.buffer.tile_reader import TileReader, read_request
+from acceltran.hw.layout import SLOT_BITS, tile_beat, tile_write
+from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sw.golden.tiles import pack_bits, pack_tile
+
+LANES = (2, 1)
+WRITERS = 2
+
+
+class Bench(wiring.Component):
+    """A buffer, a reader of two lanes and a reader of one."""
+
+    def __init__(self, *, tile, width, lines_per_beat, banks, tiles):
+        self._size = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat}
+        self._banks, self._tiles = banks, tiles
+        beat = stream.Signature(tile_beat(**self._size))
+        super().__init__({
+            **{f"request_{n}": In(stream.Signature(read_request(lanes))) for n, lanes in enumerate(LANES)},
+            **{f"o_{n}_{lane}": Out(beat) for n, lanes in enumerate(LANES) for lane in range(lanes)},
+            **{f"write_{n}": In(stream.Signature(tile_write(**self._size))) for n in range(WRITERS)},
+            "idle": Out(2),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.buffer = buffer = TileBuffer(
+            **self._size, banks=self._banks, tiles=self._tiles, readers=LANES, writers=WRITERS, name="activation"
+        )
+        for n, lanes in enumerate(LANES):
+            m.submodules[f"reader_{n}"] = reader = TileReader(**self._size, lanes=lanes)
+            connect(m, flipped(getattr(self, f"request_{n}")), reader.request)
+            connect(m, reader.port, getattr(buffer, f"read_{n}"))
+            for lane in range(lanes):
+                connect(m, reader.o[lane], flipped(getattr(self, f"o_{n}_{lane}")))
+            m.d.comb += self.idle[n].eq(reader.idle)
+        for n in range(WRITERS):
+            connect(m, flipped(getattr(self, f"write_{n}")), buffer.write[n])
+        return m
+
+
+def writes(tile, slot, size, width, lines_per_beat, rng):
+    """The payloads of `tile_write` for a tile, one or more lines at a time."""
+    mask, lines = pack_tile(tile)
+    words = []
+    position = 0
+    while position < len(lines) or not words:
+        index, lane = divmod(position, lines_per_beat)
+        count = min(rng.randint(1, lines_per_beat), lines_per_beat - lane, len(lines) - position)
+        payload = 0
+        for n in range(count):
+            payload |= pack_bits(lines[position + n], width) << (lane + n) * size * width
+        shift = lines_per_beat * size * width
+        payload |= (((1 << count) - 1) << lane) << shift
+        shift += lines_per_beat
+        payload |= index << shift
+        shift += max(1, (size // lines_per_beat - 1).bit_length())
+        payload |= slot << shift
+        shift += SLOT_BITS
+        position += count
+        if position >= len(lines):
+            payload |= pack_bits(mask.reshape(-1), 1) << shift
+            payload |= 1 << (shift + size * size)
+        words.append(payload)
+    return words
+
+
+def request(slots, active, lanes):
+    word = pack_bits(slots, SLOT_BITS)
+    return word | pack_bits(active, 1) << lanes * SLOT_BITS
+
+
+@cocotb.test()
+async def check_round_trip(dut):
+    p = parameters()
+    size, width, lines, banks, tiles = (p[k] for k in ("tile", "width", "lines_per_beat", "banks", "tiles"))
+    rng = random.Random(p["stall"])
+    stored = [random_tile(rng, size, width, rng.choice([0, 0.02, 0.3, 0.7, 1])) for _ in range(tiles)]
+    await start(dut, "request_0", "request_1", "write_0", "write_1")
+    order = list(range(tiles))
+    rng.shuffle(order)
+    await Combine(*[
+        cocotb.start_soon(send(
+            dut, f"write_{n}", [w for s in order[n::2] for w in writes(stored[s], s, size, width, lines, rng)],
+            rng, p["stall"] / 10,
+        )) for n in range(2)
+    ])
+
+    groups = [(rng.randrange(tiles), [rng.random() < 0.9, rng.random() < 0.9]) for _ in range(40)]
+    pairs = [([s, (s + 1) % tiles], active) for s, active in groups]
+    singles = [rng.randrange(tiles) for _ in range(40)]
+
+    def expected(slot, active=True):
+        return stored[slot] if active else np.zeros((size, size), dtype=np.int64)
+
+    async def receive(port, wanted):
+        beats = sum(len(tile_beats(t, width, lines)) for t in wanted)
+        words = await collect(dut, port, beats, rng, p["stall"] / 10)
+        for tile in wanted:
+            count = len(tile_beats(tile, width, lines))
+            got, mask, _ = tile_of_beats(words[:count], size, width, lines)
+            words = words[count:]
+            assert (got == tile).all()
+            assert (mask == (tile != 0)).all()
+
+    await Combine(
+        cocotb.start_soon(send(dut, "request_0", [request(s, a, 2) for s, a in pairs], rng, p["stall"] / 10)),
+        cocotb.start_soon(send(dut, "request_1", [request([s], [1], 1) for s in singles], rng, p["stall"] / 10)),
+        *(cocotb.start_soon(receive(f"o_0_{lane}", [expected(s[lane], a[lane]) for s, a in pairs])) for lane in range(2)),
+        cocotb.start_soon(receive("o_1_0", [expected(s) for s in singles])),
+    )
+    await cocotb.triggers.FallingEdge(dut.clk)
+    assert dut.idle.value == 3
+
+
+@pytest.mark.parametrize("stall", [0, 4])
+@pytest.mark.parametrize(("tile", "width", "lines_per_beat", "banks"), [(8, 20, 1, 2), (8, 8, 4, 4), (16, 20, 2, 2)])
+def test_tile_buffer(tile, width, lines_per_beat, banks, stall):
+    size = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat, "banks": banks, "tiles": 16}
+    simulate_component(Bench(**size), sources=[SRAM_VERILOG], **size, stall=stall)
