@@ -32,7 +32,7 @@ bench: $(VENV)/ready ## cycles of BERT-Tiny on nano and mini, dense and pruned, 
 	$(ACCELTRAN) bench
 
 train: $(VENV)/ready ## train the packaged BERT-Tiny again
-	$(BIN)/python -m acceltran.sw.train --output models/bert-tiny-reviews
+	$(BIN)/python -m acceltran.sw.train
 
 lint: $(VENV)/ready ## style checks
 	$(BIN)/ruff check hw sw sim tests

@@ -9,7 +9,7 @@ from .buffer.tile_reader import TileReader
 from .buffer.vector_buffer import VectorBuffer
 from .control.axi_lite import axi_lite_signature
 from .control.control_unit import ControlUnit
-from .control.layouts import TRACE
+from .control.layouts import TIMELINE
 from .matrix.matrix_engine import MatrixEngine
 from .memory.axi import AXI4Signature
 from .memory.memory_engine import MemoryEngine
@@ -31,7 +31,7 @@ class Accelerator(wiring.Component):
     m_axi : Out(AXI4), manager to main memory: program, weights, tables, results
     s_axil : In(AXI4-Lite), registers
     irq : Out(1), level
-    trace : Out(TRACE), instruction starts and completions, for timelines
+    trace : Out(TIMELINE), instruction starts and completions, for timelines
     activity : Out({pes, units}), which PEs, softmax and layer-norm units work in this cycle
     """
 
@@ -41,7 +41,7 @@ class Accelerator(wiring.Component):
             "m_axi": Out(AXI4Signature(data_width=c.bus_width)),
             "s_axil": In(axi_lite_signature(address_bits=ADDRESS_BITS)),
             "irq": Out(1),
-            "trace": Out(TRACE),
+            "trace": Out(TIMELINE),
             "activity": Out(data.StructLayout({"pes": c.pes, "units": c.softmax_units + c.layernorm_units})),
         })
 
@@ -53,7 +53,7 @@ class Accelerator(wiring.Component):
         # Control takes programs and registers; it resets everything else but the bus side of the memory engine.
         m.submodules.control = control = ControlUnit(config=c)
         connect(m, flipped(self.s_axil), control.csr)
-        m.d.comb += [self.irq.eq(control.irq), self.trace.eq(control.trace)]
+        m.d.comb += [self.irq.eq(control.irq), self.trace.eq(control.timeline)]
         restart = ResetInserter(control.core_reset)
 
         memory = MemoryEngine(

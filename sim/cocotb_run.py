@@ -18,7 +18,8 @@ __all__ = ["run_cocotb"]
 def run_cocotb(build, module, folder, *, parameters=None, testcase=None, seed=1, plusargs=(), search=(), timeout=None):
     """Run the cocotb tests of Python module `module` against `build`; raises SimulationError unless all pass.
 
-    `parameters` reach the tests as JSON in $ACCELTRAN_PARAMETERS; `folder` holds the log and the results.
+    `parameters` reach the tests as JSON in $ACCELTRAN_PARAMETERS; `testcase` is a regular expression that test names must
+    match; `folder` holds the log and the results.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -39,11 +40,14 @@ def run_cocotb(build, module, folder, *, parameters=None, testcase=None, seed=1,
         "ACCELTRAN_PARAMETERS": json.dumps(parameters or {}),
     }
     if testcase:
-        env["COCOTB_TESTCASE"] = testcase
+        env["COCOTB_TEST_FILTER"] = testcase
     log = folder / "simulation.log"
     with open(log, "w") as handle:
-        code = subprocess.run([str(build.executable), *plusargs], env=env, cwd=folder, stdout=handle,
-                              stderr=subprocess.STDOUT, timeout=timeout, check=False).returncode
+        try:
+            code = subprocess.run([str(build.executable), *plusargs], env=env, cwd=folder, stdout=handle,
+                                  stderr=subprocess.STDOUT, timeout=timeout, check=False).returncode
+        except subprocess.TimeoutExpired:
+            raise SimulationError(f"the simulation did not end within {timeout} seconds ({log})") from None
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-40:])
     if not results.exists():
         raise SimulationError(f"the simulation ended with status {code} and no result ({log}):\n{tail}")

@@ -9,7 +9,7 @@ import numpy as np
 from amaranth.lib import data
 
 from ..hw.control.errors import ErrorCode, ErrorSource
-from ..hw.control.layouts import ENGINES, TRACE
+from ..hw.control.layouts import ENGINES, TIMELINE
 from .cocotb_run import run_cocotb
 from .design import build_system
 from .verilator import SimulationError
@@ -125,7 +125,7 @@ def _read_trace(path):
     for line in path.read_text().splitlines():
         when, word = line.split()
         cycle = (int(when) - _CLOCK_OFFSET) // _PERIOD
-        trace = data.Const(TRACE, int(word, 16))
+        trace = data.Const(TIMELINE, int(word, 16))
         for engine in ENGINES:
             if trace[engine].start:
                 started[engine, trace[engine].start_number] = cycle

@@ -12,6 +12,9 @@ from .verilator import build, cache_folder
 
 __all__ = ["simulate_component", "parameters"]
 
+_TIMEOUT = 900
+"""Seconds after which a component test counts as hung."""
+
 
 def simulate_component(component, *, testcase=None, seed=1, sources=(), waves=False, **values):
     """Emit, build (cached) and run the cocotb tests in the calling file against `component`.
@@ -25,7 +28,7 @@ def simulate_component(component, *, testcase=None, seed=1, sources=(), waves=Fa
                   arguments=["-O3", "-CFLAGS", "-O1", "-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1"])
     identity = hashlib.sha256(json.dumps([model.folder.name, values, testcase, seed]).encode()).hexdigest()[:12]
     run_cocotb(model, caller.stem, cache_folder().parent / "tests" / f"{caller.stem}-{identity}", parameters=values,
-               testcase=testcase, seed=seed, search=[caller.parent, caller.parent.parent])
+               testcase=testcase, seed=seed, timeout=_TIMEOUT, search=[caller.parent, caller.parent.parent])
 
 
 def parameters():

@@ -85,8 +85,8 @@ def toolchain():
 
 
 def _top_ports(verilog, top):
-    body = verilog[verilog.index(f"module {top}("):]
-    return re.match(r"module \w+\(([^)]*)\)", body).group(1).replace("\n", " ").split(",")
+    ports = re.search(rf"^module {top}\(([^)]*)\)", verilog, re.MULTILINE).group(1)
+    return [port.split()[-1] for port in ports.split(",")]
 
 
 def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, public=None):
@@ -97,7 +97,7 @@ def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, pub
     """
     control = "`verilator_config\n"
     control += "".join(f"lint_off -rule {rule}\n" for rule in WAIVERS)
-    control += "".join(f'public_flat_rw -module "{top}" -var "{port.strip()}"\n' for port in _top_ports(verilog, top))
+    control += "".join(f'public_flat_rw -module "{top}" -var "{port}"\n' for port in _top_ports(verilog, top))
     control += "".join(f"{line}\n" for line in public or ())
     arguments = [*arguments, "--trace-fst", "--trace-structs"] if waves else list(arguments)
     identity = hashlib.sha256(json.dumps(

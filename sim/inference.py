@@ -1,0 +1,189 @@
+"""One inference on the RTL: compile, simulate, compare every intermediate tensor, report."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..hw.isa import Engine
+from ..sw.checkpoint import encode_texts
+from ..sw.compiler import compile_encoder
+from ..sw.golden.counts import multiplication_counts
+from ..sw.golden.execute import golden_run, results
+from .replay import BufferReplay
+from .system import simulate
+from .verilator import SimulationError
+
+__all__ = ["Inference", "compare_tensors", "infer", "report"]
+
+
+@dataclass(frozen=True)
+class Inference:
+    """Everything one run gave.
+
+    Parameters
+    ----------
+    program : Program
+    run : RunResult
+    golden : tensors of the golden model by name
+    mismatches : {tensor: number of unequal integers}, only those with any
+    outputs, golden_outputs : stored results by name, floats
+    """
+
+    program: object
+    run: object
+    golden: dict
+    mismatches: dict
+    outputs: dict
+    golden_outputs: dict
+    labels: dict
+
+
+def infer(config, checkpoint, texts, *, folder, length=None, stage=lambda name: None, waves=False, activity=False,
+          latency=40, **options):
+    """Compile `texts` as one batch, run them, compare.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+    checkpoint : Checkpoint
+    folder : for logs and results
+    length : tokens to pad to
+    stage : called with the name of each stage as it begins
+    waves, activity, latency : see `simulate`
+    options : see `compile_encoder`
+
+    Raises
+    ------
+    SimulationError : the program does not end, or ends with an error
+    """
+    stage("compiling")
+    ids, lengths = encode_texts(checkpoint, texts, length)
+    program = compile_encoder(checkpoint, config, ids, lengths, **options)
+    stage("golden model")
+    golden = golden_run(program, ids, lengths)
+    stage("building and running the RTL")
+    run = simulate(config, program.image, program_address=program.entry, program_length=len(program.instructions),
+                   folder=folder, curves=program.curves, target=program.target, waves=waves, activity=activity,
+                   latency=latency)
+    if run.error:
+        raise SimulationError(f"the program stopped: {run.error}")
+    stage("comparing")
+    mismatches = compare_tensors(config, program, run, golden)
+    span = max(o["address"] + o["bytes"] for o in program.outputs.values()) - program.base
+    memory = run.memory_bytes(program.base, span)
+    return Inference(
+        program=program, run=run, golden=golden, mismatches=mismatches,
+        outputs={name: program.result(name, memory)[1] for name in program.outputs},
+        golden_outputs=results(program.graph, golden), labels=checkpoint.config.id2label,
+    )
+
+
+def compare_tensors(config, program, run, golden):
+    """Rebuild every tensor from the log of buffer writes at the completion of its last instruction; {name: unequal}.
+
+    Raises
+    ------
+    SimulationError : an instruction that should have made a tensor never completed
+    """
+    completed = {interval.number: interval.end for interval in run.intervals}
+    ready = {}
+    for name, place in program.tensors.items():
+        missing = [step for step in place["steps"] if step not in completed]
+        if missing:
+            raise SimulationError(f"{name}: instruction {missing[0]} did not complete")
+        ready[name] = max(completed[step] for step in place["steps"])
+    replay = BufferReplay(config, run.folder)
+    mismatches = {}
+    for name in sorted(ready, key=ready.get):
+        place = program.tensors[name]
+        replay.advance(ready[name])
+        seen = replay.matrix(place["slot"], place["pitch"], place["rows"], place["columns"])
+        unequal = int((torch.from_numpy(seen) != golden[name]).sum())
+        if unequal:
+            mismatches[name] = unequal
+    for name, output in program.outputs.items():
+        span = run.memory_bytes(output["address"], output["bytes"])
+        integers, _ = program.result(name, bytes(output["address"] - program.base) + span)
+        unequal = int((integers != _stored(program, golden, output)).sum())
+        if unequal:
+            mismatches[f"{name} (main memory)"] = unequal
+    return mismatches
+
+
+def _stored(program, golden, output):
+    return golden[output["tensor"]][: output["rows"] * program.config.tile]
+
+
+def report(inference):
+    """The run as plain values, for JSON and for the tables."""
+    program, run, config = inference.program, inference.run, inference.program.config
+    counters = run.counters
+    cycles = counters["cycles"]
+    graph = program.graph
+    counts = multiplication_counts(graph, inference.golden)
+    busy = {engine.name.lower(): counters[f"{engine.name.lower()}_busy"] / cycles for engine in Engine}
+    predictions = []
+    if "logits" in inference.outputs:
+        for row, golden in zip(inference.outputs["logits"], inference.golden_outputs["logits"], strict=True):
+            label = int(row.argmax())
+            predictions.append({
+                "label": inference.labels.get(label, str(label)), "index": label, "logits": row.tolist(),
+                "golden_index": int(golden.argmax()),
+            })
+    return {
+        "config": config.name,
+        "prediction": predictions[0]["label"] if len(predictions) == 1 else [p["label"] for p in predictions],
+        "predictions": predictions,
+        "cycles": cycles,
+        "multiplications": counters["multiplications"],
+        "skipped": counters["skipped_multiplications"],
+        "dense_multiplications": counters["dense_multiplications"],
+        "multiplications_expected": _expected(counts, config),
+        "utilisation": {
+            "multipliers": counters["multiplications"] / (cycles * config.multipliers),
+            "multipliers_dense_equivalent": counters["dense_multiplications"] / (cycles * config.multipliers),
+            **busy,
+        },
+        "stalled": {engine.name.lower(): counters[f"{engine.name.lower()}_stalled"] / cycles for engine in Engine},
+        "tensors_compared": len(program.tensors) + len(program.outputs),
+        "mismatches": sum(inference.mismatches.values()),
+        "mismatched_tensors": inference.mismatches,
+        "sparsity": sparsity(program, inference.golden),
+        "counters": counters,
+        "instructions": len(program.instructions),
+        "build_seconds": run.build_seconds,
+        "simulation_seconds": run.simulation_seconds,
+        "cycles_per_second": cycles / run.simulation_seconds,
+    }
+
+
+def _expected(counts, config):
+    total = next((c for name, c in counts.items() if name == "total"), None) if isinstance(counts, dict) else counts
+    return getattr(total, config.skip) if total is not None else None
+
+
+def sparsity(program, golden):
+    """Share of zeros per tensor class: among the elements of valid tokens, and among all with padding."""
+    graph = program.graph
+    valid = np.concatenate([np.arange(graph.sequence) < length for length in graph.lengths])
+    classes = {}
+    for name, place in program.tensors.items():
+        matrix = golden[name].numpy()
+        rows = valid if len(matrix) == len(valid) else np.ones(len(matrix), dtype=bool)
+        kept = matrix[rows]
+        entry = classes.setdefault(place["kind"], [0, 0, 0, 0])
+        for index, part in ((0, kept), (2, matrix)):
+            entry[index] += int((part == 0).sum())
+            entry[index + 1] += part.size
+    return {kind: {"sparsity": a / max(1, b), "sparsity_padded": c / max(1, d)} for kind, (a, b, c, d) in classes.items()}
+
+
+def write_json(path, values):
+    """Write JSON, all or nothing."""
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(values, indent=2) + "\n")
+    partial.rename(path)

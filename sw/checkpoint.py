@@ -1,0 +1,300 @@
+"""Read a Hugging Face BERT folder: config.json, model.safetensors, tokenizer.json."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from tokenizers import Tokenizer
+
+__all__ = ["ModelError", "BertConfig", "Checkpoint", "ACTIVATIONS", "tensor_shapes", "load_checkpoint", "encode_texts"]
+
+ACTIVATIONS = ("gelu", "relu", "tanh")
+CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+SPECIAL_TOKENS = ("[PAD]", "[CLS]", "[SEP]")
+REQUIRED_SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size",
+                  "max_position_embeddings")
+FLOAT_TYPES = (torch.float16, torch.bfloat16, torch.float32)
+POOLER, CLASSIFIER = "pooler.dense.weight", "classifier.weight"
+
+
+class ModelError(ValueError):
+    """A model folder or a text that cannot be used. The message is one line: where, what was found, the remedy."""
+
+    def __init__(self, message):
+        super().__init__(" ".join(str(message).split()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BertConfig:
+    """The fields of config.json that shape the computation.
+
+    Raises
+    ------
+    ModelError
+        If the activation is not one of `ACTIVATIONS` or `hidden_size` is no multiple of `num_attention_heads`.
+    """
+
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    vocab_size: int
+    max_position_embeddings: int
+    type_vocab_size: int
+    hidden_act: str
+    layer_norm_eps: float
+    num_labels: int
+    id2label: dict[int, str]
+
+    def __post_init__(self):
+        if self.hidden_act not in ACTIVATIONS:
+            raise ModelError(f"config.json: hidden_act is {self.hidden_act!r}, known are {', '.join(ACTIVATIONS)}: "
+                             "use a model trained with one of these")
+        if self.hidden_size % self.num_attention_heads:
+            raise ModelError(f"config.json: hidden_size {self.hidden_size} is no multiple of num_attention_heads "
+                             f"{self.num_attention_heads}: use a model whose heads divide its width")
+
+    @property
+    def head_size(self):
+        """Width of one attention head."""
+        return self.hidden_size // self.num_attention_heads
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One model.
+
+    Members
+    -------
+    folder : Path
+    config : BertConfig
+    tensors : dict of str to float32 Tensor
+        Canonical Hugging Face names without the leading ``bert.``; linear weights are ``[out, in]``.
+    tokenizer : tokenizers.Tokenizer
+        Truncation and padding are off.
+    """
+
+    folder: Path
+    config: BertConfig
+    tensors: dict[str, torch.Tensor]
+    tokenizer: Tokenizer
+
+    @property
+    def has_pooler(self):
+        """Whether the model has a pooler (dense and tanh on [CLS])."""
+        return POOLER in self.tensors
+
+    @property
+    def has_classifier(self):
+        """Whether the model has a classification head behind the pooler."""
+        return CLASSIFIER in self.tensors
+
+
+def tensor_shapes(config, pooler=True, classifier=True):
+    """Canonical name to shape of every tensor that a model of this configuration has."""
+    hidden, ffn = config.hidden_size, config.intermediate_size
+    shapes = {
+        "embeddings.word_embeddings.weight": (config.vocab_size, hidden),
+        "embeddings.position_embeddings.weight": (config.max_position_embeddings, hidden),
+        "embeddings.token_type_embeddings.weight": (config.type_vocab_size, hidden),
+    }
+
+    def vectors(name):
+        shapes[f"{name}.weight"] = shapes[f"{name}.bias"] = (hidden,)
+
+    def linear(name, out_size, in_size):
+        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (out_size, in_size), (out_size,)
+
+    vectors("embeddings.LayerNorm")
+    for layer in range(config.num_hidden_layers):
+        prefix = f"encoder.layer.{layer}"
+        for name in ("self.query", "self.key", "self.value", "output.dense"):
+            linear(f"{prefix}.attention.{name}", hidden, hidden)
+        vectors(f"{prefix}.attention.output.LayerNorm")
+        linear(f"{prefix}.intermediate.dense", ffn, hidden)
+        linear(f"{prefix}.output.dense", hidden, ffn)
+        vectors(f"{prefix}.output.LayerNorm")
+    if pooler:
+        linear("pooler.dense", hidden, hidden)
+    if classifier:
+        linear("classifier", config.num_labels, hidden)
+    return shapes
+
+
+def load_checkpoint(folder):
+    """Read a model folder.
+
+    Parameters
+    ----------
+    folder : path
+        Holds config.json, model.safetensors (float16, bfloat16 or float32) and tokenizer.json. Tensors of other heads
+        (``cls.*``) and buffers (``position_ids``) are left out.
+
+    Returns
+    -------
+    Checkpoint
+
+    Raises
+    ------
+    ModelError
+        One line naming the file, tensor or field, the value found and the remedy.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: no such folder: give a folder with {CONFIG}, {WEIGHTS} and {TOKENIZER}")
+    for name in (CONFIG, WEIGHTS, TOKENIZER):
+        if not (folder / name).is_file():
+            raise ModelError(f"{folder / name}: file is missing: a model folder holds {CONFIG}, {WEIGHTS} "
+                             f"and {TOKENIZER}")
+    config = _read_config(folder / CONFIG)
+    return Checkpoint(folder, config, _read_tensors(folder / WEIGHTS, config),
+                      _read_tokenizer(folder / TOKENIZER, config))
+
+
+def encode_texts(checkpoint, texts, length=None):
+    """Tokenise texts to ``[CLS] .. [SEP]``, padded with ``[PAD]``.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Gives the tokenizer and the longest length.
+    texts : sequence of str
+        At least one, none empty.
+    length : int, optional
+        Columns of the result; the longest text's tokens by default.
+
+    Returns
+    -------
+    ids : int64 Tensor [len(texts), length]
+    lengths : list of int
+        Tokens of each text, [CLS] and [SEP] included.
+
+    Raises
+    ------
+    ModelError
+        For no text, an empty text, or one longer than `length` or the model's positions.
+    """
+    texts = list(texts)
+    if not texts:
+        raise ModelError("no text given: give at least one")
+    positions = checkpoint.config.max_position_embeddings
+    if length is not None and not 3 <= length <= positions:
+        raise ModelError(f"length {length} is outside 3..{positions} (max_position_embeddings): choose one inside")
+    limit, reason = (positions, "max_position_embeddings") if length is None else (length, "the chosen length")
+    pad, cls, sep = (checkpoint.tokenizer.token_to_id(token) for token in SPECIAL_TOKENS)
+    rows = []
+    for number, text in enumerate(texts, 1):
+        tokens = checkpoint.tokenizer.encode(text, add_special_tokens=False).ids if text.strip() else []
+        if not tokens:
+            raise ModelError(f"text {number} of {len(texts)} is empty ({text[:20]!r}): give at least one word")
+        if len(tokens) + 2 > limit:
+            raise ModelError(f"text {number} of {len(texts)} has {len(tokens) + 2} tokens with [CLS] and [SEP], "
+                             f"{reason} allows {limit}: shorten it by {len(tokens) + 2 - limit}")
+        rows.append([cls, *tokens, sep])
+    lengths = [len(row) for row in rows]
+    ids = torch.full((len(rows), length or max(lengths)), pad, dtype=torch.int64)
+    for row, tokens in zip(ids, rows, strict=True):
+        row[: len(tokens)] = torch.tensor(tokens)
+    return ids, lengths
+
+
+def _read_config(path):
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: not valid JSON ({error}): fetch the file again") from None
+    if not isinstance(fields, dict):
+        raise ModelError(f"{path}: holds a {type(fields).__name__}, not an object of fields: fetch the file again")
+    for field, known in (("model_type", "bert"), ("position_embedding_type", "absolute")):
+        if fields.get(field, known) != known:
+            raise ModelError(f"{path}: {field} is {fields[field]!r}, known is {known!r}: use a BERT encoder")
+    if not isinstance(fields.get("hidden_act", "gelu"), str):
+        raise ModelError(f"{path}: hidden_act is {fields['hidden_act']!r}, not a name: use one of "
+                         f"{', '.join(ACTIVATIONS)}")
+    epsilon = fields.get("layer_norm_eps", 1e-12)
+    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 < epsilon < 1:
+        raise ModelError(f"{path}: layer_norm_eps is {epsilon!r}, not a number between 0 and 1: correct it")
+    sizes = {name: _size(path, fields, name) for name in REQUIRED_SIZES}
+    labels = _labels(path, fields)
+    try:
+        return BertConfig(**sizes, type_vocab_size=_size(path, fields, "type_vocab_size", 2),
+                          hidden_act=fields.get("hidden_act", "gelu"), layer_norm_eps=float(epsilon),
+                          num_labels=len(labels), id2label=labels)
+    except ModelError as error:
+        raise ModelError(f"{path.parent}: {error}") from None
+
+
+def _size(path, fields, name, default=None):
+    value = fields.get(name, default)
+    if value is None:
+        raise ModelError(f"{path}: field {name} is missing: add it")
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ModelError(f"{path}: {name} is {value!r}, not a positive whole number: correct it")
+    return value
+
+
+def _labels(path, fields):
+    labels = fields.get("id2label")
+    if labels is None:
+        return {index: f"LABEL_{index}" for index in range(_size(path, fields, "num_labels", 2))}
+    if not labels or not isinstance(labels, dict) or set(labels) != {str(index) for index in range(len(labels))}:
+        raise ModelError(f"{path}: id2label is {labels!r}, not an object with the keys 0, 1, ...: correct it")
+    count = fields.get("num_labels", len(labels))
+    if count != len(labels):
+        raise ModelError(f"{path}: num_labels is {count!r} but id2label names {len(labels)}: correct one")
+    return {index: str(labels[str(index)]) for index in range(len(labels))}
+
+
+def _canonical(name):
+    name = name.removeprefix("bert.")
+    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+
+
+def _read_tensors(path, config):
+    try:
+        with safe_open(path, framework="pt") as file:
+            stored = {_canonical(name): name for name in file.keys()}  # noqa: SIM118 (no iteration protocol)
+            if CLASSIFIER in stored and POOLER not in stored:
+                raise ModelError(f"{path}: has {CLASSIFIER} but no {POOLER}: use a sequence-classification model, "
+                                 "or leave the classifier out")
+            expected = tensor_shapes(config, POOLER in stored, CLASSIFIER in stored)
+            return {name: _read_tensor(file, path, stored, name, shape) for name, shape in expected.items()}
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path}: truncated or corrupt ({error}): fetch the file again") from None
+
+
+def _read_tensor(file, path, stored, name, shape):
+    if name not in stored:
+        raise ModelError(f"{path}: tensor {name} {list(shape)} is missing: config.json asks for it, use the config and "
+                         "weights of one model")
+    tensor = file.get_tensor(stored[name])
+    if tuple(tensor.shape) != shape:
+        raise ModelError(f"{path}: tensor {name} is {list(tensor.shape)} but config.json asks for {list(shape)}: use "
+                         "the config and weights of one model")
+    if tensor.dtype not in FLOAT_TYPES:
+        raise ModelError(f"{path}: tensor {name} is {str(tensor.dtype).removeprefix('torch.')}: store it as float16 or "
+                         "float32")
+    tensor = tensor.float()
+    if not tensor.isfinite().all():
+        raise ModelError(f"{path}: tensor {name} holds {int((~tensor.isfinite()).sum())} infinite or NaN values: use a "
+                         "model that trained without overflow")
+    return tensor
+
+
+def _read_tokenizer(path, config):
+    try:
+        tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+    except Exception as error:  # the library raises plain Exception
+        raise ModelError(f"{path}: no valid tokenizer ({error}): fetch the file again") from None
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    for token in SPECIAL_TOKENS:
+        if tokenizer.token_to_id(token) is None:
+            raise ModelError(f"{path}: token {token} is missing: use a BERT tokenizer")
+    largest = max(tokenizer.get_vocab(with_added_tokens=True).values())
+    if largest >= config.vocab_size:
+        raise ModelError(f"{path}: token number {largest} is beyond vocab_size {config.vocab_size} of config.json: use "
+                         "the tokenizer of this model")
+    return tokenizer

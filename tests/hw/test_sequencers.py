@@ -1,0 +1,243 @@
+"""The matrix engine's sequencers against plain nested loops, in all 24 loop orders."""
+
+import random
+
+import cocotb
+import pytest
+from cocotb.triggers import Combine, FallingEdge, ReadOnly
+from streams import collect, send, start
+
+from acceltran.hw import isa
+from acceltran.hw.layout import SLOT_BITS
+from acceltran.hw.matrix.command_sequencer import CommandSequencer
+from acceltran.hw.matrix.operand_sequencer import OperandSequencer
+from acceltran.hw.matrix.step_sequencer import StepSequencer
+from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sw.golden.tiles import unpack_bits
+
+TILES = 4096
+LINES = 256
+TILE, WIDTH = 4, 8
+
+
+def random_product(rng, order, **fixed):
+    """Fields of a MATMUL with small counts; every address is inside."""
+    counts = {name: rng.choice([1, 1, 2, 3, 4]) for name in ("batch", "rows", "inner", "columns")}
+    transpose = rng.randrange(2)
+    values = {
+        **counts, "transpose": transpose, "b_buffer": rng.randrange(2), "order": int(order),
+        "a_slot": rng.randrange(100), "a_pitch": rng.randrange(1, 40), "a_batch": rng.randrange(300),
+        "b_slot": rng.randrange(100), "b_pitch": rng.randrange(1, 40), "b_batch": rng.randrange(300),
+        "c_slot": rng.randrange(100), "c_pitch": rng.randrange(1, 40), "c_batch": rng.randrange(300),
+        "bias": rng.randrange(2), "bias_line": rng.randrange(LINES - 8), "bias_shift": rng.randrange(64),
+        "shift": rng.randrange(-64, 64), "function": rng.randrange(4), "function_shift": rng.randrange(-32, 32),
+        "curve": rng.randrange(5),
+    }
+    return values | fixed
+
+
+def groups(p, rows, columns):
+    """(b, i, j) of the grid's upper left output tile, in loop order."""
+    order = isa.LoopOrder(p["order"]).name.lower().replace("k", "")
+    ranges = {"b": range(p["batch"]), "i": range(0, p["rows"], rows), "j": range(0, p["columns"], columns)}
+    for first in ranges[order[0]]:
+        for second in ranges[order[1]]:
+            for third in ranges[order[2]]:
+                at = dict(zip(order, (first, second, third), strict=True))
+                yield at["b"], at["i"], at["j"]
+
+
+def innermost(p):
+    return isa.LoopOrder(p["order"]).name.lower().replace("k", "")[2]
+
+
+def operand_requests(p, operand, rows, columns):
+    """(buffer, slots, active, transpose) of every request."""
+    lanes, out, before = rows if operand == "a" else columns, [], None
+    for b, i, j in groups(p, rows, columns):
+        for k in range(p["inner"]):
+            if operand == "a":
+                base, moving, limit = p["a_slot"] + b * p["a_batch"] + i * p["a_pitch"] + k, i, p["rows"]
+                stride, kept = p["a_pitch"], p["inner"] == 1 and innermost(p) == "j" and before == (b, i)
+            else:
+                stride = p["b_pitch"] if p["transpose"] else 1
+                inner = 1 if p["transpose"] else p["b_pitch"]
+                base, moving, limit = p["b_slot"] + b * p["b_batch"] + j * stride + k * inner, j, p["columns"]
+                kept = p["inner"] == 1 and innermost(p) == "i" and before == (b, j)
+            before = (b, moving)
+            if not kept:
+                active = [moving + n < limit for n in range(lanes)]
+                out.append((p["b_buffer"] if operand == "b" else 1,
+                            [base + n * stride if active[n] else None for n in range(lanes)], active,
+                            p["transpose"] if operand == "b" else 0))
+    return out
+
+
+def parse_request(word, lanes):
+    slots = unpack_bits(word, SLOT_BITS, lanes, signed=False)
+    active = [bool(word >> lanes * SLOT_BITS + n & 1) for n in range(lanes)]
+    return [int(s) if a else None for s, a in zip(slots, active, strict=True)], active, word >> lanes * (SLOT_BITS + 1) & 1
+
+
+def encoded(p):
+    return int.from_bytes(isa.encode(isa.Opcode.MATMUL, **p), "little")
+
+
+def products(seed):
+    rng = random.Random(seed)
+    return [random_product(rng, order) for order in isa.LoopOrder]
+
+
+@cocotb.test()
+async def check_operands(dut):
+    t = parameters()
+    rng = random.Random(5)
+    lanes = t["rows"] if t["operand"] == "a" else t["columns"]
+    await start(dut, "product")
+    dut.activation__ready.value = 0
+    if t["operand"] == "b":
+        dut.drained.value = 1
+        dut.weight__ready.value = 0
+    work = products(t["stall"])
+    expected = [r for p in work for r in operand_requests(p, t["operand"], t["rows"], t["columns"])]
+    sender = cocotb.start_soon(send(dut, "product", [encoded(p) for p in work], rng, t["stall"] / 10))
+    ports = {1: "activation", 0: "weight"}
+    takers = {
+        buffer: cocotb.start_soon(collect(dut, port, sum(r[0] == buffer for r in expected), rng, t["stall"] / 10))
+        for buffer, port in ports.items() if buffer or t["operand"] == "b"
+    }
+    await Combine(sender, *takers.values())
+    for buffer, taker in takers.items():
+        assert [parse_request(w, lanes) for w in taker.result()] == [r[1:] for r in expected if r[0] == buffer]
+    assert not dut.fault.value
+
+
+@cocotb.test()
+async def check_operand_outside(dut):
+    t = parameters()
+    await start(dut, "product")
+    if t["operand"] == "b":
+        dut.drained.value = 1
+        dut.weight__ready.value = 1
+    dut.activation__ready.value = 1
+    bad = random_product(random.Random(1), 0, rows=2, columns=2, a_slot=TILES - 1, b_slot=TILES - 1, b_buffer=1, a_pitch=1,
+                         b_pitch=1)
+    await send(dut, "product", [encoded(bad)])
+    for _ in range(20):
+        await FallingEdge(dut.clk)
+    assert dut.fault.value
+
+
+@pytest.mark.parametrize("stall", [0, 4])
+@pytest.mark.parametrize("operand", ["a", "b"])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 3)])
+def test_operand_sequencer(operand, rows, columns, stall):
+    simulate_component(
+        OperandSequencer(operand=operand, rows=rows, columns=columns, activation_tiles=TILES, weight_tiles=TILES),
+        operand=operand, rows=rows, columns=columns, stall=stall, testcase="check_operand",
+    )
+
+
+def operand_steps(p, rows, columns):
+    walk = list(groups(p, rows, columns))
+    single = p["inner"] == 1
+    for n, (b, i, j) in enumerate(walk):
+        following = walk[n + 1] if n + 1 < len(walk) else None
+        same_a = single and innermost(p) == "j" and following and following[:2] == (b, i)
+        same_b = single and innermost(p) == "i" and following and (following[0], following[2]) == (b, j)
+        for k in range(p["inner"]):
+            yield (k == 0) | (k == p["inner"] - 1) << 1 | (not same_a) << 2 | (not same_b) << 3
+
+
+@cocotb.test()
+async def check_steps(dut):
+    t = parameters()
+    rng = random.Random(6)
+    await start(dut, "product")
+    work = products(9)
+    expected = [s for p in work for s in operand_steps(p, t["rows"], t["columns"])]
+    sender = cocotb.start_soon(send(dut, "product", [encoded(p) for p in work], rng, 0.2))
+    assert await collect(dut, "o", len(expected), rng, 0.3) == expected
+    await sender
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 3)])
+def test_step_sequencer(rows, columns):
+    simulate_component(StepSequencer(rows=rows, columns=columns), rows=rows, columns=columns, testcase="check_steps")
+
+
+def bias_line(address):
+    return sum(((address * 7 + n) & 0xFF) << 8 * n for n in range(TILE))
+
+
+def signed_bits(value, bits):
+    return value & ((1 << bits) - 1)
+
+
+@cocotb.test()
+async def check_commands(dut):
+    t = parameters()
+    rng = random.Random(8)
+    rows, columns = t["rows"], t["columns"]
+    await start(dut, "product", "line")
+    dut.free.value, dut.tag.value = 1, 2
+    work = products(4)
+    asked = []
+
+    async def vector_buffer():
+        while True:
+            await ReadOnly()
+            wanted = dut.line_request__valid.value and dut.line_request__ready.value
+            address = int(dut.line_request__payload.value)
+            await FallingEdge(dut.clk)
+            dut.line_request__ready.value = int(rng.random() < 0.7)
+            dut.line__valid.value = int(bool(wanted))
+            if wanted:
+                asked.append(address)
+                dut.line__payload.value = bias_line(address)
+
+    async def thresholds():
+        while True:
+            await dut.curve.value_change
+            dut.tau.value = 3 * int(dut.curve.value)
+
+    dut.line_request__ready.value = 0
+    dut.tau.value = 0
+    cocotb.start_soon(vector_buffer())
+    cocotb.start_soon(thresholds())
+
+    expected = [[] for _ in range(rows * columns)]
+    for p in work:
+        for b, i, j in groups(p, rows, columns):
+            for n in range(rows * columns):
+                r, c = divmod(n, columns)
+                active = i + r < p["rows"] and j + c < p["columns"]
+                slot = p["c_slot"] + b * p["c_batch"] + (i + r) * p["c_pitch"] + j + c
+                bias = bias_line(p["bias_line"] + j + c) if p["bias"] else 0
+                word = slot | bias << SLOT_BITS
+                at = SLOT_BITS + TILE * WIDTH
+                for value, bits in ((p["bias_shift"], 6), (signed_bits(p["shift"], 7), 7), (p["function"], 3),
+                                    (signed_bits(p["function_shift"], 6), 6), (3 * p["curve"], WIDTH - 1), (2, 2),
+                                    (not active, 1)):
+                    word |= int(value) << at
+                    at += bits
+                expected[n].append((active, word))
+    sender = cocotb.start_soon(send(dut, "product", [encoded(p) for p in work], rng, 0.2))
+    takers = [cocotb.start_soon(collect(dut, f"o__{n}", len(e), rng, 0.3)) for n, e in enumerate(expected)]
+    await Combine(sender, *takers)
+    discard = 1 << SLOT_BITS + TILE * WIDTH + 6 + 7 + 3 + 6 + WIDTH - 1 + 2
+    for taker, words in zip(takers, expected, strict=True):
+        for got, (active, word) in zip(taker.result(), words, strict=True):
+            if active:
+                assert got == word
+            else:
+                assert got & discard
+    assert not dut.slot_fault.value and not dut.line_fault.value
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 3)])
+def test_command_sequencer(rows, columns):
+    simulate_component(
+        CommandSequencer(tile=TILE, width=WIDTH, rows=rows, columns=columns, activation_tiles=TILES, vector_lines=LINES),
+        rows=rows, columns=columns, testcase="check_commands",
+    )

@@ -1,0 +1,60 @@
+"""Small random checkpoints in the Hugging Face layout, with weights scaled like a trained model's."""
+
+import json
+from pathlib import Path
+
+import torch
+from acceltran.sw.checkpoint import BertConfig, tensor_shapes
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def make_checkpoint(folder, *, hidden=32, heads=2, layers=2, ffn=64, vocab=64, positions=32, act="gelu", labels=2,
+                    pooler=True, seed=0, dtype=torch.float32, prefix="bert."):
+    """Write a model folder and return its path.
+
+    Words are ``w0``, ``w1``, ... (`vocab` less the five special tokens). With `labels` 0, or no pooler, there is no
+    classifier. `prefix` stands before the encoder's tensor names, as in files of classification models.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    classifier = pooler and labels > 0
+    config = BertConfig(hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=ffn,
+                        vocab_size=vocab, max_position_embeddings=positions, type_vocab_size=2, hidden_act=act,
+                        layer_norm_eps=1e-12, num_labels=labels or 2, id2label={})
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {(name if name.startswith("classifier") else prefix + name): _values(name, shape, generator).to(dtype)
+               for name, shape in tensor_shapes(config, pooler, classifier).items()}
+    save_file(tensors, folder / "model.safetensors")
+    fields = {"model_type": "bert", "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads,
+              "intermediate_size": ffn, "vocab_size": vocab, "max_position_embeddings": positions,
+              "type_vocab_size": 2, "hidden_act": act, "layer_norm_eps": 1e-12}
+    if classifier:
+        fields["id2label"] = {str(index): f"class{index}" for index in range(labels)}
+    (folder / "config.json").write_text(json.dumps(fields))
+    words = [*SPECIAL, *(f"w{index}" for index in range(vocab - len(SPECIAL)))]
+    tokenizer = Tokenizer(WordPiece({word: index for index, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = BertNormalizer(), BertPreTokenizer()
+    tokenizer.add_special_tokens(list(SPECIAL))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def random_texts(count, words, vocab=64, seed=0):
+    """`count` texts of `words` random words that `make_checkpoint`'s tokenizer knows."""
+    picks = torch.randint(vocab - len(SPECIAL), (count, words), generator=torch.Generator().manual_seed(seed)).tolist()
+    return [" ".join(f"w{index}" for index in row) for row in picks]
+
+
+def _values(name, shape, generator):
+    noise = torch.randn(shape, generator=generator)
+    if name.endswith("LayerNorm.weight"):
+        return 1 + 0.1 * noise
+    if name.startswith("embeddings") and not name.endswith("bias"):
+        return 0.3 * noise
+    return 0.1 * noise if name.endswith("bias") else noise * min(0.3, 1.2 / shape[1] ** 0.5)

@@ -1,0 +1,59 @@
+"""Programs written by hand: a memory image that grows piece by piece, and the instructions that use it."""
+
+import numpy as np
+from acceltran.hw import isa
+from acceltran.sw.golden.tiles import from_stream, lines_to_bytes, to_stream
+
+__all__ = ["HandProgram"]
+
+
+class HandProgram:
+    """Instructions and main memory for `config`; data lie from address 0x10000 on, the program at 0."""
+
+    DATA = 0x10000
+
+    def __init__(self, config):
+        self.config = config
+        self.instructions = []
+        self.memory = bytearray(self.DATA)
+
+    def place(self, raw):
+        """Append bytes, padded to 64; returns (address, padded length)."""
+        address = len(self.memory)
+        self.memory += raw + bytes(-len(raw) % 64)
+        return address, len(self.memory) - address
+
+    def add(self, opcode, **fields):
+        """Append an instruction."""
+        self.instructions.append(isa.encode(opcode, **fields))
+
+    def load(self, buffer, slot, matrix, pitch=None, **header):
+        """LOAD a matrix to a tile buffer."""
+        size = self.config.tile
+        rows, columns = (-(-n // size) for n in matrix.shape)
+        address, length = self.place(to_stream(matrix, size, self.config.width))
+        self.add(isa.Opcode.LOAD, address=address, bytes=length, buffer=int(buffer), slot=slot, rows=rows,
+                 columns=columns, pitch=columns if pitch is None else pitch, **header)
+
+    def load_vector(self, line, values, **header):
+        """LOAD values to lines of the vector buffer."""
+        size = self.config.tile
+        padded = np.zeros(-(-len(values) // size) * size, dtype=np.int64)
+        padded[: len(values)] = values
+        address, length = self.place(lines_to_bytes(padded, self.config.width))
+        self.add(isa.Opcode.LOAD, address=address, bytes=length, buffer=int(isa.Buffer.VECTOR), slot=line, rows=1,
+                 columns=len(padded) // size, pitch=0, **header)
+
+    def store(self, slot, rows, columns, pitch, **header):
+        """STORE tiles; returns a function that reads the matrix from a RunResult."""
+        c = self.config
+        room = rows * columns * (c.mask_bits + c.tile * c.line_bits) // 8
+        address, length = self.place(bytes(room))
+        self.add(isa.Opcode.STORE, address=address, slot=slot, pitch=pitch, rows=rows, columns=columns, **header)
+        return lambda result: from_stream(result.memory_bytes(address, length), rows, columns, c.tile, c.width)[0]
+
+    def image(self):
+        """Main memory with the program in place."""
+        program = b"".join(self.instructions)
+        assert len(program) <= self.DATA
+        return program + bytes(self.memory[len(program):])

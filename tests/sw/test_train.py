@@ -1,0 +1,150 @@
+"""Training: what is kept out of the data, that it learns and repeats itself, and the committed model."""
+
+import dataclasses
+import math
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from acceltran.sw.checkpoint import ModelError, encode_texts, load_checkpoint
+from acceltran.sw.float_encoder import FloatEncoder
+from acceltran.sw.reviews import (
+    Review,
+    contains_excluded,
+    fingerprint,
+    normalise,
+    read_exclusions,
+    read_tsv,
+    write_exclusions,
+)
+from acceltran.sw.train import Recipe, accuracy, forward, initial_tensors, main, save_model, split_reviews, train
+from typer.testing import CliRunner
+
+from models import make_checkpoint, random_texts
+
+MODELS = Path(__file__).parents[2] / "models"
+EXCLUSIONS = MODELS / "sst2-dev-exclusions.txt"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Matrices this small gain nothing from threads, and threads that wait for a busy core cost minutes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    return load_checkpoint(make_checkpoint(tmp_path_factory.mktemp("teacher"), hidden=48, positions=128))
+
+
+@pytest.fixture(scope="module")
+def config(teacher):
+    return dataclasses.replace(teacher.config, hidden_size=32, id2label={0: "negative", 1: "positive"})
+
+
+def word_reviews(count):
+    """Texts that are positive when they hold more of w0 than of w1."""
+    reviews = []
+    for seed, text in enumerate(random_texts(count, 8, seed=1)):
+        word, rating = [("w0", 2.0), ("w1", -2.0)][seed % 2]
+        kept = [other for other in text.split() if other not in ("w0", "w1")]
+        reviews.append(Review(" ".join([*kept[:4], word, *kept[4:]]), rating))
+    return reviews
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    ("it 's a caf\u00e9 -- really . ", "It's a caf\u00e9   really."), ("`` x-men '' -lrb- 2 -rrb-", "X Men (2)")])
+def test_normalised_texts_do_not_depend_on_tokenisation(one, other):
+    assert normalise(one) == normalise(other) != ""
+
+
+def test_exclusions_find_whole_texts_and_parts(tmp_path):
+    write_exclusions(tmp_path / "list.txt", ["it 's slow -- very , very slow . ", "bad . "])
+    exclusions = read_exclusions(tmp_path / "list.txt")
+    assert exclusions == {fingerprint("itsslowveryveryslow"), fingerprint("bad")}
+    for text in ("It's slow: very, very slow!", "It's slow    very, very slow. It's hype.",
+                 "No. It's slow-very, very slow", "Bad!"):
+        assert contains_excluded(text, exclusions)
+    for text in ("It's slow.", "A bad film", "very, very slow", "..."):
+        assert not contains_excluded(text, exclusions)
+
+
+def test_split_is_a_partition_and_repeats_itself():
+    training, held_out = split_reviews(list(range(103)))
+    assert len(held_out) == 20 and sorted(training + held_out) == list(range(103))
+    assert split_reviews(list(range(103))) == (training, held_out)
+
+
+def test_training_forward_equals_the_float_encoder(teacher, config, tmp_path):
+    tensors = initial_tensors(config, teacher, 0.1, torch.Generator().manual_seed(3))
+    save_model(tmp_path, config, tensors, teacher.folder / "tokenizer.json")
+    checkpoint = load_checkpoint(tmp_path)
+    assert checkpoint.config == config
+    ids, lengths = encode_texts(checkpoint, [*random_texts(3, 9), "w5"])
+    logits = forward(config, checkpoint.tensors, ids, lengths, 0.0)
+    torch.testing.assert_close(FloatEncoder(checkpoint).run(ids, lengths)["logits"], logits)
+    assert (tmp_path / "model.safetensors").stat().st_size < 2.2 * sum(t.numel() for t in tensors.values()) + 4096
+
+
+def test_first_embeddings_keep_what_the_projection_can(teacher, config):
+    words = initial_tensors(config, teacher, 0.02, torch.Generator())["embeddings.word_embeddings.weight"].detach()
+    full = teacher.tensors["embeddings.word_embeddings.weight"]
+    energy = torch.linalg.svdvals(full - full.mean(0)).square()
+    assert words.square().sum().item() == pytest.approx(energy[:32].sum().item(), rel=1e-4)
+    assert words.mean(0).abs().max() < 1e-5
+
+
+def test_training_learns_and_repeats_itself(teacher, config, tmp_path):
+    reviews, unseen = split_reviews(word_reviews(300))
+    recipe = Recipe(epochs=6, batch=8, rate=3e-3, deviation=0.1)
+    steps = []
+    tensors = train(config, teacher, reviews, recipe, lambda *step: steps.append(step))
+    assert [done for done, _, _ in steps] == list(range(1, 6 * math.ceil(len(reviews) / 8) + 1))
+    save_model(tmp_path, config, tensors, teacher.folder / "tokenizer.json")
+    share, error = accuracy(load_checkpoint(tmp_path), [r.text for r in unseen], [int(r.rating > 0) for r in unseen])
+    assert share > 0.9 and error < 0.05
+    short = dataclasses.replace(recipe, epochs=1)
+    once, twice = (train(config, teacher, reviews[:40], short) for _ in range(2))
+    assert all(torch.equal(once[name], twice[name]) for name in once)
+
+
+def test_read_tsv(tmp_path):
+    (tmp_path / "set.tsv").write_text("sentence\tlabel\na \tb\t1\nit 's bad . \t0\n")
+    assert read_tsv(tmp_path / "set.tsv") == (["a \tb", "it 's bad . "], [1, 0])
+    for content, words in (("sentence\tlabel\na\t1\nb\t2\n", "line 3"), ("sentence\tlabel\nno label\n", "line 2"),
+                           ("sentence\tlabel\n", "no sentence")):
+        (tmp_path / "bad.tsv").write_text(content)
+        with pytest.raises(ModelError, match=words):
+            read_tsv(tmp_path / "bad.tsv")
+
+
+def test_command_reports_failures_in_one_line(tmp_path, monkeypatch):
+    app = typer.Typer()
+    app.command()(main)
+    (tmp_path / "set.tsv").write_text("sentence\tlabel\nIt 's good . \t1\n")
+    written = CliRunner().invoke(app, ["--exclude", str(tmp_path / "set.tsv"), "--exclusions", str(tmp_path / "list")])
+    assert written.exit_code == 0 and read_exclusions(tmp_path / "list") == {fingerprint("itsgood")}
+    offline = subprocess.CompletedProcess("pip", 1, "", "\nno net\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: offline)
+    failed = CliRunner().invoke(app, ["--cache", str(tmp_path / "cache"), "--exclusions", str(tmp_path / "list")])
+    assert failed.exit_code == 1
+    assert failed.stderr.startswith("error: pip could not fetch vaderSentiment==3.3.2 (no net)")
+    assert failed.stderr.count("\n") == 1
+
+
+def test_committed_model():
+    checkpoint = load_checkpoint(MODELS / "bert-tiny-reviews")
+    config = checkpoint.config
+    assert (config.num_hidden_layers, config.hidden_size, config.intermediate_size) == (2, 128, 512)
+    assert (config.num_attention_heads, config.head_size) == (2, 64)
+    assert config.id2label == {0: "negative", 1: "positive"} and config.max_position_embeddings == 512
+    assert all(tensor.abs().max() < 8 for tensor in checkpoint.tensors.values())
+    texts = ["A wonderful, moving film.", "A dull and lifeless mess.", "Funny, warm and beautifully acted.",
+             "The worst movie of the year."]
+    assert accuracy(checkpoint, texts, [1, 0, 1, 0])[0] == 1.0
+    assert len(read_exclusions(EXCLUSIONS)) == 872
