@@ -53,7 +53,8 @@ class RunResult:
 
 
 def simulate(config, image, *, program_address, program_length, folder, curves=(), target=0, watchdog=1 << 22,
-             timeout=200_000_000, log_activations=True, activity=False, waves=False, latency=40, memory_bits=27):
+             timeout=200_000_000, log_activations=True, activity=False, waves=False, latency=40, memory_bits=27,
+             model=None):
     """Run a program from a main-memory image (bytes, from address 0) until the interrupt.
 
     Parameters
@@ -65,12 +66,13 @@ def simulate(config, image, *, program_address, program_length, folder, curves=(
     activity : log which PEs and units work in each cycle
     waves : record an FST of everything (another, slower build)
     latency : cycles from a read's address to its first data
+    model : a Build of this system, if the caller has one; the options of the build are then its own
 
     Raises
     ------
     SimulationError : the program stops with an error or does not end within `timeout` cycles
     """
-    model = build_system(config, waves=waves, latency=latency, memory_bits=memory_bits)
+    model = model or build_system(config, waves=waves, latency=latency, memory_bits=memory_bits)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _write_image(image, config.bus_width, folder / "image.hex")

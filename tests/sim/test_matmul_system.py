@@ -7,6 +7,7 @@ from programs import HandProgram
 
 from acceltran.hw.config import AcceleratorConfig
 from acceltran.hw.isa import Buffer, Engine, LoopOrder, Opcode
+from acceltran.sim.design import build_system
 from acceltran.sim.system import simulate
 from acceltran.sw.golden.post_process import post_process
 
@@ -67,9 +68,9 @@ def product_program(config, rng, *, rows, inner, columns, density_a, density_b, 
     return program, stored, expected, tau, effectual
 
 
-def run(program, config, folder, tau=0):
+def run(program, config, folder, model, tau=0):
     return simulate(config, program.image(), program_address=0, program_length=len(program.instructions), folder=folder,
-                    curves=[[tau] * 9], timeout=200_000, memory_bits=20, watchdog=20_000)
+                    curves=[[tau] * 9], timeout=200_000, watchdog=20_000, model=model)
 
 
 CONFIGS = [
@@ -90,9 +91,10 @@ def test_products(config, tmp_path):
         {"rows": 2, "inner": 1, "columns": 3, "density_a": 0.7, "density_b": 1.0, "order": LoopOrder.IKBJ, "batch": 2},
         {"rows": 2, "inner": 3, "columns": 2, "density_a": 0.0, "density_b": 1.0, "function": 3},
     ]
+    model = build_system(config, memory_bits=20)
     for n, case in enumerate(cases):
         program, stored, expected, tau, effectual = product_program(config, rng, **case)
-        result = run(program, config, tmp_path / str(n), tau)
+        result = run(program, config, tmp_path / str(n), model, tau)
         assert result.error is None
         for read, want in zip(stored, expected, strict=True):
             assert (read(result) == want).all(), case

@@ -1,0 +1,152 @@
+"""The `acceltran` command."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+__all__ = ["app", "main"]
+
+_EPILOG = """
+Examples, from a checkout of the project:
+
+  acceltran generate --config mini -o build/mini          Verilog, manifest, documents, C header
+
+  acceltran run --text "a warm , funny film"              BERT-Tiny on the simulated RTL
+
+  acceltran run --config my.toml --tau 0.05 --json r.json a configuration of your own, pruned at run time
+
+Exit codes: 0 all is well, 1 the RTL and the golden model differ or a run failed, 2 bad input.
+"""
+
+app = typer.Typer(
+    help="Generate, run and measure AccelTran, a synthesizable accelerator for transformer encoders.",
+    epilog=_EPILOG, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+)
+
+DEFAULT_MODEL = Path("models/bert-tiny-reviews")
+ConfigOption = Annotated[str, typer.Option("--config", "-c", help="A preset (nano, mini, edge, server) or a TOML file.")]
+
+
+@app.command()
+def generate(
+    config: ConfigOption = "mini",
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write; replaced if it holds a design.")] = Path("build/generated"),
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write the manifest here too.")] = None,
+):
+    """Write the Verilog of a configuration with its file list, manifest, documents and C header.
+
+    Example: acceltran generate --config mini -o build/mini && verilator --lint-only -f build/mini/files.f
+    """
+    from .commands import generate_command
+
+    generate_command(config, output, json_path)
+
+
+@app.command()
+def run(
+    config: ConfigOption = "mini",
+    model: Annotated[Path, typer.Option(help="Hugging Face BERT folder: config.json, model.safetensors, tokenizer.json.")] = DEFAULT_MODEL,
+    text: Annotated[list[str] | None, typer.Option(help="A sentence; several make a batch.")] = None,
+    file: Annotated[Path | None, typer.Option(help="One sentence per line, run as one batch.")] = None,
+    length: Annotated[int | None, typer.Option(min=2, help="Tokens to pad to (default: the longest sentence).")] = None,
+    layers: Annotated[int | None, typer.Option(min=1, help="Run only the first layers.")] = None,
+    tau: Annotated[float | None, typer.Option(min=0, help="DynaTran: zero every activation below this magnitude.")] = None,
+    target_sparsity: Annotated[float | None, typer.Option(min=0, max=1, help="DynaTran: wanted activation sparsity.")] = None,
+    weight_sparsity: Annotated[float, typer.Option(min=0, max=0.99, help="Share of weights to zero by magnitude.")] = 0.0,
+    skip: Annotated[str | None, typer.Option(help="none, activation or both, in place of the configuration's.")] = None,
+    order: Annotated[str, typer.Option(help="Loop order of every product: bijk, kijb, ...")] = "bijk",
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
+    trace: Annotated[Path | None, typer.Option(help="Write a timeline for Perfetto or chrome://tracing.")] = None,
+    waves: Annotated[Path | None, typer.Option(help="Record all signals to this FST file (slow).")] = None,
+    latency: Annotated[int, typer.Option(min=1, max=1000, help="Main memory: cycles to the first data.")] = 40,
+):
+    """Run sentences on the simulated RTL and compare every intermediate tensor with the golden model.
+
+    Example: acceltran run --text "a warm , funny film" --tau 0.05 --json report.json
+    """
+    from .commands import run_command
+
+    return run_command(config=config, model=model, texts=text, file=file, length=length, layers=layers, tau=tau,
+                target_sparsity=target_sparsity, weight_sparsity=weight_sparsity, skip=skip, order=order,
+                json_path=json_path, trace=trace, waves=waves, latency=latency)
+
+
+@app.command()
+def disassemble(
+    program: Annotated[Path, typer.Argument(help="program.bin, or a folder that holds one.")],
+):
+    """Print the instructions of a compiled program, one line each.
+
+    Example: acceltran compile --text "a warm , funny film" -o build/program && acceltran disassemble build/program
+    """
+    from .commands import disassemble_command
+
+    disassemble_command(program)
+
+
+@app.command("compile")
+def compile_(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for program.bin, image.bin and manifest.json.")],
+    config: ConfigOption = "mini",
+    model: Annotated[Path, typer.Option(help="Hugging Face BERT folder.")] = DEFAULT_MODEL,
+    text: Annotated[list[str] | None, typer.Option(help="A sentence; several make a batch.")] = None,
+    file: Annotated[Path | None, typer.Option(help="One sentence per line.")] = None,
+    length: Annotated[int | None, typer.Option(min=2, help="Tokens to pad to.")] = None,
+    layers: Annotated[int | None, typer.Option(min=1, help="Only the first layers.")] = None,
+    tau: Annotated[float | None, typer.Option(min=0, help="DynaTran threshold.")] = None,
+    target_sparsity: Annotated[float | None, typer.Option(min=0, max=1, help="DynaTran: wanted sparsity.")] = None,
+    weight_sparsity: Annotated[float, typer.Option(min=0, max=0.99, help="Share of weights to zero.")] = 0.0,
+    order: Annotated[str, typer.Option(help="Loop order of every product.")] = "bijk",
+):
+    """Compile sentences to a program and its main-memory image.
+
+    Example: acceltran compile --text "a warm , funny film" -o build/program
+    """
+    from .commands import compile_command
+
+    compile_command(config=config, model=model, texts=text, file=file, length=length, layers=layers, tau=tau,
+                    target_sparsity=target_sparsity, weight_sparsity=weight_sparsity, order=order, output=output)
+
+
+@app.command()
+def bench(
+    model: Annotated[Path, typer.Option(help="Hugging Face BERT folder.")] = DEFAULT_MODEL,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Markdown file to write.")] = Path("docs/benchmarks.md"),
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write the measurements as JSON.")] = None,
+):
+    """Measure BERT-Tiny at 128 tokens on nano and mini, dense and pruned, and write the table.
+
+    Example: acceltran bench --json build/bench.json
+    """
+    from .commands import bench_command
+
+    bench_command(model, output, json_path)
+
+
+def main():
+    """Entry point: one line and exit code 2 for bad input, 1 for a failed run."""
+    from ..hw.config import ConfigError
+    from ..sim.verilator import SimulationError
+    from .checkpoint import ModelError
+    from .compiler import CompileError
+
+    try:
+        code = app(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        print("stopped", file=sys.stderr)
+        code = 130
+    except (ConfigError, ModelError, CompileError, FileExistsError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = 2
+    except SimulationError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = 1
+    sys.exit(code or 0)

@@ -1,0 +1,156 @@
+"""What the subcommands of `acceltran` do."""
+
+import dataclasses
+import shutil
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+
+from ..hw.config import AcceleratorConfig, ConfigError
+from ..hw.isa import LoopOrder
+from .checkpoint import ModelError, encode_texts, load_checkpoint
+from .compiler import CompileError, compile_encoder
+from .disassemble import disassemble
+
+__all__ = ["bench_command", "compile_command", "disassemble_command", "generate_command", "run_command"]
+
+console = Console(soft_wrap=True, highlight=False)
+
+
+def generate_command(config, output, json_path):
+    """See `cli.generate`."""
+    from ..hw.generate import generate
+    from ..sim.inference import write_json
+
+    config = AcceleratorConfig.load(config)
+    with Status(f"generating {config.name}", console=console):
+        manifest = generate(config, output)
+    if json_path:
+        write_json(json_path, manifest)
+    table = Table("file", "lines", title=f"{config.name}: {config.multipliers} multipliers, in {output}")
+    for name, entry in manifest["files"].items():
+        table.add_row(name, str(entry["lines"]))
+    console.print(table)
+
+
+def read_texts(texts, file):
+    """The sentences of a command: given one by one, or a file's lines.
+
+    Raises
+    ------
+    ModelError : there is none, or the file cannot be read
+    """
+    if texts and file:
+        raise ModelError("--text and --file: give one of them")
+    if file:
+        try:
+            texts = [line.strip() for line in file.read_text().splitlines() if line.strip()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise ModelError(f"file = {str(file)!r}: cannot be read ({error}); give a text file, one sentence per line") from None
+    if not texts:
+        raise ModelError("no sentence: give --text \"...\" or --file FILE with one sentence per line")
+    return list(texts)
+
+
+def _loop_order(name):
+    try:
+        return LoopOrder[name.upper()]
+    except KeyError:
+        raise CompileError(f"order = {name!r}: choose a permutation of b, i, j, k, like bijk") from None
+
+
+def _load(config, model, texts, file, skip=None):
+    config = AcceleratorConfig.load(config)
+    if skip is not None:
+        try:
+            config = dataclasses.replace(config, skip=skip, name=f"{config.name}_{skip}")
+        except ConfigError as error:
+            raise ConfigError(f"--skip: {error}") from None
+    texts = read_texts(texts, file)
+    return config, load_checkpoint(model), texts
+
+
+def run_command(*, config, model, texts, file, skip, order, json_path, trace, waves, **options):
+    """See `cli.run`."""
+    from ..sim.inference import infer, report, write_json
+    from ..sim.timeline import write_timeline
+
+    config, checkpoint, texts = _load(config, model, texts, file, skip)
+    order = _loop_order(order)
+    for path in (json_path, trace, waves):
+        if path and not path.absolute().parent.is_dir():
+            raise ConfigError(f"output = {str(path)!r}: its folder does not exist; make it first")
+    with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, Status("", console=console) as status:
+        inference = infer(config, checkpoint, texts, folder=Path(folder), order=order, waves=waves is not None,
+                          activity=trace is not None, stage=lambda name: status.update(f"{config.name}: {name} ..."), **options)
+        values = report(inference)
+        if trace:
+            labels = {n: opcode.name for n, (opcode, _) in enumerate(inference.program.instructions)}
+            labels |= {step: name for name, place in inference.program.tensors.items() for step in place["steps"]}
+            write_timeline(trace, config, inference.run, labels)
+        if waves:
+            shutil.move(Path(folder) / "dump.fst", waves)
+    if json_path:
+        write_json(json_path, values)
+    print_report(values, texts)
+    return 1 if values["mismatches"] else 0
+
+
+def print_report(values, texts):
+    """The tables of a run."""
+    if not values["predictions"]:
+        console.print("the model has no classifier: the last hidden state was stored")
+    for text, prediction in zip(texts, values["predictions"], strict=False):
+        logits = ", ".join(f"{x:.4f}" for x in prediction["logits"])
+        console.print(f"{text}\n  -> [bold]{prediction['label']}[/bold] (logits {logits})")
+    table = Table("tensor class", "zeros %", "with padding %", title="sparsity")
+    for kind, share in values["sparsity"].items():
+        table.add_row(kind, f"{100 * share['sparsity']:.1f}", f"{100 * share['sparsity_padded']:.1f}")
+    console.print(table)
+    table = Table("", "", title=f"cycles on {values['config']}", show_header=False)
+    use, counters = values["utilisation"], values["counters"]
+    for name, value in (
+        ("cycles", f"{values['cycles']:,}"),
+        ("multiplications done", f"{values['multiplications']:,}"),
+        ("multiplications skipped", f"{values['skipped']:,}"),
+        ("multipliers busy", f"{100 * use['multipliers']:.1f} %"),
+        ("dense-equivalent utilisation", f"{100 * use['multipliers_dense_equivalent']:.1f} %"),
+        *((f"{engine} engine busy / stalled", f"{100 * use[engine]:.1f} % / {100 * values['stalled'][engine]:.1f} %")
+          for engine in ("memory", "matrix", "vector")),
+        ("bytes read / written", f"{counters['bytes_read']:,} / {counters['bytes_written']:,}"),
+        ("A / B tiles loaded", f"{counters['a_tile_loads']:,} / {counters['b_tile_loads']:,}"),
+        ("build / simulation seconds", f"{values['build_seconds']:.1f} / {values['simulation_seconds']:.1f}"),
+    ):
+        table.add_row(name, value)
+    console.print(table)
+    if values["mismatches"]:
+        console.print(f"[bold]{values['mismatches']} integers differ[/bold] from the golden model:")
+        for name, count in values["mismatched_tensors"].items():
+            console.print(f"  {name}: {count}")
+    else:
+        console.print(f"all {values['tensors_compared']} intermediate tensors equal")
+
+
+def compile_command(*, config, model, texts, file, length, order, output, **options):
+    """See `cli.compile_`."""
+    config, checkpoint, texts = _load(config, model, texts, file)
+    ids, lengths = encode_texts(checkpoint, texts, length)
+    program = compile_encoder(checkpoint, config, ids, lengths, order=_loop_order(order), **options)
+    program.save(output)
+    console.print(f"{output}: {len(program.instructions)} instructions, image of {len(program.image):,} bytes")
+
+
+def disassemble_command(program):
+    """See `cli.disassemble`."""
+    path = program / "program.bin" if program.is_dir() else program
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise CompileError(f"program = {str(path)!r}: {error.strerror}; give a program.bin that `acceltran compile` wrote") from None
+    try:
+        print(disassemble(raw))
+    except ValueError as error:
+        raise CompileError(f"program = {str(path)!r}: {error}") from None

@@ -1,0 +1,154 @@
+"""Where tensors lie in the buffers, and how long."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import CompileError
+
+__all__ = ["Placement", "activation_pitch", "lifetimes", "place_activations", "place_blocks", "required_tiles"]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Slots of a tensor: tile (i, j) lies in ``slot + i * pitch + j``; for a block, the step before which it may load.
+
+    `release` is the position of the first step that no longer uses what lay there before.
+    """
+
+    slot: int
+    pitch: int
+    release: int = 0
+
+
+def activation_pitch(rows, columns, modulus):
+    """Smallest pitch that is 1 modulo `modulus`; a tensor of one tile row needs no gaps.
+
+    With the number of banks, tile (i, j) lies i + j banks on. With 2, an odd pitch, neighbours in a column still lie in
+    different banks, since the number of banks is a power of two, and wide buffers lose less to the gaps.
+    """
+    return columns if rows == 1 else columns + (1 - columns) % modulus
+
+
+def lifetimes(steps, home):
+    """First and last position at which each owner of a kind of buffer is used, in order of first use."""
+    spans = {}
+    for position, step in enumerate(steps):
+        for region in (*step.reads, *step.writes):
+            if region.home == home:
+                spans[region.owner] = (spans.get(region.owner, (position,))[0], position)
+    return spans
+
+
+class _Ring:
+    """Online allocation that prefers what was free first, so that a new tensor waits for old work only."""
+
+    def __init__(self, capacity):
+        self.last_use = np.full(capacity, -1, dtype=np.int64)
+
+    def place(self, size, first, last):
+        """The start of a region that is free from position `first` on, and its release; None where there is none."""
+        use, best = self.last_use, None
+        edges = np.flatnonzero(np.diff(use)) + 1
+        starts = np.unique(np.concatenate([[0], edges, edges - size, [len(use) - size]]))
+        for start in starts[(starts >= 0) & (starts + size <= len(use))].tolist():
+            release = int(use[start: start + size].max()) + 1
+            if release <= first and (best is None or release < best[1]):
+                best = start, release
+        if best is not None:
+            use[best[0]: best[0] + size] = last
+        return best
+
+
+def place_activations(graph, steps, capacity, *, pack, modulus):
+    """Slots of every activation tensor.
+
+    Parameters
+    ----------
+    graph, steps : the lowered graph
+    capacity : of the activation buffer, in tiles
+    pack : place the largest tensors first, which is denser, instead of preferring what was free first
+    modulus : see `activation_pitch`
+
+    Returns
+    -------
+    dict of Placement by name, or None where they do not fit
+    """
+    shapes = _shapes(graph, steps, modulus)
+    if pack:
+        placed, height = _pack(shapes)
+        return placed if height <= capacity else None
+    ring, placed = _Ring(capacity), {}
+    for name, (size, pitch, first, last) in shapes.items():
+        best = ring.place(size, first, last) if size <= capacity else None
+        if best is None:
+            return None
+        placed[name] = Placement(best[0], pitch, best[1])
+    return placed
+
+
+def required_tiles(graph, steps, modulus):
+    """Tiles that the packed placement takes, and the largest tensor with its size."""
+    shapes = _shapes(graph, steps, modulus)
+    largest = max(shapes, key=lambda name: shapes[name][0])
+    return _pack(shapes)[1], largest, shapes[largest][0]
+
+
+def _shapes(graph, steps, modulus):
+    """(slots, pitch, first use, last use) of every activation tensor, in order of first use."""
+    shapes = {}
+    for name, (first, last) in lifetimes(steps, "activation").items():
+        tensor = graph.tensors[name]
+        rows, columns = tensor.rows // graph.tile, tensor.columns // graph.tile
+        pitch = activation_pitch(rows, columns, modulus)
+        shapes[name] = (rows - 1) * pitch + columns, pitch, first, last
+    return shapes
+
+
+def _pack(shapes):
+    placed, taken, height = {}, [], 0
+    for name, (size, pitch, first, last) in sorted(shapes.items(), key=lambda item: -item[1][0]):
+        start = 0
+        for other_start, other_end, other_first, other_last in sorted(taken):
+            if other_first <= last and first <= other_last and other_start < start + size and start < other_end:
+                start = other_end
+        taken.append((start, start + size, first, last))
+        placed[name] = Placement(start, pitch)
+        height = max(height, start + size)
+    return placed, height
+
+
+def place_blocks(blocks, steps, home, capacity, field):
+    """Places of the blocks that LOADs bring, in a ring, in order of need.
+
+    Parameters
+    ----------
+    blocks : Block by owner
+    steps : in order
+    home : weight or vector
+    capacity : tiles or lines
+    field : configuration field that holds the capacity
+
+    Returns
+    -------
+    dict of (Placement, position of first use) by owner, in order of need
+
+    Raises
+    ------
+    CompileError : naming the first block that finds no place
+    """
+    ring, placed, live = _Ring(capacity), {}, {}
+    for owner, (first, last) in sorted(lifetimes(steps, home).items(), key=lambda item: item[1]):
+        block = blocks[owner]
+        size = block.rows * block.columns
+        best = ring.place(size, first, last) if size <= capacity else None
+        live = {name: entry for name, entry in live.items() if entry[1] >= first}
+        if best is None:
+            unit = "tiles" if home == "weight" else "lines"
+            held = sum(entry[0] for entry in live.values())
+            need = 1 << (held + size - 1).bit_length()
+            raise CompileError(f"{block.sources[0]} needs {size} {unit} of the {home} buffer beside {held} in use, of "
+                               f"{capacity}: raise {field} to {need}")
+        live[owner] = size, last
+        placed[owner] = Placement(best[0], block.columns, best[1]), first
+    return placed

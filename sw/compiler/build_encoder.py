@@ -1,0 +1,176 @@
+"""The graph of an encoder for a batch of sequences."""
+
+from ..golden.layernorm import layernorm_fields
+from ..golden.softmax import softmax_scale
+from .errors import CompileError
+from .formats import product_fields
+from .graph import Gather, Graph, LayerNorm, MatMul, Softmax, Store, Tensor, View
+
+__all__ = ["build_graph"]
+
+
+def build_graph(encoder, lengths, columns):
+    """Lay a quantised encoder out for sequences of given lengths.
+
+    Activations are matrices [batch * sequence, width]: a projection of the whole batch is one product. Attention works
+    per sequence and head on views of them. Pooler and classifier take the first tile row of each sequence.
+
+    Parameters
+    ----------
+    encoder : QuantisedEncoder
+    lengths : valid tokens of each sequence
+    columns : tokens of the longest, padding included; rounded up to whole tiles
+
+    Returns
+    -------
+    Graph
+
+    Raises
+    ------
+    CompileError : for lengths that the model's positions do not allow, or fields out of range
+    """
+    lengths, positions = tuple(int(n) for n in lengths), encoder.model.max_position_embeddings
+    if not lengths or not all(1 <= n <= columns for n in lengths):
+        raise CompileError(f"lengths = {list(lengths)}: give 1 to {columns} valid tokens for each sequence")
+    if max(lengths) > positions:
+        raise CompileError(f"a sequence has {max(lengths)} tokens, max_position_embeddings is {positions}: shorten it")
+    return _Builder(encoder, lengths, columns).build()
+
+
+class _Builder:
+    def __init__(self, encoder, lengths, columns):
+        size = encoder.hardware.tile
+        self.encoder = encoder
+        self.graph = Graph(tile=size, width=encoder.hardware.width, batch=len(lengths),
+                           sequence=-(-columns // size) * size, lengths=lengths, curves=encoder.curves,
+                           positions=encoder.model.max_position_embeddings, target=encoder.target)
+        self.rows = self.graph.batch * self.graph.sequence
+
+    def build(self):
+        """All of it."""
+        encoder, graph = self.encoder, self.graph
+        state = self._embeddings()
+        for layer in range(encoder.layers):
+            state = self._layer(f"layer{layer}.", state)
+        name, shape = state, (graph.batch, graph.sequence, encoder.model.hidden_size)
+        if encoder.has_pooler:
+            state = name = self._project("pooler", self._first_tiles(state), "pooler", function="tanh")
+            shape = graph.batch, encoder.model.hidden_size
+        if encoder.has_classifier:
+            name = self._project("logits", self._first_tiles(state), "logits")
+            shape = graph.batch, encoder.model.num_labels
+        graph.operations.append(Store(x=graph.whole(name), output=name, shape=shape))
+        return graph
+
+    def _activation(self, name, source, columns, kind, rows=None):
+        self.graph.add(Tensor(name=name, rows=rows or self.rows, columns=columns, frac=self.encoder.fracs[source],
+                              kind=kind))
+        return self.graph.whole(name)
+
+    def _constant(self, name, kind):
+        if name not in self.graph.tensors:
+            values, frac = self.encoder.constants[name]
+            shape = values.shape if values.ndim == 2 else (1, len(values))
+            self.graph.add(Tensor(name=name, rows=shape[0], columns=shape[1], frac=frac, kind=kind, home=kind), values)
+        return self.graph.tensors[name]
+
+    def _embeddings(self):
+        size = self.encoder.model.hidden_size
+        for name, indices, kind in (("embeddings.word", "ids", "word"),
+                                    ("embeddings.position_type", "positions", "position")):
+            self._constant_table(name)
+            self.graph.operations.append(Gather(table=name + ".table", indices=indices,
+                                                o=self._activation(name, name, size, kind)))
+        return self._norm("embeddings.output", "embeddings.word", "embeddings.position_type", "input")
+
+    def _constant_table(self, name):
+        values, frac = self.encoder.constants[name]
+        self.graph.add(Tensor(name=name + ".table", rows=values.shape[0], columns=values.shape[1], frac=frac,
+                              kind="table", home="table"), values)
+
+    def _layer(self, inside, state):
+        whole = self.graph.whole
+        for name in ("query", "key", "value"):
+            self._project(inside + name, whole(state), name)
+        context = self._activation(inside + "context", inside + "context", self.encoder.model.hidden_size, "context")
+        for sequence in range(self.graph.batch):
+            for head in range(self.encoder.model.num_attention_heads):
+                self._head(inside, sequence, head, context)
+        self._project(inside + "attention", context, "attention")
+        state = self._norm(inside + "attention_norm", inside + "attention", state, "ffn_input")
+        self._project(inside + "hidden", whole(state), "hidden", function=self.encoder.model.hidden_act)
+        self._project(inside + "output", whole(inside + "hidden"), "output")
+        return self._norm(inside + "output_norm", inside + "output", state, "input")
+
+    def _project(self, name, a, kind, function="none"):
+        """``name = f(a W + b)``; a batch of first tile rows gives one tile row per sequence."""
+        graph, encoder = self.graph, self.encoder
+        weight, bias = (self._constant(f"{name}.{part}", home) for part, home in (("weight", "weight"),
+                                                                                 ("bias", "vector")))
+        rows = a.batch * a.rows
+        c = self._activation(name, name, weight.columns, kind, rows)
+        if a.batch > 1:
+            c = View(tensor=name, row=0, column=0, rows=a.rows, columns=c.columns, batch=a.batch, step=a.rows)
+        product_frac = graph.tensors[a.tensor].frac + weight.frac
+        graph.operations.append(MatMul(
+            a=a, b=graph.whole(weight.name), c=c, bias=bias.name, function=function,
+            curve=encoder.curve_numbers.get(name, 0),
+            **product_fields(name, product_frac=product_frac, bias_frac=bias.frac,
+                             o_frac=graph.tensors[name].frac, function=function),
+        ))
+        return name
+
+    def _first_tiles(self, name):
+        graph = self.graph
+        tensor = graph.tensors[name]
+        return View(tensor=name, row=0, column=0, rows=graph.tile, columns=tensor.columns, batch=graph.batch,
+                    step=tensor.rows // graph.batch)
+
+    def _head(self, inside, sequence, head, context):
+        graph, encoder, size = self.graph, self.encoder, self.encoder.model.head_size
+
+        def part(name):
+            return View(tensor=inside + name, row=sequence * graph.sequence, column=head * size, rows=graph.sequence,
+                        columns=size)
+
+        scores, probabilities = (
+            self._activation(f"{inside}{name}.{sequence}.{head}", inside + name, graph.sequence, name, graph.sequence)
+            for name in ("scores", "probabilities"))
+        fracs = {name: encoder.fracs[inside + name] for name in ("query", "key", "value", "scores", "probabilities",
+                                                                 "context")}
+        graph.operations.append(MatMul(
+            a=part("query"), b=part("key"), c=scores, transpose=True,
+            **product_fields(scores.tensor, product_frac=fracs["query"] + fracs["key"], bias_frac=None,
+                             o_frac=fracs["scores"], function="none"),
+        ))
+        try:
+            scale, scale_shift = softmax_scale(fracs["scores"], size)
+        except ValueError as error:
+            raise CompileError(f"{scores.tensor}: {error}") from None
+        graph.operations.append(Softmax(
+            x=scores, o=probabilities, valid_columns=graph.lengths[sequence], scale=scale, scale_shift=scale_shift,
+            o_frac=fracs["probabilities"], curve=encoder.curve_numbers.get(inside + "probabilities", 0),
+        ))
+        graph.operations.append(MatMul(
+            a=probabilities, b=part("value"), c=part("context"),
+            curve=encoder.curve_numbers.get(context.tensor, 0),
+            **product_fields(context.tensor, product_frac=fracs["probabilities"] + fracs["value"], bias_frac=None,
+                             o_frac=fracs["context"], function="none"),
+        ))
+
+    def _norm(self, name, x, residual, kind):
+        graph, encoder = self.graph, self.encoder
+        gamma, beta = (self._constant(f"{name}.{part}", "vector") for part in ("gamma", "beta"))
+        o = self._activation(name, name, encoder.model.hidden_size, kind)
+        try:
+            fields = layernorm_fields(
+                n=encoder.model.hidden_size, x_frac=graph.tensors[x].frac, r_frac=graph.tensors[residual].frac,
+                x_max=encoder.maxima[x], r_max=encoder.maxima[residual], gamma_frac=gamma.frac,
+                beta_frac=beta.frac, o_frac=graph.tensors[name].frac, eps=encoder.model.layer_norm_eps,
+                width=graph.width)
+        except ValueError as error:
+            raise CompileError(f"{name}: {error}") from None
+        graph.operations.append(LayerNorm(
+            x=graph.whole(x), residual=graph.whole(residual), o=o, gamma=gamma.name, beta=beta.name,
+            curve=encoder.curve_numbers.get(name, 0), **fields))
+        return name

@@ -1,0 +1,59 @@
+"""Binary points: how many fraction bits a tensor gets, and which shifts follow."""
+
+import math
+
+from ..golden.fixed import quantise
+from ..golden.functions import FUNCTION_FRAC
+from ..golden.post_process import BIAS_SHIFTS, FUNCTION_SHIFTS, SHIFTS
+from .errors import CompileError
+
+__all__ = ["MARGIN", "binary_point", "quantise_constant", "product_fields"]
+
+MARGIN = 1.25
+"""Head-room over the largest value seen in calibration."""
+
+_LOWEST, _HIGHEST = -4, 24
+
+
+def binary_point(largest, width, *, ceiling=_HIGHEST):
+    """Most fraction bits with which a signed word of `width` bits holds magnitudes up to `largest`."""
+    if largest <= 0:
+        return min(width - 1, ceiling)
+    frac = width - 1 - math.ceil(math.log2(largest))
+    if largest * 2.0**frac > (1 << (width - 1)) - 0.5:
+        frac -= 1
+    return max(_LOWEST, min(frac, _HIGHEST, ceiling))
+
+
+def quantise_constant(values, width, *, ceiling=_HIGHEST):
+    """A weight, bias or table as (integers, binary point); its exact range is known, so it gets no head-room."""
+    frac = binary_point(float(values.abs().max()), width, ceiling=ceiling)
+    return quantise(values, frac, width), frac
+
+
+def product_fields(name, *, product_frac, bias_frac, o_frac, function):
+    """The shift fields of a MATMUL.
+
+    Parameters
+    ----------
+    name : of the result, for the message
+    product_frac : binary point of the accumulator, the sum of the operands'
+    bias_frac : binary point of the bias, or None
+    o_frac : binary point of the result
+    function : none, relu, gelu or tanh
+
+    Raises
+    ------
+    CompileError : for a shift outside its field
+    """
+    table = function in ("gelu", "tanh")
+    fields = {
+        "bias_shift": 0 if bias_frac is None else product_frac - bias_frac,
+        "shift": product_frac - (FUNCTION_FRAC if table else o_frac),
+        "function_shift": FUNCTION_FRAC - o_frac if table else 0,
+    }
+    for field, legal in (("bias_shift", BIAS_SHIFTS), ("shift", SHIFTS), ("function_shift", FUNCTION_SHIFTS)):
+        if fields[field] not in legal:
+            raise CompileError(f"{name}: {field} would be {fields[field]}, legal is {legal.start} to {legal.stop - 1}: "
+                               "raise fraction_bits in the configuration, or use weights of a more ordinary range")
+    return fields

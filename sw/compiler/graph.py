@@ -1,0 +1,197 @@
+"""The graph of integer operations: the one truth that the golden model executes and the emitter lowers."""
+
+from dataclasses import dataclass, field
+
+import torch
+
+from ..golden.threshold import threshold
+
+__all__ = ["Tensor", "View", "Gather", "MatMul", "Softmax", "LayerNorm", "Store", "Graph", "unpad"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tensor:
+    """A matrix of integers.
+
+    Parameters
+    ----------
+    name : unique in the graph
+    rows, columns : elements, padded to whole tiles (a table's or a vector's rows are not padded)
+    frac : binary point
+    kind : what it is, for sparsity statistics: word, position, input, query, key, value, scores, probabilities,
+        context, attention, ffn_input, hidden, output, pooler, logits; weight, vector, table
+    home : activation, weight, vector or table: where the hardware keeps it
+    """
+
+    name: str
+    rows: int
+    columns: int
+    frac: int
+    kind: str
+    home: str = "activation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A rectangle of a tensor, in elements (whole tiles); with `batch` > 1, that many of them, `step` rows apart."""
+
+    tensor: str
+    row: int
+    column: int
+    rows: int
+    columns: int
+    batch: int = 1
+    step: int = 0
+
+    def read(self, matrix):
+        """The elements of `matrix` in the view, batches one below the other."""
+        return torch.cat([matrix[row: row + self.rows, self.column: self.column + self.columns]
+                          for row in self.first_rows()])
+
+    def write(self, matrix, values):
+        """Put what `read` would give into `matrix`."""
+        for row, part in zip(self.first_rows(), values.split(self.rows), strict=True):
+            matrix[row: row + self.rows, self.column: self.column + self.columns] = part
+
+    def first_rows(self):
+        """The first row of each batch element."""
+        return [self.row + index * self.step for index in range(self.batch)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gather:
+    """Rows of a table, by index: `indices` is ``ids`` or ``positions``."""
+
+    table: str
+    indices: str
+    o: View
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatMul:
+    """``c = f(a b + bias)``, with the fields of the MATMUL instruction."""
+
+    a: View
+    b: View
+    c: View
+    transpose: bool = False
+    bias: str | None = None
+    bias_shift: int = 0
+    shift: int
+    function: str = "none"
+    function_shift: int = 0
+    curve: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Softmax:
+    """Row softmax, with the fields of the SOFTMAX instruction."""
+
+    x: View
+    o: View
+    valid_columns: int
+    scale: int
+    scale_shift: int
+    o_frac: int
+    curve: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerNorm:
+    """Layer-norm of x plus a residual, with the fields of the LAYERNORM instruction."""
+
+    x: View
+    residual: View | None
+    o: View
+    gamma: str
+    beta: str
+    x_shift: int
+    r_shift: int
+    reciprocal: int
+    reciprocal_shift: int
+    epsilon: int
+    beta_shift: int
+    shift: int
+    curve: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """A result to main memory, under a name; `shape` is [batch, labels] or [batch, sequence, width] without padding."""
+
+    x: View
+    output: str
+    shape: tuple[int, ...]
+
+
+@dataclass(kw_only=True)
+class Graph:
+    """Operations in an order that respects their dependencies.
+
+    Parameters
+    ----------
+    tile, width : of the configuration
+    batch, sequence, lengths : sequences, rows of each (whole tiles), and their valid tokens
+    positions : rows of the position table for token type 0
+    tensors : by name
+    constants : integers of the tensors at home in weight, vector and table
+    operations : in order
+    curves, target : threshold curves and the wanted sparsity in 1/256, as the hardware's registers hold them
+    """
+
+    tile: int
+    width: int
+    batch: int
+    sequence: int
+    lengths: tuple[int, ...]
+    positions: int
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    constants: dict[str, torch.Tensor] = field(default_factory=dict)
+    operations: list = field(default_factory=list)
+    curves: list[tuple[int, ...]] = field(default_factory=list)
+    target: int = 0
+
+    def add(self, tensor, values=None):
+        """Register a tensor, with its integers where it is a constant."""
+        if tensor.name in self.tensors:
+            raise ValueError(f"{tensor.name} is there twice")
+        self.tensors[tensor.name] = tensor
+        if values is not None:
+            self.constants[tensor.name] = values
+        return tensor
+
+    def whole(self, name):
+        """The view that is all of a tensor."""
+        tensor = self.tensors[name]
+        return View(tensor=name, row=0, column=0, rows=tensor.rows, columns=tensor.columns)
+
+    def indices(self, ids):
+        """Table rows that the gathers fetch, by the name of the index array: int64 [batch * sequence].
+
+        Rows behind the given tokens get token 0; positions end at the last one.
+
+        Raises
+        ------
+        ValueError : for ids [batch, columns] of another batch, more columns, or outside the word table
+        """
+        ids = torch.as_tensor(ids, dtype=torch.int64)
+        if ids.ndim != 2 or len(ids) != self.batch or ids.shape[1] > self.sequence:
+            raise ValueError(f"ids {list(ids.shape)}: the graph takes [{self.batch}, up to {self.sequence}]")
+        words = self.tensors["embeddings.word.table"].rows
+        if ids.min() < 0 or ids.max() >= words:
+            raise ValueError(f"token {int(ids.max())} is outside the word table of {words} rows")
+        padded = torch.zeros(self.batch, self.sequence, dtype=torch.int64)
+        padded[:, : ids.shape[1]] = ids
+        positions = torch.arange(self.sequence).clamp(max=self.positions - 1).expand_as(padded)
+        return {"ids": padded.flatten(), "positions": positions.flatten()}
+
+    def tau(self, curve):
+        """The integer threshold of a curve number (0: nothing is pruned), as the threshold calculator gives it."""
+        return int(threshold(torch.tensor(self.curves[curve - 1]), self.target)) if curve else 0
+
+
+def unpad(integers, frac, shape):
+    """Integers of whole tiles to floats of a `Store`'s shape; of a result per sequence, the first row counts."""
+    floats = integers.double() * 2.0**-frac
+    floats = floats.view(shape[0], -1, integers.shape[1])[:, :, : shape[-1]]
+    return floats if len(shape) == 3 else floats[:, 0]

@@ -1,0 +1,93 @@
+"""The main memory image: sections, packed tiles, tables, vectors."""
+
+import numpy as np
+
+from ..golden.tiles import lines_to_bytes, tiles_of
+
+__all__ = ["PIECE", "SECTION", "Image", "pack_matrix", "pack_table", "pack_values"]
+
+SECTION = 4096
+"""Alignment of a section."""
+
+PIECE = 64
+"""Alignment of a piece: whole beats of the widest bus."""
+
+
+class Image:
+    """Collects pieces and gives each an address.
+
+    Parameters
+    ----------
+    base : address of the first byte
+    """
+
+    def __init__(self, base=0):
+        self.base, self.end = base, base
+        self.sections, self._pieces = {}, []
+
+    def section(self, name):
+        """Start a section; pieces go there until the next one starts."""
+        self.end = _up(self.end, SECTION)
+        self.sections[name] = [self.end, 0]
+        self._open = name
+
+    def add(self, raw):
+        """Append a piece (bytes, or a number of empty bytes) and return its address."""
+        self.end = address = _up(self.end, PIECE)
+        size = raw if isinstance(raw, int) else len(raw)
+        if size and not isinstance(raw, int):
+            self._pieces.append((address, raw))
+        self.end += size
+        self.sections[self._open][1] = _up(self.end, PIECE) - self.sections[self._open][0]
+        return address
+
+    def replace(self, address, raw):
+        """Fill a piece that was added empty."""
+        self._pieces.append((address, raw))
+
+    def to_bytes(self):
+        """The whole image, from `base` on."""
+        memory = np.zeros(_up(self.end, SECTION) - self.base, dtype=np.uint8)
+        for address, raw in self._pieces:
+            memory[address - self.base: address - self.base + len(raw)] = np.frombuffer(raw, np.uint8)
+        return memory.tobytes()
+
+
+def _up(value, unit):
+    return -(-value // unit) * unit
+
+
+def pack_values(rows, width):
+    """Rows of integers [n, m], m * width whole bytes, to bytes [n, m * width / 8] of two's complement words.
+
+    Words are joined in 64-bit groups where a few of them make whole bytes, and bit by bit elsewhere.
+    """
+    rows = np.ascontiguousarray(rows, dtype=np.int64)
+    group = 8 // np.gcd(width, 8)
+    if group * width > 64 or rows.shape[1] % group:
+        return np.frombuffer(lines_to_bytes(rows, width), np.uint8).reshape(len(rows), -1)
+    words = np.zeros((len(rows), rows.shape[1] // group), dtype=np.uint64)
+    for n in range(group):
+        words |= (rows[:, n::group].astype(np.uint64) & np.uint64((1 << width) - 1)) << np.uint64(n * width)
+    raw = words.astype("<u8").view(np.uint8).reshape(*words.shape, 8)
+    return np.ascontiguousarray(raw[:, :, : group * width // 8]).reshape(len(rows), -1)
+
+
+def pack_matrix(matrix, size, width):
+    """What `to_stream` gives, for all tiles at once."""
+    tiles = tiles_of(matrix, size).reshape(-1, size * size)
+    mask = tiles != 0
+    order = np.argsort(~mask, axis=1, kind="stable")
+    lines = pack_values(np.take_along_axis(tiles, order, axis=1).reshape(-1, size), width).reshape(len(tiles), -1)
+    header = np.packbits(mask, axis=1, bitorder="little")
+    line_bytes = size * width // 8
+    used = header.shape[1] + -(-mask.sum(1) // size) * line_bytes
+    raw = np.concatenate([header, lines], axis=1)
+    return raw[np.arange(raw.shape[1]) < used[:, None]].tobytes()
+
+
+def pack_table(values, width, bus_bytes):
+    """Raw rows of a gather table, each padded to the bus: (bytes, bytes from row to row)."""
+    packed = pack_values(values, width)
+    pitch = _up(packed.shape[1], bus_bytes)
+    return np.pad(packed, ((0, 0), (0, pitch - packed.shape[1]))).tobytes(), pitch

@@ -1,0 +1,255 @@
+"""From a float checkpoint to integers: everything that does not depend on the sentence."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from ..checkpoint import BertConfig
+from ..golden.layernorm import LayerNormFormat
+from .calibrate import calibrate
+from .curves import TARGET_ONE, constant_curves, profiled_curves
+from .errors import CompileError
+from .formats import MARGIN, binary_point, quantise_constant
+
+__all__ = ["PROJECTIONS", "QuantisedEncoder", "prune_weights", "quantise_encoder"]
+
+PROJECTIONS = {
+    "query": "attention.self.query",
+    "key": "attention.self.key",
+    "value": "attention.self.value",
+    "attention": "attention.output.dense",
+    "hidden": "intermediate.dense",
+    "output": "output.dense",
+}
+"""The six products of a layer with weights, by the name of their result."""
+
+_NORMS = {"attention_norm": "attention.output.LayerNorm", "output_norm": "output.LayerNorm"}
+_NORM_SHIFT = 31
+_PRUNED = ("query", "key", "value", "probabilities", "context", "attention_norm", "hidden")
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantisedEncoder:
+    """A model in integers, ready for any sentence.
+
+    Parameters
+    ----------
+    hardware : AcceleratorConfig
+    model : BertConfig
+    layers : encoder layers that run
+    has_pooler, has_classifier : what follows them
+    fracs : binary point of every activation, by its name in the float encoder
+    maxima : largest magnitude expected of every activation
+    constants : (integers, binary point) of every table, weight matrix [in, out] and vector, by name
+    curves, curve_numbers, target : DynaTran, see `Graph`; number 0 where nothing is pruned
+    """
+
+    hardware: object
+    model: BertConfig
+    layers: int
+    has_pooler: bool
+    has_classifier: bool
+    fracs: dict[str, int]
+    maxima: dict[str, float]
+    constants: dict[str, tuple[torch.Tensor, int]]
+    curves: list[tuple[int, ...]]
+    curve_numbers: dict[str, int]
+    target: int
+
+
+def prune_weights(weight, sparsity):
+    """A copy with exactly ``round(sparsity * size)`` of its elements, the smallest magnitudes, set to zero."""
+    if not 0 <= sparsity <= 1:
+        raise CompileError(f"weight_sparsity = {sparsity}: choose a number from 0 to 1")
+    pruned = weight.clone().flatten()
+    pruned[weight.abs().flatten().argsort(stable=True)[: round(sparsity * weight.numel())]] = 0
+    return pruned.view_as(weight)
+
+
+def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, weight_sparsity=0.0,
+                     calibration_texts=None, layers=None):
+    """Choose binary points and thresholds, prune and quantise the weights.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    hardware : AcceleratorConfig
+    tau : float threshold of DynaTran for every activation in front of a product; or
+    target_sparsity : wanted sparsity of each of them, 0 to 1, by curves profiled in calibration
+    weight_sparsity : part of every encoder weight matrix that becomes zero
+    calibration_texts : sentences, the built-in ones by default
+    layers : encoder layers to run, all by default; with fewer, the last hidden state is the result
+
+    Returns
+    -------
+    QuantisedEncoder
+
+    Raises
+    ------
+    CompileError : for a model that the configuration cannot run, or a request out of range
+    """
+    layers = checkpoint.config.num_hidden_layers if layers is None else layers
+    whole = layers == checkpoint.config.num_hidden_layers
+    _check(checkpoint, hardware, layers, whole and checkpoint.has_pooler, tau, target_sparsity)
+    kinds = _pruned_sites(layers, whole and checkpoint.has_pooler)
+    checkpoint = _pruned_checkpoint(checkpoint, layers, weight_sparsity)
+    seen = calibrate(checkpoint, calibration_texts, layers=layers,
+                     keep=kinds if target_sparsity is not None else ())
+    products = list(_products(layers, whole and checkpoint.has_pooler, whole and checkpoint.has_classifier))
+    constants, vectors = _constants(checkpoint, hardware, layers, [name for name, _ in products])
+    maxima = {name: value * MARGIN for name, value in seen.maxima.items()}
+    fracs = {name: _activation_frac(name, value, hardware.width) for name, value in maxima.items()}
+    for name in ("embeddings.word", "embeddings.position_type"):
+        integers, fracs[name] = constants[name]
+        maxima[name] = float(integers.abs().max()) * 2.0 ** -fracs[name]
+    _quantise_norms(fracs, constants, vectors, hardware.width)
+    _quantise_biases(fracs, constants, vectors, products, hardware, checkpoint.config.hidden_act)
+
+    sites = {name: fracs[name] for name in kinds}
+    curves, numbers, target = [], dict.fromkeys(sites, 0), 0
+    if tau is not None:
+        curves, numbers = constant_curves(sites, tau, width=hardware.width, limit=hardware.prune_curves)
+    elif target_sparsity is not None:
+        curves, numbers = profiled_curves(sites, kinds, seen.magnitudes, width=hardware.width,
+                                          limit=hardware.prune_curves)
+        target = math.floor(target_sparsity * TARGET_ONE + 0.5)
+    return QuantisedEncoder(
+        hardware=hardware, model=checkpoint.config, layers=layers, has_pooler=whole and checkpoint.has_pooler,
+        has_classifier=whole and checkpoint.has_classifier, fracs=fracs, maxima=maxima, constants=constants,
+        curves=curves, curve_numbers=numbers, target=target,
+    )
+
+
+def _check(checkpoint, hardware, layers, pooler, tau, target_sparsity):
+    config = checkpoint.config
+    if not 1 <= layers <= config.num_hidden_layers:
+        raise CompileError(f"layers = {layers}: the model has {config.num_hidden_layers}, choose 1 to that")
+    if tau is not None and target_sparsity is not None:
+        raise CompileError(f"tau = {tau} and target_sparsity = {target_sparsity}: choose one of them")
+    if target_sparsity is not None and not 0 <= target_sparsity <= 1:
+        raise CompileError(f"target_sparsity = {target_sparsity}: choose a number from 0 to 1")
+    for function, what in ((config.hidden_act, "the feed-forward network"), *((("tanh", "the pooler"),) * pooler)):
+        if function not in hardware.functions:
+            raise CompileError(f"{what} needs {function}, the configuration has {', '.join(hardware.functions)}: "
+                               f"add {function} to functions")
+    if config.head_size % hardware.tile:
+        sizes = [size for size in (16, 8) if config.head_size % size == 0]
+        raise CompileError(f"heads of {config.head_size} columns are not whole tiles of {hardware.tile}: " + (
+            f"set tile = {sizes[0]}" if sizes else "no tile size of 8 or 16 divides them, use another model"))
+    inner = max(config.hidden_size, -(-config.intermediate_size // hardware.tile) * hardware.tile)
+    if inner > hardware.max_inner:
+        raise CompileError(f"products sum over {inner} elements, the accumulators are made for {hardware.max_inner}: "
+                           f"raise max_inner to {1 << (inner - 1).bit_length()}")
+
+
+def _pruned_sites(layers, pooler):
+    """Name and kind of every activation that DynaTran prunes: those in front of a product."""
+    sites = {"embeddings.output": "input"}
+    for layer in range(layers):
+        kinds = {"attention_norm": "ffn_input"}
+        sites |= {f"layer{layer}.{name}": kinds.get(name, name) for name in _PRUNED}
+        if layer < layers - 1 or pooler:
+            sites[f"layer{layer}.output_norm"] = "input"
+    return sites
+
+
+def _pruned_checkpoint(checkpoint, layers, sparsity):
+    if sparsity == 0:
+        return checkpoint
+    tensors = dict(checkpoint.tensors)
+    for layer in range(layers):
+        for name in PROJECTIONS.values():
+            key = f"encoder.layer.{layer}.{name}.weight"
+            tensors[key] = prune_weights(tensors[key], sparsity)
+    return type(checkpoint)(checkpoint.folder, checkpoint.config, tensors, checkpoint.tokenizer)
+
+
+def _constants(checkpoint, hardware, layers, products):
+    """Tables and weight matrices in integers, and the vectors still in float, all padded to whole tiles."""
+    tensors, size, constants, vectors = checkpoint.tensors, hardware.tile, {}, {}
+
+    def quantised(name, values):
+        constants[name] = quantise_constant(values, hardware.width)
+
+    def norm(name, source):
+        vectors[f"{name}.gamma"], vectors[f"{name}.beta"] = tensors[f"{source}.weight"], tensors[f"{source}.bias"]
+
+    quantised("embeddings.word", tensors["embeddings.word_embeddings.weight"])
+    position, kind = (tensors[f"embeddings.{name}_embeddings.weight"] for name in ("position", "token_type"))
+    quantised("embeddings.position_type", (kind[:, None] + position[None]).flatten(0, 1))
+    norm("embeddings.output", "embeddings.LayerNorm")
+    for layer in range(layers):
+        for name, source in _NORMS.items():
+            norm(f"layer{layer}.{name}", f"encoder.layer.{layer}.{source}")
+    for name in products:
+        source = _source(name)
+        weight = tensors[f"{source}.weight"].T
+        rows, columns = (-n % size for n in weight.shape)
+        quantised(f"{name}.weight", torch.nn.functional.pad(weight, (0, columns, 0, rows)))
+        vectors[f"{name}.bias"] = torch.nn.functional.pad(tensors[f"{source}.bias"], (0, columns))
+    return constants, vectors
+
+
+def _source(name):
+    """The checkpoint's name of the linear layer that computes an activation."""
+    layer, _, inner = name.rpartition(".")
+    if not layer:
+        return {"pooler": "pooler.dense", "logits": "classifier"}[name]
+    return f"encoder.layer.{layer.removeprefix('layer')}.{PROJECTIONS[inner]}"
+
+
+def _activation_frac(name, largest, width):
+    if name.endswith(".probabilities"):
+        return width - 2
+    return binary_point(min(largest, 1.0) if name == "pooler" else largest, width)
+
+
+def _products(layers, pooler, classifier):
+    """(result, source) of every product with weights, in order."""
+    state = "embeddings.output"
+    for layer in range(layers):
+        inside = f"layer{layer}."
+        for name in ("query", "key", "value"):
+            yield inside + name, state
+        yield inside + "attention", inside + "context"
+        yield inside + "hidden", inside + "attention_norm"
+        yield inside + "output", inside + "hidden"
+        state = inside + "output_norm"
+    if pooler:
+        yield "pooler", state
+    if classifier:
+        yield "logits", "pooler"
+
+
+def _quantise_norms(fracs, constants, vectors, width):
+    """Gamma and beta with binary points that the layer-norm unit can align, which may lower the result's."""
+    form = LayerNormFormat(width)
+    for name in [name.removesuffix(".gamma") for name in vectors if name.endswith(".gamma")]:
+        gamma, beta = vectors[f"{name}.gamma"], vectors[f"{name}.beta"]
+        beta_frac = binary_point(float(beta.abs().max()), width)
+        ceiling = min(beta_frac + form.value_width - form.fraction, fracs[name] + _NORM_SHIFT - form.fraction)
+        constants[f"{name}.gamma"] = quantise_constant(gamma, width, ceiling=ceiling)
+        product_frac = constants[f"{name}.gamma"][1] + form.fraction
+        constants[f"{name}.beta"] = quantise_constant(beta, width, ceiling=product_frac)
+        fracs[name] = min(fracs[name], product_frac)
+
+
+def _quantise_biases(fracs, constants, vectors, products, hardware, function):
+    """Biases in integers; neither they nor the results get more fraction bits than the accumulator has."""
+    def limit(result, product_frac):
+        fracs[result] = min(fracs[result], product_frac)
+
+    for name, source in products:
+        inside = name.rpartition(".")[0] + "."
+        if name.endswith(".attention"):
+            limit(inside + "scores", fracs[inside + "query"] + fracs[inside + "key"])
+            limit(source, fracs[inside + "probabilities"] + fracs[inside + "value"])
+        product_frac = fracs[source] + constants[f"{name}.weight"][1]
+        if name != "pooler" and not (name.endswith(".hidden") and function in ("gelu", "tanh")):
+            limit(name, product_frac)
+        constants[f"{name}.bias"] = quantise_constant(vectors[f"{name}.bias"], hardware.width, ceiling=product_frac)
+        aligned = hardware.width + product_frac - constants[f"{name}.bias"][1]
+        if aligned >= hardware.accumulator_width:
+            raise CompileError(f"{name}: its bias, aligned to the products, takes {aligned} bits of an accumulator "
+                               f"of {hardware.accumulator_width}: raise max_inner, or use a more ordinary model")

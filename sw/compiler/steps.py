@@ -1,0 +1,305 @@
+"""Lowering: operations of the graph to steps, one instruction each, on whole tiles, in the order of computation."""
+
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from ...hw.isa import Engine, Function, LoopOrder, Opcode
+from .errors import CompileError
+from .graph import Gather, LayerNorm, MatMul, Softmax, Store
+
+__all__ = ["Region", "Step", "Block", "Plan", "lower"]
+
+
+_SOFTMAX_FIELDS = ("valid_columns", "scale", "scale_shift", "o_frac", "curve")
+_NORM_FIELDS = ("x_shift", "r_shift", "reciprocal", "reciprocal_shift", "epsilon", "beta_shift", "shift", "curve")
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle of tiles of an activation tensor, of a weight block, or of a vector (one row: lines).
+
+    `home` is activation, weight or vector; `owner` names what the allocator places.
+    """
+
+    home: str
+    owner: str
+    row: int
+    column: int
+    rows: int
+    columns: int
+
+
+@dataclass
+class Step:
+    """One instruction before slots are known.
+
+    Parameters
+    ----------
+    opcode, engine : of the instruction
+    fields : those that do not depend on the allocation
+    places : for every slot field (``a``: a_slot and a_pitch, ...) the region it starts at
+    reads, writes : regions
+    tensor : activation tensor that it produces, if any
+    """
+
+    opcode: Opcode
+    engine: Engine
+    fields: dict
+    places: dict[str, Region]
+    reads: list[Region]
+    writes: list[Region]
+    tensor: str | None = None
+
+
+@dataclass(frozen=True)
+class Block:
+    """What one LOAD brings: the columns of a weight matrix from `column` on, or vectors one after the other.
+
+    `owner` is its name for the allocator; rows and columns are tiles (vectors: 1 and lines); `sources` are the tensors.
+    """
+
+    home: str
+    owner: str
+    rows: int
+    columns: int
+    sources: tuple[str, ...]
+    column: int = 0
+
+
+@dataclass
+class Plan:
+    """Steps in order, and the blocks they need."""
+
+    steps: list[Step] = field(default_factory=list)
+    blocks: dict[str, Block] = field(default_factory=dict)
+
+
+def lower(graph, config, *, chunks, stagger, order=LoopOrder.BIJK):
+    """Lower a graph.
+
+    Products with weights are cut into blocks of columns, so that at most a quarter of the weight buffer (half, if one
+    grid width of columns needs that much) is loaded at once, and into `chunks` groups of tile rows, so that the
+    layer-norm of one group runs under the product of the next. Attention is staggered: the scores of `stagger`
+    heads come before the first context, and the value projection runs under the first softmax.
+
+    Parameters
+    ----------
+    graph : Graph
+    config : AcceleratorConfig
+    chunks : groups of tile rows, at least one grid height each
+    stagger : heads in flight, from 1
+    order : loop order of every product
+
+    Returns
+    -------
+    Plan
+    """
+    return _Lowering(graph, config, chunks, order).run(_stagger(graph.operations, stagger))
+
+
+def _stagger(operations, stagger):
+    """Reorder attention: operations grouped so that consecutive products of one group may interleave their chunks."""
+    groups, heads = [], []
+    for operation in operations:
+        if isinstance(operation, Softmax):
+            heads.append([groups.pop(), [operation]])
+        elif heads and len(heads[-1]) == 2:
+            heads[-1].append([operation])
+        elif heads and isinstance(operation, MatMul) and operation.transpose:
+            groups.append([operation])
+        else:
+            if heads:
+                groups, heads = _interleave(groups, heads, stagger), []
+            groups.append([operation])
+    return groups
+
+
+def _interleave(groups, heads, stagger):
+    # Before the heads stand query, key and value; value moves behind the first softmaxes.
+    query, key, value = groups[-3:]
+    ordered = [*groups[:-3], query + key]
+    for scores, softmax, _ in heads[:stagger]:
+        ordered += [scores, softmax]
+    ordered.append(value)
+    for index, (_, _, context) in enumerate(heads):
+        ordered.append(context)
+        if index + stagger < len(heads):
+            ordered += heads[index + stagger][:2]
+    return ordered
+
+
+class _Lowering:
+    def __init__(self, graph, config, chunks, order):
+        self.graph, self.config, self.chunks, self.order = graph, config, chunks, order
+        self.plan = Plan()
+        self.vector_owner = {}
+
+    def run(self, groups):
+        """All groups, operation by operation."""
+        self._group_vectors()
+        for operations in groups:
+            handler = {Gather: self._gather, MatMul: self._matmuls, Softmax: self._softmax, LayerNorm: self._layernorm,
+                       Store: self._store}[type(operations[0])]
+            handler(operations)
+        self._interleave_gathers()
+        return self.plan
+
+    def _tiles(self, view, home="activation"):
+        size = self.graph.tile
+        return Region(home, view.tensor, view.row // size, view.column // size, view.rows // size, view.columns // size)
+
+    def _batched(self, view):
+        size = self.graph.tile
+        return [Region("activation", view.tensor, row // size, view.column // size, view.rows // size,
+                       view.columns // size) for row in view.first_rows()]
+
+    def _row_chunks(self, region):
+        """The region in groups of tile rows, each a multiple of the grid's height."""
+        height = self.config.grid_rows
+        units = -(-region.rows // height)
+        count = min(self.chunks, units)
+        edges = [min(units * n // count * height, region.rows) for n in range(count + 1)]
+        return [Region(region.home, region.owner, region.row + low, region.column, high - low, region.columns)
+                for low, high in zip(edges, edges[1:], strict=False)]
+
+    def _group_vectors(self):
+        """One LOAD for the vectors of each half layer: those of its products and those of its layer-norm."""
+        vectors = [name for operation in self.graph.operations for name in _vectors_of(operation)]
+        for number, (_, names) in enumerate(groupby(vectors, _vector_group)):
+            names, line = tuple(names), 0
+            owner = f"vectors.{number}"
+            for name in names:
+                self.vector_owner[name] = owner, line
+                line += self.graph.tensors[name].columns // self.graph.tile
+            self.plan.blocks[owner] = Block("vector", owner, 1, line, names)
+
+    def _vector(self, name, column=0, columns=None):
+        owner, line = self.vector_owner[name]
+        columns = self.graph.tensors[name].columns // self.graph.tile if columns is None else columns
+        return Region("vector", owner, 0, line + column, 1, columns)
+
+    def _gather(self, operations):
+        for operation in operations:
+            for chunk in self._row_chunks(self._tiles(operation.o)):
+                fields = {"rows": chunk.rows, "columns": chunk.columns, "table": operation.table,
+                          "indices": operation.indices, "first": chunk.row * self.graph.tile}
+                self._emit(Opcode.GATHER, Engine.MEMORY, fields, {"": chunk}, [], [chunk])
+
+    def _interleave_gathers(self):
+        """The gathers of the first rows of every table come first, so that the layer-norm can start."""
+        steps = self.plan.steps
+        count = sum(step.opcode is Opcode.GATHER for step in steps)
+        steps[:count] = sorted(steps[:count], key=lambda step: step.fields["first"])
+
+    def _matmuls(self, operations):
+        parts = [self._blocks_of(operation) for operation in operations]
+        if all(len(blocks) == 1 for blocks in parts):
+            lists = [list(self._chunked(operation, blocks[0])) for operation, blocks in zip(operations, parts,
+                                                                                            strict=True)]
+            for emissions in zip(*lists, strict=True):
+                for arguments in emissions:
+                    self._matmul(*arguments)
+            return
+        for operation, blocks in zip(operations, parts, strict=True):
+            for block in blocks:
+                for arguments in self._chunked(operation, block):
+                    self._matmul(*arguments)
+
+    def _blocks_of(self, operation):
+        """Column blocks of B as regions; those of weights are named, to be loaded."""
+        size, graph, config = self.graph.tile, self.graph, self.config
+        tensor = graph.tensors[operation.b.tensor]
+        if tensor.home != "weight":
+            return [(self._tiles(operation.b), 0)]
+        inner, columns = tensor.rows // size, tensor.columns // size
+        width = config.weight_tiles // 4 // inner
+        if width < min(config.grid_columns, columns):
+            width = config.weight_tiles // 2 // inner
+        if width == 0:
+            need = -(-2 * inner // config.weight_banks) * config.weight_banks
+            raise CompileError(f"{tensor.name} has columns of {inner} tiles, of which the weight buffer must hold two, "
+                               f"and has {config.weight_tiles}: raise weight_tiles to {need}")
+        if columns > width >= config.grid_columns:
+            width -= width % config.grid_columns
+        count = -(-columns // width)
+        unit = config.grid_columns if width % config.grid_columns == 0 else 1
+        units = -(-columns // unit)
+        edges = [min(units * n // count * unit, columns) for n in range(count + 1)]
+        blocks = []
+        for low, high in zip(edges, edges[1:], strict=False):
+            owner = f"{tensor.name}.{low}"
+            self.plan.blocks[owner] = Block("weight", owner, inner, high - low, (tensor.name,), low)
+            blocks.append((Region("weight", owner, 0, 0, inner, high - low), low))
+        return blocks
+
+    def _chunked(self, operation, block):
+        region, column = block
+        transpose = operation.transpose
+        columns = region.rows if transpose else region.columns
+
+        def part(c):
+            return Region(c.home, c.owner, c.row, c.column + column, c.rows, columns)
+
+        if operation.a.batch > 1 or region.home == "activation":
+            a, c = self._batched(operation.a), [part(region) for region in self._batched(operation.c)]
+            yield operation, a, region, c, column
+            return
+        pairs = zip(self._row_chunks(self._tiles(operation.a)), self._row_chunks(self._tiles(operation.c)), strict=True)
+        for a, c in pairs:
+            yield operation, [a], region, [part(c)], column
+
+    def _matmul(self, operation, a, b, c, column):
+        fields = {
+            "b_buffer": int(b.home == "activation"), "transpose": int(operation.transpose), "batch": len(a),
+            "rows": a[0].rows, "inner": a[0].columns, "columns": c[0].columns, "order": int(self.order),
+            "bias": int(operation.bias is not None), "bias_shift": operation.bias_shift, "shift": operation.shift,
+            "function": int(Function[operation.function.upper()]), "function_shift": operation.function_shift,
+            "curve": operation.curve, "a_rows": a[1].row - a[0].row if len(a) > 1 else 0,
+            "c_rows": c[1].row - c[0].row if len(c) > 1 else 0,
+        }
+        places, reads = {"a": a[0], "b": b, "c": c[0]}, [*a, b]
+        if operation.bias is not None:
+            places["bias"] = self._vector(operation.bias, column, c[0].columns)
+            reads.append(places["bias"])
+        self._emit(Opcode.MATMUL, Engine.MATRIX, fields, places, reads, c)
+
+    def _softmax(self, operations):
+        for operation in operations:
+            x, o = self._tiles(operation.x), self._tiles(operation.o)
+            fields = {name: getattr(operation, name) for name in _SOFTMAX_FIELDS}
+            self._emit(Opcode.SOFTMAX, Engine.VECTOR, fields | {"rows": x.rows, "columns": x.columns},
+                       {"x": x, "o": o}, [x], [o])
+
+    def _layernorm(self, operations):
+        for operation in operations:
+            views = [operation.x, operation.o, *([operation.residual] if operation.residual else [])]
+            fields = {name: getattr(operation, name) for name in _NORM_FIELDS}
+            vectors = {name: self._vector(getattr(operation, name)) for name in ("gamma", "beta")}
+            for x, o, *residual in zip(*(self._row_chunks(self._tiles(view)) for view in views), strict=True):
+                places = {"x": x, "o": o, **vectors, **({"r": residual[0]} if residual else {})}
+                self._emit(Opcode.LAYERNORM, Engine.VECTOR,
+                           fields | {"rows": x.rows, "columns": x.columns, "residual": len(residual)}, places,
+                           [x, *residual, *vectors.values()], [o])
+
+    def _store(self, operations):
+        for operation in operations:
+            x = self._tiles(operation.x)
+            self._emit(Opcode.STORE, Engine.MEMORY, {"rows": x.rows, "columns": x.columns, "output": operation.output,
+                      "shape": operation.shape},
+                       {"": x}, [x], [])
+
+    def _emit(self, opcode, engine, fields, places, reads, writes):
+        self.plan.steps.append(Step(opcode, engine, fields, places, reads, writes,
+                                    writes[0].owner if writes else None))
+
+
+def _vectors_of(operation):
+    if isinstance(operation, LayerNorm):
+        return [operation.gamma, operation.beta]
+    return [operation.bias] if isinstance(operation, MatMul) and operation.bias else []
+
+
+def _vector_group(name):
+    """Half a layer: its attention, or its feed-forward network; pooler and classifier together."""
+    layer, _, inner = name.rpartition(".")[0].rpartition(".")
+    return layer, inner in ("hidden", "output", "output_norm")

@@ -1,0 +1,118 @@
+"""Run a compiled graph on integer tensors: every intermediate that the hardware writes, to the last bit."""
+
+import torch
+
+from ..compiler.build_encoder import build_graph
+from ..compiler.graph import Gather, Graph, LayerNorm, MatMul, Softmax, Store, unpad
+from .layernorm import layernorm
+from .matmul import matmul
+from .post_process import post_process
+from .softmax import softmax
+
+__all__ = ["execute", "golden_run", "predict", "results"]
+
+
+def execute(graph, ids):
+    """All activation tensors of a graph.
+
+    Parameters
+    ----------
+    graph : Graph
+    ids : int64 [batch, columns], token numbers
+
+    Returns
+    -------
+    dict of str to int64 Tensor [rows, columns], padded rows and columns included, in order of computation
+    """
+    values = {}
+    indices = graph.indices(ids)
+    for operation in graph.operations:
+        match operation:
+            case Gather():
+                _write(graph, values, operation.o, graph.constants[operation.table][indices[operation.indices]])
+            case MatMul():
+                _write(graph, values, operation.c, _matmul(graph, values, operation))
+            case Softmax():
+                _write(graph, values, operation.o, _softmax(graph, values, operation))
+            case LayerNorm():
+                _write(graph, values, operation.o, _layernorm(graph, values, operation))
+    return values
+
+
+def golden_run(program, ids, lengths):
+    """`execute` for a Program or a Graph; the lengths must be those it was compiled for.
+
+    Raises
+    ------
+    ValueError : for other lengths, or a program that was loaded from a folder
+    """
+    graph = program if isinstance(program, Graph) else program.graph
+    if graph is None:
+        raise ValueError("a loaded program has no graph: compile it again to run the golden model")
+    if tuple(int(n) for n in lengths) != graph.lengths:
+        raise ValueError(f"lengths {list(lengths)}: the program is compiled for {list(graph.lengths)}")
+    return execute(graph, ids)
+
+
+def results(graph, values):
+    """What the STOREs of a graph bring out, as floats without padding.
+
+    Returns
+    -------
+    dict of str to float64 Tensor: ``logits`` [batch, labels], or the last hidden state [batch, sequence, hidden]
+    """
+    outputs = {}
+    for operation in graph.operations:
+        if isinstance(operation, Store):
+            tensor = graph.tensors[operation.x.tensor]
+            outputs[operation.output] = unpad(values[tensor.name], tensor.frac, operation.shape)
+    return outputs
+
+
+def predict(encoder, ids, lengths):
+    """Results of a quantised encoder for a batch of sentences, without compiling a program.
+
+    Parameters
+    ----------
+    encoder : QuantisedEncoder
+    ids : int64 [batch, columns]
+    lengths : valid tokens of each row
+
+    Returns
+    -------
+    as `results`
+    """
+    graph = build_graph(encoder, lengths, ids.shape[1])
+    return results(graph, execute(graph, ids))
+
+
+def _write(graph, values, view, result):
+    tensor = graph.tensors[view.tensor]
+    if view == graph.whole(tensor.name):
+        values[tensor.name] = result
+        return
+    if tensor.name not in values:
+        values[tensor.name] = torch.zeros(tensor.rows, tensor.columns, dtype=torch.int64)
+    view.write(values[tensor.name], result)
+
+
+def _matmul(graph, values, op):
+    b = op.b.read(graph.constants[op.b.tensor] if op.b.tensor in graph.constants else values[op.b.tensor])
+    accumulator = matmul(op.a.read(values[op.a.tensor]), b.T if op.transpose else b)
+    bias = graph.constants[op.bias] if op.bias else torch.zeros(op.c.columns, dtype=torch.int64)
+    return post_process(accumulator, bias, bias_shift=op.bias_shift, shift=op.shift, function=op.function,
+                        function_shift=op.function_shift, tau=graph.tau(op.curve), width=graph.width)
+
+
+def _softmax(graph, values, op):
+    return softmax(op.x.read(values[op.x.tensor]), valid_columns=op.valid_columns, scale=op.scale,
+                   scale_shift=op.scale_shift, o_frac=op.o_frac, tau=graph.tau(op.curve), width=graph.width,
+                   tile=graph.tile)
+
+
+def _layernorm(graph, values, op):
+    residual = op.residual.read(values[op.residual.tensor]) if op.residual else None
+    return layernorm(op.x.read(values[op.x.tensor]), graph.constants[op.gamma], graph.constants[op.beta],
+                     residual=residual, x_shift=op.x_shift, r_shift=op.r_shift, reciprocal=op.reciprocal,
+                     reciprocal_shift=op.reciprocal_shift, epsilon=op.epsilon, beta_shift=op.beta_shift,
+                     shift=op.shift, tau=graph.tau(op.curve), width=graph.width)

@@ -1,0 +1,188 @@
+"""Calibration, binary points, weight pruning and threshold curves."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from acceltran.hw.config import AcceleratorConfig
+from acceltran.sw.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.compiler import CompileError, quantise_encoder
+from acceltran.sw.compiler.build_encoder import build_graph
+from acceltran.sw.compiler.calibrate import SENTENCES, calibrate
+from acceltran.sw.compiler.curves import constant_curves, profiled_curves
+from acceltran.sw.compiler.formats import MARGIN, binary_point, product_fields
+from acceltran.sw.compiler.quantise import prune_weights
+from acceltran.sw.float_encoder import FloatEncoder
+from acceltran.sw.golden.execute import execute
+from acceltran.sw.golden.fixed import quantise
+
+from models import make_checkpoint, random_texts
+
+NANO = AcceleratorConfig.load("nano")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return load_checkpoint(make_checkpoint(tmp_path_factory.mktemp("model"), ffn=72))
+
+
+@pytest.fixture(scope="module")
+def texts():
+    return random_texts(12, 14)
+
+
+@pytest.mark.parametrize("width", [8, 20])
+@pytest.mark.parametrize("largest", [0.013, 0.5, 0.99, 1.0, 1.01, 7.999999999, 8.0, 30.0])
+def test_binary_point_is_the_largest_that_holds(width, largest):
+    frac = binary_point(largest, width)
+    limit = (1 << (width - 1)) - 1
+    assert math.floor(largest * 2.0**frac + 0.5) <= limit
+    assert frac == 24 or math.floor(largest * 2.0 ** (frac + 1) + 0.5) > limit
+
+
+def test_binary_point_of_zero_and_of_huge_values():
+    assert binary_point(0.0, 20) == 19
+    assert binary_point(0.0, 20, ceiling=5) == 5
+    assert binary_point(1e30, 20) == -4
+    assert binary_point(1e-30, 20) == 24
+
+
+def test_product_fields():
+    assert product_fields("x", product_frac=36, bias_frac=18, o_frac=15, function="relu") == {
+        "bias_shift": 18, "shift": 21, "function_shift": 0}
+    assert product_fields("x", product_frac=36, bias_frac=18, o_frac=18, function="gelu") == {
+        "bias_shift": 18, "shift": 20, "function_shift": -2}
+    with pytest.raises(CompileError, match="x: bias_shift would be -1"):
+        product_fields("x", product_frac=17, bias_frac=18, o_frac=15, function="none")
+
+
+def test_calibration_sees_every_tensor(checkpoint, texts):
+    seen = calibrate(checkpoint, texts, keep=["layer0.probabilities"])
+    ids, lengths = encode_texts(checkpoint, texts)
+    values = FloatEncoder(checkpoint).run(ids, lengths)
+    assert seen.maxima.keys() == values.keys()
+    valid = max(float(values["layer1.hidden"][n, :length].abs().max()) for n, length in enumerate(lengths))
+    assert seen.maxima["layer1.hidden"] == pytest.approx(valid, rel=1e-5)
+    assert seen.magnitudes.keys() == {"layer0.probabilities"}
+    assert len(seen.magnitudes["layer0.probabilities"]) == sum(2 * length**2 for length in lengths)
+
+
+def test_builtin_sentences_are_cut_to_the_positions(checkpoint):
+    seen = calibrate(checkpoint, keep=["embeddings.output"])
+    tokens = len(seen.magnitudes["embeddings.output"]) // checkpoint.config.hidden_size
+    assert len(SENTENCES) >= 16
+    assert 3 * len(SENTENCES) <= tokens <= 32 * len(SENTENCES)
+
+
+def test_calibrated_activations_do_not_saturate(checkpoint, texts):
+    encoder = quantise_encoder(checkpoint, NANO, calibration_texts=texts)
+    ids, lengths = encode_texts(checkpoint, texts)
+    graph = build_graph(encoder, lengths, ids.shape[1])
+    values, limit = execute(graph, ids), (1 << (NANO.width - 1)) - 1
+    assert MARGIN > 1
+    for name, tensor in values.items():
+        assert int(tensor.abs().max()) < limit, name
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.3, 0.5, 0.995, 1.0])
+def test_weight_pruning_is_exact_and_takes_the_smallest(sparsity):
+    weight = torch.randn(37, 21)
+    pruned = prune_weights(weight, sparsity)
+    assert int((pruned == 0).sum()) == round(sparsity * weight.numel())
+    kept = pruned != 0
+    assert (pruned[kept] == weight[kept]).all()
+    if 0 < sparsity < 1:
+        assert weight[~kept].abs().max() <= weight[kept].abs().min()
+
+
+def test_weight_pruning_counts_ties():
+    assert int((prune_weights(torch.ones(4, 4), 0.5) == 0).sum()) == 8
+    with pytest.raises(CompileError, match="weight_sparsity = 1.5"):
+        prune_weights(torch.ones(2, 2), 1.5)
+
+
+def test_pruned_weights_reach_the_graph(checkpoint, texts):
+    encoder = quantise_encoder(checkpoint, NANO, weight_sparsity=0.5, calibration_texts=texts)
+    for name in ("query", "key", "value", "attention", "hidden", "output"):
+        weight = encoder.constants[f"layer1.{name}.weight"][0][:72, :72]
+        size = 32 * (72 if name in ("hidden", "output") else 32)
+        assert int((weight != 0).sum()) <= size - size // 2, name
+        assert int((weight != 0).sum()) >= size // 2 * 0.98, name
+    assert (encoder.constants["pooler.weight"][0] != 0).float().mean() > 0.99
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.02, 0.05, 1.0])
+def test_constant_curves_prune_what_is_below_tau(tau):
+    sites = {"a": 10, "b": 12, "c": 10, "d": -2}
+    curves, numbers = constant_curves(sites, tau, width=20, limit=4)
+    for name, frac in sites.items():
+        values = torch.linspace(-2, 2, 4001, dtype=torch.float64)
+        integers = quantise(values, frac, 20)
+        threshold = curves[numbers[name] - 1][0] if numbers[name] else 0
+        assert ((integers.abs() < threshold) == (integers.abs() * 2.0**-frac < tau)).all()
+    assert numbers["a"] == numbers["c"]
+    assert len(set(curves)) == len(curves)
+
+
+def test_too_many_curves_are_refused():
+    with pytest.raises(CompileError, match="raise prune_curves to 3"):
+        constant_curves({"a": 10, "b": 11, "c": 12}, 0.1, width=20, limit=2)
+    with pytest.raises(CompileError, match="tau = -1"):
+        constant_curves({"a": 10}, -1, width=20, limit=2)
+
+
+def test_profiled_curves_are_quantiles_and_merge_when_scarce():
+    rng = np.random.default_rng(3)
+    sites = {"a": 10, "b": 10, "c": 11}
+    kinds = {"a": "query", "b": "query", "c": "query"}
+    magnitudes = {name: np.abs(rng.normal(size=5000)).astype(np.float32) for name in sites}
+    curves, numbers = profiled_curves(sites, kinds, magnitudes, width=20, limit=4)
+    assert sorted(numbers.values()) == [1, 2, 3]
+    for name, frac in sites.items():
+        integers = np.floor(magnitudes[name] * 2.0**frac + 0.5)
+        for n, knot in enumerate(curves[numbers[name] - 1]):
+            assert (integers < knot).sum() >= n / 8 * 5000
+            assert n == 0 or (integers < knot - 1).sum() < n / 8 * 5000
+    _, numbers = profiled_curves(sites, kinds, magnitudes, width=20, limit=2)
+    assert numbers["a"] == numbers["b"] != numbers["c"]
+    with pytest.raises(CompileError, match="raise prune_curves to 2"):
+        profiled_curves(sites, kinds, magnitudes, width=20, limit=1)
+
+
+@pytest.mark.parametrize("target", [0.25, 0.5, 0.7])
+def test_wanted_sparsity_is_reached(checkpoint, texts, target):
+    encoder = quantise_encoder(checkpoint, replace(NANO, prune_curves=32), target_sparsity=target,
+                               calibration_texts=texts)
+    ids, lengths = encode_texts(checkpoint, texts)
+    graph = build_graph(encoder, lengths, ids.shape[1])
+    values = execute(graph, ids)
+    assert graph.target == round(target * 256)
+    rows = torch.cat([n * graph.sequence + torch.arange(length) for n, length in enumerate(lengths)])
+    # Behind the first site the curves, profiled without pruning, meet values that pruning has made smaller.
+    for name, tolerance in (("embeddings.output", 0.02), ("layer0.query", 0.1), ("layer0.value", 0.1)):
+        assert float((values[name][rows] == 0).float().mean()) == pytest.approx(target, abs=tolerance), name
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"layers": 3}, "layers = 3: the model has 2"),
+    ({"tau": 0.1, "target_sparsity": 0.5}, "choose one"),
+    ({"target_sparsity": 1.5}, "target_sparsity = 1.5"),
+    ({"config": replace(NANO, tile=16, functions=("gelu",))}, "add tanh to functions"),
+    ({"config": replace(NANO, functions=("relu", "tanh"))}, "needs gelu"),
+])
+def test_refusals(checkpoint, change, message):
+    config = change.pop("config", NANO)
+    with pytest.raises(CompileError, match=message) as error:
+        quantise_encoder(checkpoint, config, **change)
+    assert "\n" not in str(error.value)
+
+
+def test_refusals_that_name_a_size(tmp_path):
+    narrow = load_checkpoint(make_checkpoint(tmp_path / "narrow", hidden=32, heads=4, layers=1))
+    with pytest.raises(CompileError, match="heads of 8 columns are not whole tiles of 16: set tile = 8"):
+        quantise_encoder(narrow, AcceleratorConfig.load("mini"))
+    wide = load_checkpoint(make_checkpoint(tmp_path / "wide", hidden=16, heads=2, layers=1, ffn=300))
+    with pytest.raises(CompileError, match="raise max_inner to 512"):
+        quantise_encoder(wide, replace(NANO, max_inner=256))

@@ -1,0 +1,185 @@
+"""From a checkpoint to bytes: image, instructions, files, and what the program computes."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from acceltran.hw.config import AcceleratorConfig
+from acceltran.hw.isa import INSTRUCTION_BYTES, LoopOrder, Opcode
+from acceltran.sw.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.compiler import CompileError, Program, compile_encoder
+from acceltran.sw.compiler.image import Image, pack_matrix, pack_table, pack_values
+from acceltran.sw.golden.execute import golden_run, results
+from acceltran.sw.golden.tiles import lines_to_bytes, to_stream
+from machine import Machine
+
+from models import make_checkpoint, random_texts
+
+NANO = AcceleratorConfig.load("nano")
+TEXTS = random_texts(4, 9, seed=5)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return {
+        "plain": load_checkpoint(make_checkpoint(folder / "plain", ffn=76)),
+        "relu": load_checkpoint(make_checkpoint(folder / "relu", act="relu", layers=1, labels=11, positions=16)),
+        "tanh": load_checkpoint(make_checkpoint(folder / "tanh", act="tanh", layers=1, labels=0)),
+        "encoder": load_checkpoint(make_checkpoint(folder / "encoder", layers=1, pooler=False)),
+    }
+
+
+def compiled(checkpoint, config, texts, length=None, **options):
+    ids, lengths = encode_texts(checkpoint, texts, length)
+    return compile_encoder(checkpoint, config, ids, lengths, calibration_texts=TEXTS, **options), ids, lengths
+
+
+@pytest.mark.parametrize("width", [8, 10, 12, 18, 20, 24])
+@pytest.mark.parametrize("size", [8, 16])
+def test_packing_is_that_of_the_golden_functions(width, size):
+    rng = np.random.default_rng(width)
+    matrix = rng.integers(-(1 << (width - 1)), 1 << (width - 1), (3 * size, 4 * size))
+    matrix *= rng.random(matrix.shape) < np.repeat(rng.choice([0, 0.03, 0.5, 1], (3, 4)), size, 0).repeat(size, 1)
+    assert pack_matrix(matrix, size, width) == to_stream(matrix, size, width)
+    assert pack_values(matrix, width).tobytes() == lines_to_bytes(matrix, width)
+    raw, pitch = pack_table(matrix, width, 64)
+    assert pitch % 64 == 0
+    assert len(raw) == pitch * len(matrix)
+    assert raw[pitch: pitch + matrix.shape[1] * width // 8] == lines_to_bytes(matrix[1], width)
+
+
+def test_image_aligns_sections_and_pieces():
+    image = Image(base=8192)
+    image.section("a")
+    assert [image.add(b"xyz"), image.add(5), image.add(b"q")] == [8192, 8256, 8320]
+    image.section("b")
+    assert image.add(b"w") == 12288
+    image.replace(8256, b"hello")
+    assert image.sections == {"a": [8192, 192], "b": [12288, 64]}
+    raw = image.to_bytes()
+    assert (len(raw), raw[:4], raw[64:70], raw[4096:4098]) == (8192, b"xyz\0", b"hello\0", b"w\0")
+
+
+@pytest.mark.parametrize(("model", "change", "options", "count", "length"), [
+    ("plain", {}, {}, 1, None),
+    ("plain", {}, {"tau": 0.05, "weight_sparsity": 0.5, "base": 1 << 20}, 3, 24),
+    ("plain", {"tile": 16, "lines_per_beat": 4, "bus_width": 512}, {"target_sparsity": 0.5}, 2, None),
+    ("plain", {"integer_bits": 4, "fraction_bits": 4, "bus_width": 512}, {}, 2, 17),
+    ("plain", {"grid_rows": 2, "grid_columns": 2, "weight_banks": 2}, {"order": LoopOrder.KJIB}, 1, None),
+    ("plain", {"weight_tiles": 40, "vector_lines": 48}, {"layers": 1}, 2, None),
+    ("relu", {"integer_bits": 4, "fraction_bits": 8, "functions": ("relu", "tanh")}, {}, 2, None),
+    ("tanh", {"functions": ("tanh",)}, {"tau": 0.01}, 2, None),
+    ("encoder", {"functions": ("gelu",)}, {}, 2, 8 + 3),
+])
+def test_program_computes_the_golden_tensors(models, model, change, options, count, length):
+    config = replace(NANO, **change)
+    program, ids, lengths = compiled(models[model], config, TEXTS[:count], length, **options)
+    golden = golden_run(program, ids, lengths)
+    machine = Machine(program, seed=count)
+    machine.run()
+    assert machine.seen.keys() == golden.keys() == program.tensors.keys()
+    for name, values in golden.items():
+        assert (machine.seen[name] == values).all(), name
+    for name, floats in results(program.graph, golden).items():
+        integers, read = program.result(name, machine.memory)
+        assert (integers == golden[program.outputs[name]["tensor"]]).all()
+        assert (read == floats).all()
+        assert list(read.shape) == program.outputs[name]["shape"]
+
+
+@pytest.mark.parametrize(("model", "options", "name", "shape"), [
+    ("plain", {}, "logits", [2, 2]),
+    ("relu", {}, "logits", [2, 11]),
+    ("tanh", {}, "pooler", [2, 32]),
+    ("plain", {"layers": 1}, "layer0.output_norm", [2, 16, 32]),
+    ("encoder", {}, "layer0.output_norm", [2, 16, 32]),
+])
+def test_outputs(models, model, options, name, shape):
+    program, *_ = compiled(models[model], NANO, TEXTS[:2], **options)
+    assert {n: output["shape"] for n, output in program.outputs.items()} == {name: shape}
+
+
+def test_instructions_keep_to_their_buffers_and_sections(models):
+    program, *_ = compiled(models["plain"], NANO, TEXTS[:2], base=4096)
+    config, end = program.config, program.base + len(program.image)
+    spans = {Opcode.LOAD: ("vectors", "weights"), Opcode.GATHER: ("tables",), Opcode.STORE: ("outputs",)}
+    for opcode, fields in program.instructions:
+        if opcode in spans:
+            address = fields["address"]
+            assert address % (config.bus_width // 8) == 0
+            assert any(start <= address < start + size for start, size in (program.sections[n] for n in spans[opcode]))
+            assert address + fields.get("bytes", 0) <= end
+        if opcode is Opcode.MATMUL:
+            capacity = config.activation_tiles if fields["b_buffer"] else config.weight_tiles
+            rows = fields["columns"] if fields["transpose"] else fields["inner"]
+            assert fields["b_slot"] + (rows - 1) * fields["b_pitch"] < capacity
+            for name in "ac":
+                assert fields["rows"] == 1 or fields[f"{name}_pitch"] % config.activation_banks == 1
+    assert [opcode for opcode, _ in program.instructions].count(Opcode.HALT) == 1
+    assert program.instructions[-1][0] is Opcode.HALT
+    assert all(start % 4096 == 0 for start, _ in program.sections.values())
+
+
+def test_pitch_falls_back_to_odd_where_wide_banks_waste_too_much(models):
+    config = replace(NANO, activation_banks=64, activation_tiles=128)
+    program, ids, lengths = compiled(models["encoder"], config, TEXTS[:1])
+    assert any(t["rows"] > 1 and t["pitch"] % 64 != 1 for t in program.tensors.values())
+    assert all(t["rows"] == 1 or t["pitch"] % 2 for t in program.tensors.values())
+    machine = Machine(program)
+    machine.run()
+    assert all((machine.seen[n] == v).all() for n, v in golden_run(program, ids, lengths).items())
+
+
+def test_save_and_load(models, tmp_path):
+    program, ids, lengths = compiled(models["plain"], NANO, TEXTS[:2], tau=0.02)
+    program.save(tmp_path / "p")
+    program.save(tmp_path / "p")
+    assert sorted(path.name for path in (tmp_path / "p").iterdir()) == ["image.bin", "manifest.json", "program.bin"]
+    loaded = Program.load(tmp_path / "p")
+    assert replace(loaded, graph=program.graph) == program
+    assert loaded.raw == program.raw == program.image[: len(program.raw)]
+    assert len(program.raw) == INSTRUCTION_BYTES * len(program.instructions)
+    with pytest.raises(ValueError, match="compile it again"):
+        golden_run(loaded, ids, lengths)
+
+
+@pytest.mark.parametrize(("name", "change", "message"), [
+    ("image.bin", lambda raw: raw[:-1], "image.bin: does not belong"),
+    ("program.bin", lambda raw: b"\1" + raw[1:], "program.bin: does not belong"),
+    ("manifest.json", lambda raw: raw[:50], "not a manifest"),
+    ("manifest.json", lambda raw: json.dumps({"entry": 0}).encode(), "not a manifest"),
+    ("program.bin", None, "No such file"),
+])
+def test_damaged_files_are_refused(models, tmp_path, name, change, message):
+    compiled(models["encoder"], NANO, TEXTS[:1])[0].save(tmp_path)
+    path = tmp_path / name
+    if change is None:
+        path.unlink()
+    else:
+        path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(CompileError, match=message) as error:
+        Program.load(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_bad_sentences_are_refused(models):
+    checkpoint = models["relu"]
+    ids, lengths = encode_texts(checkpoint, TEXTS[:2])
+    for bad_ids, bad_lengths, message in (
+        (ids, [11, 12], "give 1 to 11"), (ids, [11, 0], "give 1 to 11"), (ids[:1], [11, 11], r"takes \[2"),
+        (ids + 60, lengths, "outside the word table"), (torch.zeros(1, 17, dtype=torch.int64), [17], "has 17 tokens"),
+    ):
+        with pytest.raises(CompileError, match=message):
+            compile_encoder(checkpoint, NANO, bad_ids, bad_lengths, calibration_texts=TEXTS)
+
+
+def test_padding_beyond_the_positions_is_harmless(models):
+    program, ids, lengths = compiled(models["relu"], replace(NANO, tile=16), TEXTS[:1], 16)
+    assert program.graph.sequence == 16
+    wide = torch.nn.functional.pad(ids, (0, 16))
+    other = compile_encoder(models["relu"], replace(NANO, tile=16), wide, lengths, calibration_texts=TEXTS)
+    values, others = golden_run(program, ids, lengths), golden_run(other, wide, lengths)
+    assert (values["logits"] == others["logits"]).all()
