@@ -8,23 +8,31 @@ from pathlib import Path
 
 from amaranth.back import rtlil
 
+from .shared_module import ModuleLibrary
+
 __all__ = ["to_verilog"]
 
 
 def to_verilog(component, name):
     """Emit `component` and everything below it as Verilog, with the top module called `name`.
 
-    Processes stay `case` statements (`proc -nomux`), which simulates and reads far better than multiplexer trees.
+    Components that were instantiated through `shared_module.instantiate` become one module each. Processes stay `case`
+    statements (`proc -nomux`), which simulates and reads far better than multiplexer trees.
     """
     from pyosys import libyosys as ys
 
+    library = ModuleLibrary()
+    library.pending.append((name, component))
     with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "in.il", Path(folder) / "out.v"
-        source.write_text(rtlil.convert(component, name=name, emit_src=False))
         design = ys.Design()
         with _silenced():
-            for command in (f"read_rtlil {source}", "proc -nomux", f"write_verilog -noattr {target}"):
-                ys.run_pass(command, design)
+            for number, (module, part) in enumerate(library.drain()):
+                source = Path(folder) / f"{number}.il"
+                source.write_text(rtlil.convert(part, name=module, platform=library, emit_src=False))
+                ys.run_pass(f"read_rtlil {source}", design)
+            target = Path(folder) / "out.v"
+            ys.run_pass("proc -nomux", design)
+            ys.run_pass(f"write_verilog -noattr {target}", design)
         return target.read_text()
 
 

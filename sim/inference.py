@@ -10,6 +10,7 @@ import torch
 from ..hw.isa import Engine
 from ..sw.checkpoint import encode_texts
 from ..sw.compiler import compile_encoder
+from ..sw.compiler.graph import Softmax
 from ..sw.golden.counts import multiplication_counts
 from ..sw.golden.execute import golden_run, results
 from .replay import BufferReplay
@@ -42,7 +43,7 @@ class Inference:
 
 
 def infer(config, checkpoint, texts, *, folder, length=None, stage=lambda name: None, waves=False, activity=False,
-          latency=40, **options):
+          latency=40, model=None, **options):
     """Compile `texts` as one batch, run them, compare.
 
     Parameters
@@ -52,7 +53,7 @@ def infer(config, checkpoint, texts, *, folder, length=None, stage=lambda name: 
     folder : for logs and results
     length : tokens to pad to
     stage : called with the name of each stage as it begins
-    waves, activity, latency : see `simulate`
+    waves, activity, latency, model : see `simulate`
     options : see `compile_encoder`
 
     Raises
@@ -67,7 +68,7 @@ def infer(config, checkpoint, texts, *, folder, length=None, stage=lambda name: 
     stage("building and running the RTL")
     run = simulate(config, program.image, program_address=program.entry, program_length=len(program.instructions),
                    folder=folder, curves=program.curves, target=program.target, waves=waves, activity=activity,
-                   latency=latency)
+                   latency=latency, model=model)
     if run.error:
         raise SimulationError(f"the program stopped: {run.error}")
     stage("comparing")
@@ -123,7 +124,7 @@ def report(inference):
     counters = run.counters
     cycles = counters["cycles"]
     graph = program.graph
-    counts = multiplication_counts(graph, inference.golden)
+    counts = multiplication_counts(graph, inference.golden)["total"]
     busy = {engine.name.lower(): counters[f"{engine.name.lower()}_busy"] / cycles for engine in Engine}
     predictions = []
     if "logits" in inference.outputs:
@@ -141,7 +142,7 @@ def report(inference):
         "multiplications": counters["multiplications"],
         "skipped": counters["skipped_multiplications"],
         "dense_multiplications": counters["dense_multiplications"],
-        "multiplications_expected": _expected(counts, config),
+        "multiplications_expected": getattr(counts, config.skip),
         "utilisation": {
             "multipliers": counters["multiplications"] / (cycles * config.multipliers),
             "multipliers_dense_equivalent": counters["dense_multiplications"] / (cycles * config.multipliers),
@@ -160,25 +161,27 @@ def report(inference):
     }
 
 
-def _expected(counts, config):
-    total = next((c for name, c in counts.items() if name == "total"), None) if isinstance(counts, dict) else counts
-    return getattr(total, config.skip) if total is not None else None
-
-
 def sparsity(program, golden):
     """Share of zeros per tensor class: among the elements of valid tokens, and among all with padding."""
-    graph = program.graph
-    valid = np.concatenate([np.arange(graph.sequence) < length for length in graph.lengths])
     classes = {}
     for name, place in program.tensors.items():
         matrix = golden[name].numpy()
-        rows = valid if len(matrix) == len(valid) else np.ones(len(matrix), dtype=bool)
-        kept = matrix[rows]
         entry = classes.setdefault(place["kind"], [0, 0, 0, 0])
-        for index, part in ((0, kept), (2, matrix)):
+        for index, part in ((0, _valid_part(program.graph, name, matrix)), (2, matrix)):
             entry[index] += int((part == 0).sum())
             entry[index + 1] += part.size
     return {kind: {"sparsity": a / max(1, b), "sparsity_padded": c / max(1, d)} for kind, (a, b, c, d) in classes.items()}
+
+
+def _valid_part(graph, name, matrix):
+    """The elements of `matrix` that belong to tokens (rows), to attended tokens (attention) and to labels."""
+    for operation in graph.operations:
+        if isinstance(operation, Softmax) and name in (operation.x.tensor, operation.o.tensor):
+            return matrix[: operation.valid_columns, : operation.valid_columns]
+    if name not in ("pooler", "logits"):
+        valid = np.concatenate([np.arange(graph.sequence) < length for length in graph.lengths])
+        return matrix[valid]
+    return matrix[:: graph.tile, : graph.labels if name == "logits" else None]
 
 
 def write_json(path, values):

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ..arithmetic import tree_sum
 from ..layout import pe_command, pe_output, pe_step, tile_beat
 from ..pe.pe import PE
+from ..shared_module import instantiate
 from ..stream_arbiter import StreamArbiter
 from ..stream_fork import StreamFork
 
@@ -67,9 +68,9 @@ class PEGrid(wiring.Component):
         for row in range(c.grid_rows):
             for column in range(c.grid_columns):
                 number = row * c.grid_columns + column
-                m.submodules[f"pe_{row}_{column}"] = pe = PE(
-                    tile=c.tile, width=c.width, accumulator_width=c.accumulator_width, lines_per_beat=c.lines_per_beat,
-                    skip=c.skip, window=c.window, operand_slots=c.operand_slots, functions=c.functions,
+                pe = instantiate(
+                    m, platform, f"pe_{row}_{column}", PE, tile=c.tile, width=c.width,
+                    accumulator_width=c.accumulator_width, lines_per_beat=c.lines_per_beat, skip=c.skip, window=c.window, operand_slots=c.operand_slots, functions=c.functions,
                 )
                 connect(m, rows[row][column], pe.a)
                 connect(m, columns[column][row], pe.b)

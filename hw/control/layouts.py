@@ -1,0 +1,64 @@
+"""Widths and structures that the parts of the control unit share."""
+
+from amaranth.lib import data
+
+from ..isa import HEADER, INSTRUCTION_BYTES, INSTRUCTIONS, Engine
+
+__all__ = ["ENGINES", "EVENTS", "FETCHED", "INSTRUCTION_BITS", "NUMBER_BITS", "SEMAPHORE_BITS", "TIMELINE", "WAIT_BITS",
+           "dispatched", "engine_bits", "header_layout", "numbered"]
+
+INSTRUCTION_BITS = 8 * INSTRUCTION_BYTES
+
+NUMBER_BITS = 16
+"""Bits of the number of an instruction in its program."""
+
+SEMAPHORE_BITS = 12
+WAIT_BITS = 8
+
+ENGINES = tuple(e.name.lower() for e in Engine)
+"""Names of the engines, in the order of their numbers."""
+
+EVENTS = data.StructLayout({
+    "fired": 24,
+    "dense": 32,
+    "bytes_read": 8,
+    "bytes_written": 8,
+    "weight_tiles": 8,
+    "activation_tiles": 8,
+    "a_tile_loads": 12,
+    "b_tile_loads": 12,
+    "line_reads": 12,
+    "line_writes": 12,
+})
+"""What happened in a cycle: increments of the performance counters of the same names."""
+
+TIMELINE = data.StructLayout({
+    **{name: data.StructLayout({"start": 1, "start_number": NUMBER_BITS, "done": 1, "done_number": NUMBER_BITS})
+       for name in ENGINES},
+    "running": 1,
+})
+"""Timeline: per engine a pulse with the number of the instruction accepted and another of the one completed."""
+
+FETCHED = data.StructLayout({"instruction": INSTRUCTION_BITS, "error": 1})
+"""Answer of the memory to a fetch."""
+
+
+def header_layout():
+    """Bits 0 to 63 of an instruction."""
+    return data.StructLayout({f.name: f.shape for f in HEADER})
+
+
+def engine_bits(engine=None):
+    """Bits of the longest instruction of `engine` (None: of any); the rest of the 512 bits is padding."""
+    return max(sum(f.bits for f in (*HEADER, *i.fields)) for i in INSTRUCTIONS
+               if engine is None or i.engine in (None, engine))
+
+
+def numbered(bits):
+    """An instruction of `bits` bits with its number and whether it is a SYNC."""
+    return data.StructLayout({"instruction": bits, "number": NUMBER_BITS, "sync": 1})
+
+
+def dispatched():
+    """A decoded instruction on its way to the queue of `engine`."""
+    return data.StructLayout({"instruction": engine_bits(), "number": NUMBER_BITS, "sync": 1, "engine": 2})

@@ -1,0 +1,149 @@
+"""GATHER: rows of a table, by index, to tiles with full masks."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import In, Out
+
+from ..layout import tile_write
+from .axi import beat_bits, read_request
+from .errors import MemoryError
+from .row_requester import RowRequester, gather_layout
+from .tile_walk import REACH_BITS, area_layout
+
+__all__ = ["Gatherer"]
+
+
+class Gatherer(wiring.Component):
+    """Reads indices, requests the table rows they name, and writes each row's lines into one line of a row of tiles.
+
+    Row t goes to line ``t % T`` of tile row ``t // T``, its line j to tile column j; the T-th row of a tile row also
+    writes the masks, all ones. Up to `rows_ahead` reads run ahead of the data, so the addresses of one instruction can
+    be issued while the data of the one before arrive. One line per cycle, and two cycles between rows.
+
+    Parameters
+    ----------
+    tile, width, lines_per_beat : shape of tiles and writes
+    bus_width : data bits
+    activation_tiles : capacity
+    rows_ahead : reads requested and not yet complete
+
+    Members
+    -------
+    issue : In(stream(gather_layout)), not empty, held while it runs; taken when the last row has been requested
+    job : In(stream(area_layout)), the destination, held while it runs; taken when everything is written
+    request : Out(stream(read_request))
+    indices : In(stream(bus_width)), ready when the next beats are indices, which do not go through the gearbox
+    segment, piece, close : the gearbox; all pieces are lines
+    o : Out(stream(tile_write))
+    error : Out(3), 0, or a MemoryError until reset
+    """
+
+    def __init__(self, *, tile, width, lines_per_beat, bus_width, activation_tiles, rows_ahead):
+        self._tile = tile
+        self._width = width
+        self._lines_per_beat = lines_per_beat
+        self._bus_width = bus_width
+        self._activation_tiles = activation_tiles
+        self._rows_ahead = rows_ahead
+        super().__init__({
+            "issue": In(stream.Signature(gather_layout(bus_width))),
+            "job": In(stream.Signature(area_layout())),
+            "request": Out(stream.Signature(read_request(bus_width))),
+            "indices": In(stream.Signature(bus_width)),
+            "segment": Out(stream.Signature(beat_bits(bus_width))),
+            "piece": In(stream.Signature(tile * width)),
+            "close": Out(1),
+            "o": Out(stream.Signature(tile_write(tile, width, lines_per_beat))),
+            "error": Out(3),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        tag = data.StructLayout({"beats": beat_bits(self._bus_width), "index": 1})
+        m.submodules.requester = requester = RowRequester(
+            tile=self._tile, width=self._width, bus_width=self._bus_width)
+        m.submodules.tags = tags = SyncFIFO(width=data.Layout.cast(tag).size, depth=self._rows_ahead)
+        wiring.connect(m, wiring.flipped(self.issue), requester.job)
+
+        # Every request leaves a note of what its data will be.
+        asked, request = requester.o.payload, self.request
+        m.d.comb += [
+            request.payload.beat.eq(asked.beat),
+            request.payload.beats.eq(asked.beats),
+            request.valid.eq(requester.o.valid & tags.w_rdy),
+            requester.o.ready.eq(request.ready & tags.w_rdy),
+            tags.w_data.eq(Cat(asked.beats, asked.index)),
+            tags.w_en.eq(requester.o.valid & request.ready),
+        ]
+        expected = data.View(tag, tags.r_data)
+
+        # Indices are only due between the rows of the same job.
+        row_ends, row_awaited = self._move_rows(m, expected.beats, tags.r_rdy & ~expected.index)
+        count, indices_end = Signal.like(expected.beats), Signal()
+        m.d.comb += [
+            self.indices.ready.eq(row_awaited & tags.r_rdy & expected.index),
+            requester.indices.payload.eq(self.indices.payload),
+            requester.indices.valid.eq(self.indices.valid & self.indices.ready),
+            indices_end.eq(requester.indices.valid & (count == expected.beats - 1)),
+        ]
+        with m.If(requester.indices.valid):
+            m.d.sync += count.eq(Mux(indices_end, 0, count + 1))
+        m.d.comb += tags.r_en.eq(indices_end | row_ends)
+        return m
+
+    def _move_rows(self, m, beats, row_next):
+        """Lines from the gearbox into tiles; returns "a row has been read" and "a row is to come"."""
+        area, o, write = self.job.payload, self.o, self.o.payload
+        tile, count = self._tile, self._lines_per_beat
+        token, row = Signal(range(tile), reset_less=True), Signal(12, reset_less=True)
+        row_slot, slot = Signal(REACH_BITS, reset_less=True), Signal(REACH_BITS, reset_less=True)
+        column = Signal(16, reset_less=True)
+        room, row_ends, row_awaited = ~o.valid | o.ready, Signal(), Signal()
+        last_token, last_column = token == tile - 1, column == area.columns - 1
+        with m.If(o.ready):
+            m.d.sync += o.valid.eq(0)
+        m.d.comb += [self.segment.payload.eq(beats), self.close.eq(row_ends)]
+
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.sync += [token.eq(0), row.eq(0), row_slot.eq(area.slot)]
+                with m.If(self.job.valid):
+                    m.next = "ROW"
+            with m.State("ROW"):
+                m.d.comb += [row_awaited.eq(1), self.segment.valid.eq(row_next)]
+                m.d.sync += [slot.eq(row_slot), column.eq(0)]
+                with m.If(self.segment.valid & self.segment.ready):
+                    m.next = "LINES"
+            with m.State("LINES"):
+                with m.If(slot >= self._activation_tiles):
+                    m.d.sync += self.error.eq(MemoryError.SLOT_RANGE)
+                    m.next = "FAILED"
+                with m.Elif(room):
+                    m.d.comb += [self.piece.ready.eq(1), row_ends.eq(self.piece.valid & last_column)]
+                    with m.If(self.piece.valid):
+                        m.d.sync += [slot.eq(slot + 1), column.eq(column + 1), o.valid.eq(1)]
+                with m.If(row_ends):
+                    m.d.sync += token.eq(token + 1)
+                    m.next = "ROW"
+                    with m.If(last_token):
+                        m.d.sync += [row.eq(row + 1), row_slot.eq(row_slot + area.pitch)]
+                        with m.If(row == area.rows - 1):
+                            m.next = "FINISH"
+            with m.State("FINISH"):
+                with m.If(~o.valid):
+                    m.d.comb += self.job.ready.eq(1)
+                    m.next = "IDLE"
+            with m.State("FAILED"):
+                pass
+
+        with m.If(self.piece.valid & self.piece.ready):
+            m.d.sync += [
+                write.line_enable.eq(1 << (token & (count - 1))),
+                write.index.eq(token >> (count.bit_length() - 1)),
+                write.slot.eq(slot),
+                write.mask.eq(-1),
+                write.last.eq(last_token),
+            ]
+            m.d.sync += [write.lines[n].as_value().eq(self.piece.payload) for n in range(count)]
+        return row_ends, row_awaited

@@ -1,0 +1,96 @@
+"""From bus beats to the pieces of the packed form."""
+
+from math import gcd
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .axi import beat_bits
+
+__all__ = ["GearboxIn"]
+
+
+class GearboxIn(wiring.Component):
+    """Cuts segments of a beat stream into pieces of two sizes, which the consumer chooses piece by piece.
+
+    A segment is a number of beats that belong together; the first piece starts with its first beat. Bits move in units
+    of the greatest common divisor of the bus and both sizes, so alignment is a shift by whole units. One piece per
+    cycle, or one beat per cycle, whichever is the limit; the buffer is large enough for no bubble. Beats are taken when
+    there is room, whatever the consumer does: no path leads from `o.ready` to `i.ready`.
+
+    Parameters
+    ----------
+    bus_width : bits of a beat
+    sizes : the two sizes of pieces in bits
+
+    Members
+    -------
+    segment : In(stream(beat_bits)), its beats; ready when the one before is closed and drained
+    i : In(stream(bus_width)), taken only within a segment
+    size : In(1), which of `sizes` the next piece has
+    o : Out(stream), the next piece in the low bits; what lies above is undefined
+    short : Out(1), the segment has ended and has no piece of that size
+    close : In(1), with the last piece or later: drop what is left of the segment
+    """
+
+    def __init__(self, *, bus_width, sizes):
+        self._unit = gcd(bus_width, *sizes)
+        self._bus = bus_width // self._unit
+        self._sizes = [size // self._unit for size in sizes]
+        largest = max(self._sizes)
+        self._capacity = largest + self._bus + min(largest, self._bus) - 1
+        super().__init__({
+            "segment": In(stream.Signature(beat_bits(bus_width))),
+            "i": In(stream.Signature(bus_width)),
+            "size": In(1),
+            "o": Out(stream.Signature(max(sizes))),
+            "short": Out(1),
+            "close": In(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        left = Signal.like(self.segment.payload)
+        opened, closing = Signal(), Signal()
+        held = Signal(self._capacity * self._unit, reset_less=True)
+        level = Signal(range(self._capacity + 1))
+
+        # Pieces leave at the low end.
+        wanted = Mux(self.size, self._sizes[1], self._sizes[0])
+        enough = level >= wanted
+        rest, rest_level = Signal.like(held), Signal.like(level)
+        m.d.comb += [
+            self.o.payload.eq(held),
+            self.o.valid.eq(opened & ~closing & enough),
+            self.short.eq(opened & ~closing & ~enough & (left == 0)),
+            rest.eq(held),
+            rest_level.eq(level),
+        ]
+        with m.If(self.o.valid & self.o.ready):
+            m.d.comb += rest_level.eq(level - wanted)
+            with m.Switch(self.size):
+                for n, size in enumerate(self._sizes):
+                    with m.Case(n):
+                        m.d.comb += rest.eq(held >> size * self._unit)
+
+        # Beats join above what is there; above them everything is zero.
+        m.d.comb += self.i.ready.eq(opened & (left != 0) & (closing | (level <= self._capacity - self._bus)))
+        m.d.sync += [held.eq(rest), level.eq(rest_level)]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [left.eq(left - 1), level.eq(rest_level + self._bus)]
+            with m.Switch(rest_level):
+                for n in range(self._capacity - self._bus + 1):
+                    with m.Case(n):
+                        m.d.sync += held.eq(rest | (self.i.payload << n * self._unit))
+
+        # A closed segment takes its remaining beats and forgets them.
+        m.d.comb += self.segment.ready.eq(~opened)
+        with m.If(self.close):
+            m.d.sync += closing.eq(1)
+        with m.If(closing | self.close):
+            with m.If(left == 0):
+                m.d.sync += [opened.eq(0), closing.eq(0)]
+        with m.If(self.segment.valid & self.segment.ready):
+            m.d.sync += [opened.eq(1), left.eq(self.segment.payload), held.eq(0), level.eq(0)]
+        return m

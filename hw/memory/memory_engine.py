@@ -1,0 +1,339 @@
+"""The memory engine: LOAD, STORE and GATHER between main memory and the buffers, and the fetching of instructions."""
+
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import In, Out
+
+from ..isa import INSTRUCTION_BYTES, Buffer, Opcode, layout
+from ..layout import LINE_ADDRESS_BITS, SLOT_BITS, line_layout, tile_beat, tile_write
+from .axi import AXI4Signature, join, size_code
+from .axi_reader import AxiReader
+from .axi_writer import AxiWriter
+from .errors import MemoryError
+from .fetch_port import FetchPort, fetch_layout
+from .gatherer import Gatherer
+from .gearbox_in import GearboxIn
+from .gearbox_out import GearboxOut
+from .tile_loader import LINE, TileLoader, load_layout
+from .tile_storer import TileStorer
+
+__all__ = ["MemoryEngine", "error_layout", "vector_write"]
+
+_FETCHES_AHEAD = 4
+_JOBS = 2
+_NOTHING, _LOAD, _GATHER = range(3)
+
+
+def error_layout():
+    """An error: whether there is one, and which `MemoryError`."""
+    return data.StructLayout({"valid": 1, "code": 4})
+
+
+def vector_write(tile, width):
+    """A write of one line into the vector buffer."""
+    return data.StructLayout({"address": LINE_ADDRESS_BITS, "line": line_layout(tile, width)})
+
+
+class MemoryEngine(wiring.Component):
+    """Runs memory instructions in order over one AXI4 port, and fetches instructions over the same port.
+
+    The addresses of a LOAD or GATHER are issued while data of up to `_JOBS` instructions before it still arrive; a
+    STORE waits until those are done, and the next instruction until all the STORE's write responses have come. Data
+    move as fast as the bus, at most one mask or line per cycle.
+
+    An error is reported once. Nothing starts after it, the instruction it hit and those behind it are never `done`, and
+    only a reset helps. Tiles of the same instruction that came before an out-of-range one are written.
+
+    Soft reset: raise `flush` and hold it, wait for `idle`, then raise `core_reset`; `flush` may fall as that rises.
+    While `flush` is up no burst begins, arriving data are dropped, an open write burst ends with empty strobes, and
+    neither `done` nor `error` is raised; `core_reset` then clears everything, requests not yet issued included.
+
+    Parameters
+    ----------
+    tile, width, lines_per_beat : shape of tiles and of the buffers' ports
+    bus_width : data bits, 64 to 512
+    burst_beats : longest burst, in either direction
+    outstanding_reads : data bursts in flight, in either direction; the data FIFO holds as many
+    weight_tiles, activation_tiles, vector_lines : capacities of the buffers
+
+    Members
+    -------
+    axi : Out(AXI4Signature); id 0 for data, id 1 for fetches
+    instruction : In(stream(512)), taken when it has been issued (STORE: finished)
+    done : Out(1), a cycle per finished instruction; the last write into a buffer was at least a cycle before
+    error : Out(error_layout), a cycle
+    weight_write, activation_write : Out(stream(tile_write))
+    vector_write : Out(stream(vector_write))
+    read_request : Out(stream(SLOT_BITS)), read : In(stream(tile_beat)), the tiles of a STORE
+    fetch_request : In(stream(32)), fetch : Out(stream(fetch_layout)); four instructions may be on their way
+    flush, core_reset : In(1), idle : Out(1)
+    bytes_read, bytes_written : Out, bytes on the bus in the cycle before, fetches and dropped data included
+    tiles_loaded : Out(1), a tile was completed in a buffer in the cycle before
+    busy : Out(1), an instruction is in progress
+    stalled : Out(1), and no data moved in the cycle before, neither on the bus (fetches excepted) nor into a buffer
+    """
+
+    def __init__(self, *, tile, width, lines_per_beat, bus_width, burst_beats, outstanding_reads, weight_tiles,
+                 activation_tiles, vector_lines):
+        if bus_width not in (64, 128, 256, 512):
+            raise ValueError(f"bus_width = {bus_width}: 64, 128, 256 or 512")
+        self._bus_width = bus_width
+        shape = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat}
+        sizes = (tile * tile, tile * width)
+        self._reader = AxiReader(
+            bus_width=bus_width, burst_beats=burst_beats,
+            depths=(outstanding_reads * burst_beats, max(4, _FETCHES_AHEAD * 8 * INSTRUCTION_BYTES // bus_width)),
+            outstanding=(outstanding_reads, _FETCHES_AHEAD * max(1, 8 * INSTRUCTION_BYTES // bus_width // burst_beats)),
+        )
+        self._writer = AxiWriter(bus_width=bus_width, burst_beats=burst_beats, outstanding=outstanding_reads)
+        self._fetch_port = FetchPort(bus_width=bus_width)
+        self._gearbox_in = GearboxIn(bus_width=bus_width, sizes=sizes)
+        self._gearbox_out = GearboxOut(bus_width=bus_width, sizes=sizes)
+        self._loader = TileLoader(**shape, bus_width=bus_width, weight_tiles=weight_tiles,
+                                  activation_tiles=activation_tiles, vector_lines=vector_lines)
+        self._gatherer = Gatherer(**shape, bus_width=bus_width, activation_tiles=activation_tiles,
+                                  rows_ahead=outstanding_reads + 2)
+        self._storer = TileStorer(**shape, activation_tiles=activation_tiles)
+        super().__init__({
+            "axi": Out(AXI4Signature(data_width=bus_width)),
+            "instruction": In(stream.Signature(8 * INSTRUCTION_BYTES)),
+            "done": Out(1),
+            "error": Out(error_layout()),
+            "weight_write": Out(stream.Signature(tile_write(**shape))),
+            "activation_write": Out(stream.Signature(tile_write(**shape))),
+            "vector_write": Out(stream.Signature(vector_write(tile, width))),
+            "read_request": Out(stream.Signature(SLOT_BITS)),
+            "read": In(stream.Signature(tile_beat(**shape))),
+            "fetch_request": In(stream.Signature(32)),
+            "fetch": Out(stream.Signature(fetch_layout())),
+            "flush": In(1),
+            "idle": Out(1),
+            "core_reset": In(1),
+            "bytes_read": Out(range(bus_width // 8 + 1)),
+            "bytes_written": Out(range(bus_width // 8 + 1)),
+            "tiles_loaded": Out(1),
+            "busy": Out(1),
+            "stalled": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        for name in ("reader", "writer", "fetch_port", "gearbox_in", "gearbox_out", "loader", "gatherer", "storer"):
+            m.submodules[name] = getattr(self, f"_{name}")
+        job = data.StructLayout({"kind": 2, "load": load_layout(self._bus_width)})
+        m.submodules.jobs = jobs = SyncFIFO(width=job.size, depth=_JOBS)
+        head = data.View(job, jobs.r_data)
+        gathers = jobs.r_rdy & (head.kind == _GATHER)
+        failed = Signal()
+
+        self._bus(m)
+        self._issue(m, data.View(job, jobs.w_data), jobs, failed)
+        finished = self._run_jobs(m, head, jobs)
+        self._cut_beats(m, gathers)
+        self._write_buffers(m, gathers)
+        self._status(m, finished, jobs, failed)
+        return ResetInserter(self.core_reset)(m)
+
+    def _bus(self, m):
+        """The bus, the instruction fetch and the way of a STORE."""
+        reader, writer, fetch, storer = self._reader, self._writer, self._fetch_port, self._storer
+        m.d.comb += [
+            *join(self.axi, reader.axi),
+            *join(self.axi, writer.axi),
+            reader.flush.eq(self.flush),
+            writer.flush.eq(self.flush),
+            self.idle.eq(reader.idle & writer.idle),
+        ]
+        wiring.connect(m, wiring.flipped(self.fetch_request), fetch.fetch_request)
+        wiring.connect(m, fetch.fetch, wiring.flipped(self.fetch))
+        wiring.connect(m, fetch.request, reader.request[1])
+        wiring.connect(m, reader.o[1], fetch.i)
+
+        wiring.connect(m, storer.read_request, wiring.flipped(self.read_request))
+        wiring.connect(m, wiring.flipped(self.read), storer.read)
+        wiring.connect(m, storer.o, self._gearbox_out.i)
+        wiring.connect(m, self._gearbox_out.o, writer.i)
+
+    def _issue(self, m, job, jobs, failed):
+        """Starts instructions: read requests for the bus, and jobs for what arrives."""
+        load, store, gather = (
+            data.View(layout(opcode), self.instruction.payload)
+            for opcode in (Opcode.LOAD, Opcode.STORE, Opcode.GATHER)
+        )
+        request, issue, area = self._reader.request[0], self._gatherer.issue, job.load.area
+        beats = size_code(self._bus_width)
+        may_start, push, begun = self.instruction.valid & ~failed, Signal(), Signal()
+        m.d.comb += jobs.w_en.eq(push)
+
+        def place(instruction):
+            m.d.comb += [getattr(area, name).eq(getattr(instruction, name)) for name in area.shape().members]
+
+        def skip():
+            """An instruction without tiles, in its place among the others."""
+            m.d.comb += [job.kind.eq(_NOTHING), push.eq(may_start & jobs.w_rdy), self.instruction.ready.eq(push)]
+
+        m.d.comb += [
+            request.payload.eq(self._gatherer.request.payload),
+            request.valid.eq(self._gatherer.request.valid),
+            self._gatherer.request.ready.eq(request.ready),
+            job.load.beats.eq(load.bytes >> beats),
+            job.load.buffer.eq(load.buffer),
+            issue.payload.table.eq(gather.address >> beats),
+            issue.payload.indices.eq(gather.indices >> beats),
+            issue.payload.row_beats.eq(gather.row_bytes >> beats),
+            issue.payload.rows.eq(gather.rows),
+            issue.payload.columns.eq(gather.columns),
+            self._writer.address.eq(store.address >> beats),
+        ]
+        with m.Switch(load.opcode):
+            with m.Case(Opcode.LOAD):
+                place(load)
+                with m.If((load.rows == 0) | (load.columns == 0)):
+                    skip()
+                with m.Else():
+                    m.d.comb += [
+                        job.kind.eq(_LOAD),
+                        request.payload.beat.eq(load.address >> beats),
+                        request.payload.beats.eq(load.bytes >> beats),
+                        request.valid.eq(may_start & jobs.w_rdy),
+                        push.eq(request.valid & request.ready),
+                        self.instruction.ready.eq(push),
+                    ]
+                with m.If(load.buffer == Buffer.VECTOR):
+                    m.d.comb += area.rows.eq(1)
+            with m.Case(Opcode.GATHER):
+                place(gather)
+                with m.If((gather.rows == 0) | (gather.columns == 0)):
+                    skip()
+                with m.Else():
+                    m.d.comb += [
+                        job.kind.eq(_GATHER),
+                        push.eq(may_start & jobs.w_rdy & ~begun),
+                        issue.valid.eq(begun),
+                        self.instruction.ready.eq(begun & issue.ready),
+                    ]
+                    with m.If(push | self.instruction.ready):
+                        m.d.sync += begun.eq(push)
+            with m.Case(Opcode.STORE):
+                with m.If((store.rows == 0) | (store.columns == 0)):
+                    skip()
+                with m.Else():
+                    self._issue_store(m, store, may_start & ~jobs.r_rdy, begun)
+            with m.Default():
+                skip()
+
+    def _issue_store(self, m, store, may_start, begun):
+        """Starts a STORE when nothing else runs, and takes the instruction when memory has it all."""
+        job = self._storer.job
+        m.d.comb += [
+            *(getattr(job.payload, name).eq(getattr(store, name)) for name in job.payload.shape().members),
+            job.valid.eq(may_start & ~begun),
+            self.instruction.ready.eq(self._writer.done),
+        ]
+        with m.If(job.valid & job.ready):
+            m.d.sync += begun.eq(1)
+        with m.If(self._writer.done):
+            m.d.sync += begun.eq(0)
+
+    def _run_jobs(self, m, head, jobs):
+        """Gives the job at the head to whom it concerns; returns "an instruction has finished"."""
+        loader, gatherer = self._loader, self._gatherer
+        job_done = Signal()
+        m.d.comb += [
+            loader.job.payload.eq(head.load),
+            gatherer.job.payload.eq(head.load.area),
+            jobs.r_en.eq(job_done),
+        ]
+        with m.If(jobs.r_rdy):
+            with m.Switch(head.kind):
+                with m.Case(_LOAD):
+                    m.d.comb += [loader.job.valid.eq(1), job_done.eq(loader.job.ready)]
+                with m.Case(_GATHER):
+                    m.d.comb += [gatherer.job.valid.eq(1), job_done.eq(gatherer.job.ready)]
+                with m.Default():
+                    m.d.comb += job_done.eq(1)
+        return job_done | self._writer.done
+
+    def _cut_beats(self, m, gathers):
+        """Beats to the gearbox or the list of indices, pieces to the loader or the gatherer; errors stop them all."""
+        loader, gatherer, gearbox, beats = self._loader, self._gatherer, self._gearbox_in, self._reader.o[0]
+        indices = gatherer.indices.ready & gearbox.segment.ready
+        good = beats.valid & ~beats.payload.error
+        m.d.comb += [
+            gatherer.indices.payload.eq(beats.payload.data),
+            gatherer.indices.valid.eq(good & indices),
+            gearbox.i.payload.eq(beats.payload.data),
+            gearbox.i.valid.eq(good & ~indices),
+            beats.ready.eq(good & (indices | gearbox.i.ready)),
+            loader.short.eq(gearbox.short),
+            loader.piece.payload.eq(gearbox.o.payload),
+            gatherer.piece.payload.eq(gearbox.o.payload),
+        ]
+        with m.If(gathers):
+            m.d.comb += gearbox.size.eq(LINE)
+        with m.Else():
+            m.d.comb += gearbox.size.eq(loader.size)
+        for owner, user in ((gathers, gatherer), (~gathers, loader)):
+            with m.If(owner):
+                m.d.comb += [
+                    gearbox.segment.payload.eq(user.segment.payload),
+                    gearbox.segment.valid.eq(user.segment.valid),
+                    user.segment.ready.eq(gearbox.segment.ready),
+                    user.piece.valid.eq(gearbox.o.valid),
+                    gearbox.o.ready.eq(user.piece.ready),
+                    gearbox.close.eq(user.close),
+                ]
+
+    def _write_buffers(self, m, gathers):
+        """Writes of the loader by buffer, those of the gatherer to the activation buffer."""
+        loader, gatherer = self._loader.o, self._gatherer.o
+        vector = self.vector_write
+        m.d.comb += [
+            self.weight_write.payload.eq(loader.payload),
+            self.activation_write.payload.eq(loader.payload),
+            vector.payload.address.eq(loader.payload.slot),
+            vector.payload.line.eq(loader.payload.lines[0]),
+        ]
+        for buffer, port in (
+            (Buffer.WEIGHT, self.weight_write), (Buffer.ACTIVATION, self.activation_write), (Buffer.VECTOR, vector),
+        ):
+            with m.If(self._loader.buffer == buffer):
+                m.d.comb += [port.valid.eq(loader.valid), loader.ready.eq(port.ready)]
+        with m.If(gathers):
+            m.d.comb += [
+                self.activation_write.payload.eq(gatherer.payload),
+                self.activation_write.valid.eq(gatherer.valid),
+                gatherer.ready.eq(self.activation_write.ready),
+            ]
+
+    def _status(self, m, finished, jobs, failed):
+        """Completion, errors and counters."""
+        beat, axi, code = self._reader.o[0], self.axi, Signal(4)
+        with m.If(beat.valid & beat.payload.error):
+            m.d.comb += code.eq(MemoryError.BUS_READ)
+        with m.Elif(self._writer.error):
+            m.d.comb += code.eq(MemoryError.BUS_WRITE)
+        with m.Else():
+            m.d.comb += code.eq(self._loader.error | self._gatherer.error | self._storer.error)
+        raised = (code != 0) & ~self.flush & ~failed
+        with m.If(raised):
+            m.d.sync += failed.eq(1)
+        m.d.sync += [
+            self.done.eq(finished & ~self.flush & ~failed),
+            self.error.valid.eq(raised),
+            self.error.code.eq(code),
+        ]
+
+        written, read = axi.wvalid & axi.wready, axi.rvalid & axi.rready
+        tile_ports = (self.weight_write, self.activation_write)
+        into_buffer = Cat(port.valid & port.ready for port in (*tile_ports, self.vector_write))
+        tile_ends = Cat(port.valid & port.ready & port.payload.last for port in tile_ports)
+        busy = self.instruction.valid | jobs.r_rdy
+        m.d.sync += [
+            self.bytes_read.eq(Mux(read, self._bus_width // 8, 0)),
+            self.bytes_written.eq(Mux(written, self._bus_width // 8, 0)),
+            self.tiles_loaded.eq(tile_ends.any()),
+            self.busy.eq(busy),
+            self.stalled.eq(busy & ~written & ~(read & (axi.rid == 0)) & ~into_buffer.any()),
+        ]

@@ -1,0 +1,56 @@
+"""The slots of a matrix of tiles, row by row."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..layout import SLOT_BITS
+
+__all__ = ["REACH_BITS", "TileWalk", "area_layout"]
+
+REACH_BITS = SLOT_BITS + 6
+"""Bits of a slot number that an instruction can describe, inside the buffer or not."""
+
+
+def area_layout():
+    """Where tiles lie: `rows` times `columns` of them, tile (r, c) in slot ``slot + r*pitch + c``."""
+    return data.StructLayout({"slot": SLOT_BITS, "pitch": 12, "rows": 12, "columns": 16})
+
+
+class TileWalk(wiring.Component):
+    """Counts through the tiles of an area in row-major order.
+
+    Members
+    -------
+    area : In(area_layout), not empty; held during the walk
+    start : In(1), go to the first tile
+    step : In(1), go to the next tile
+    slot : Out(REACH_BITS), slot of this tile
+    last : Out(1), this is the last tile
+    """
+
+    def __init__(self):
+        super().__init__({
+            "area": In(area_layout()),
+            "start": In(1),
+            "step": In(1),
+            "slot": Out(REACH_BITS),
+            "last": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        area = self.area
+        row_slot = Signal(REACH_BITS, reset_less=True)
+        row, column = Signal(12, reset_less=True), Signal(16, reset_less=True)
+        row_ends = column == area.columns - 1
+        m.d.comb += self.last.eq(row_ends & (row == area.rows - 1))
+        with m.If(self.start):
+            m.d.sync += [self.slot.eq(area.slot), row_slot.eq(area.slot), row.eq(0), column.eq(0)]
+        with m.Elif(self.step & row_ends):
+            m.d.sync += [
+                self.slot.eq(row_slot + area.pitch), row_slot.eq(row_slot + area.pitch), row.eq(row + 1), column.eq(0),
+            ]
+        with m.Elif(self.step):
+            m.d.sync += [self.slot.eq(self.slot + 1), column.eq(column + 1)]
+        return m

@@ -1,0 +1,149 @@
+"""The end of a lane that reads activations: which entries go into the window next."""
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..layout import pe_step
+from .operand_slots import ring_position
+
+__all__ = ["ActivationReader", "STEP", "STEP_RING", "entry_layout", "words"]
+
+STEP = pe_step()
+"""One pair of an A tile and a B tile. An output tile starts after a step with `last`: `first` says nothing new."""
+
+STEP_RING = 4
+"""Steps that the lanes of a PE may be apart."""
+
+
+def entry_layout(tile, width, slots):
+    """A window entry: the activation, its row of B (slot * T + k) and lap, whether B's rows are given up behind it, and
+    one bit of the number of its output tile.
+    """
+    return data.StructLayout({"a": signed(width), "row": range(slots * tile), "lap": 1, "release": 1, "output": 1})
+
+
+def words(bits, size):
+    """The words of `size` bits in a plain vector, for indexing by a value."""
+    return Array(bits.word_select(n, size) for n in range(len(bits) // size))
+
+
+class ActivationReader(wiring.Component):
+    """Walks through the steps of a lane, and in each through the row of A in order of k.
+
+    Per cycle it offers the next `entries` activations whose row of B is there already; the window takes as many as it
+    has room for. A step ends in the cycle in which its last activation is taken, once both tiles are complete; one
+    without activations costs one cycle. An output tile ends only when all MACs have started on it, so that one bit of
+    its number tells them apart.
+
+    Parameters
+    ----------
+    tile, width, lines_per_beat, slots : as in `OperandSlots`
+    skip : "none" (every k is an activation), "activation" or "both"
+    entries : activations per cycle, 1 or 2
+
+    Members
+    -------
+    steps, steps_end, position : the ring of steps, its end, and the step of this lane, modulo twice `STEP_RING`
+    a_group, a_end, b_end, b_partial, a_values, a_masks, b_masks : as in `PrecomputeSparsity`
+    a_position, b_position : Out(ring_position), the tiles of this step
+    offer : Out(entries), ``offer[n]`` only together with ``offer[n - 1]``
+    room : In(entries), ``room[n]`` only together with ``room[n - 1]``; an entry is taken where both are set
+    entry, pending : the entries, and the MACs that need them (one bit with `skip` other than "both")
+    output : Out(1), one bit of the number of the output tile
+    started : In(1), all MACs are on this output tile
+    lacking : Out(1), there is a step, but it can neither offer an entry nor end
+    """
+
+    def __init__(self, *, tile, width, lines_per_beat, slots, skip, entries):
+        self._tile, self._width, self._rows, self._slots = tile, width, lines_per_beat, slots
+        self._skip, self._entries = skip, entries
+        position = ring_position(tile, lines_per_beat, slots)
+        super().__init__({
+            "steps": In(STEP_RING * STEP.size),
+            "steps_end": In(range(2 * STEP_RING)),
+            "position": Out(range(2 * STEP_RING)),
+            "a_group": In(range(tile // lines_per_beat)),
+            "a_end": In(position),
+            "b_end": In(position),
+            "b_partial": In(1),
+            "a_values": In(slots * tile * width),
+            "a_masks": In(slots * tile),
+            "b_masks": In(slots * tile * tile),
+            "a_position": Out(position),
+            "b_position": Out(position),
+            "offer": Out(entries),
+            "room": In(entries),
+            "entry": Out(entry_layout(tile, width, slots)).array(entries),
+            "pending": Out(tile if skip == "both" else 1).array(entries),
+            "output": Out(1),
+            "started": In(1),
+            "lacking": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        tile, a, b = self._tile, self.a_position, self.b_position
+        step = Signal(STEP)
+        active, resumed, finish = Signal(), Signal(), Signal()
+        a_complete, b_complete = Signal(), Signal()
+        rest, remaining, usable, left = Signal(tile, reset_less=True), Signal(tile), Signal(tile), Signal(tile)
+
+        m.d.comb += [
+            step.eq(words(self.steps, STEP.size)[self.position[:-1]]),
+            a_complete.eq((self.a_end.slot != a.slot) | (self.a_end.lap != a.lap)),
+            b_complete.eq((self.b_end.slot != b.slot) | (self.b_end.lap != b.lap)),
+            active.eq((self.position != self.steps_end) & (a_complete | (self.a_end.group > self.a_group))),
+        ]
+
+        row_mask = Const(-1, tile) if self._skip == "none" else words(self.a_masks, tile)[a.slot]
+        m.d.comb += remaining.eq(Mux(resumed, rest, row_mask))
+        for k in range(tile):
+            there = b_complete | (self.b_partial & (self.b_end.group > k // self._rows))
+            m.d.comb += usable[k].eq(remaining[k] & active & there)
+        taken = self._offer(m, usable)
+
+        m.d.comb += [
+            left.eq(remaining & ~taken),
+            finish.eq(active & a_complete & b_complete & ~left.any() & (~step.last | self.started)),
+            self.lacking.eq((self.position != self.steps_end) & ~self.offer[0] & ~(a_complete & b_complete)),
+        ]
+        with m.If(active):
+            m.d.sync += [resumed.eq(~finish), rest.eq(left)]
+        with m.If(finish):
+            m.d.sync += [self.position.eq(self.position + 1), self.output.eq(self.output ^ step.last)]
+            for place, release in ((a, step.a_release), (b, step.b_release)):
+                with m.If(release):
+                    self._next_slot(m, place)
+
+        for entry in self.entry:
+            m.d.comb += [entry.lap.eq(b.lap), entry.release.eq(step.b_release), entry.output.eq(self.output)]
+        return m
+
+    def _offer(self, m, usable):
+        """Offer the lowest ones of `usable`; returns the ones that are taken, as a mask."""
+        taken = Const(0, self._tile)
+        index = range(self._tile)
+        for n in range(self._entries):
+            k = Signal(index, name=f"k_{n}")
+            above = Signal(self._tile, name=f"above_{n}")
+            with m.Switch(usable):
+                for bit in index:
+                    with m.Case("-" * (self._tile - 1 - bit) + "1" + "0" * bit):
+                        m.d.comb += k.eq(bit)
+            entry = self.entry[n]
+            m.d.comb += [
+                above.eq(usable & (usable - 1)),
+                self.offer[n].eq(usable.any()),
+                entry.row.eq(Cat(k, self.b_position.slot)),
+                entry.a.eq(words(self.a_values, self._width)[Cat(k, self.a_position.slot)]),
+                self.pending[n].eq(words(self.b_masks, self._tile)[entry.row] if self._skip == "both" else 1),
+            ]
+            taken = taken | Mux(self.room[n], usable & ~above, 0)
+            usable = above
+        return taken
+
+    def _next_slot(self, m, place):
+        m.d.sync += place.slot.eq(place.slot + 1)
+        with m.If(place.slot == self._slots - 1):
+            m.d.sync += [place.slot.eq(0), place.lap.eq(~place.lap)]

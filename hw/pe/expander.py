@@ -1,0 +1,176 @@
+"""Packed tiles to rows with their zeros in place."""
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..arithmetic import popcount
+from ..layout import row_beat, tile_beat
+
+__all__ = ["Expander"]
+
+
+def _prefix_counts(bits, width):
+    """Ones below each position, modulo ``2**width``, by halves; also the total."""
+    if len(bits) == 1:
+        return [Const(0, 1)], bits[0]
+    low, below = _prefix_counts(bits[: len(bits) // 2], width)
+    high, above = _prefix_counts(bits[len(bits) // 2:], width)
+    return low + [(n + below)[:width] for n in high], (above + below)[:width]
+
+
+class Expander(wiring.Component):
+    """Unpacks a stream of packed tiles into a stream of rows.
+
+    The packed values of a tile lie in a ring of ``2 * max(lines_per_beat, rows_per_beat)`` lines. Per beat of rows, the
+    ring is folded to the ``rows_per_beat * tile`` values from its head on (in cyclic order), and an inverse butterfly
+    network of ``log2(rows_per_beat * tile)`` two-way stages spreads them over the positions whose mask bit is set. The
+    network is set backwards from the rows: every position knows the address of its value (head plus ones below it), and
+    routing consecutive addresses least significant bit first never collides (Lee et al., parallel deposit).
+
+    Latency: two cycles from the last beat that a row needs to that row. Throughput: one beat of rows per cycle as long
+    as lines arrive, without a bubble between tiles. `i.ready` depends on `o.ready` combinationally.
+
+    Parameters
+    ----------
+    tile : T, a power of two
+    width : bits of a value
+    lines_per_beat, rows_per_beat : powers of two; any combination
+
+    Members
+    -------
+    i : In(stream(tile_beat)), packed tiles; a set mask bit may stand for a value of zero
+    o : Out(stream(row_beat)), ``tile / rows_per_beat`` beats per tile; positions without mask bit are zero
+    """
+
+    def __init__(self, *, tile, width, lines_per_beat, rows_per_beat):
+        for name, value in (("tile", tile), ("lines_per_beat", lines_per_beat), ("rows_per_beat", rows_per_beat)):
+            if value < 1 or value & (value - 1):
+                raise ValueError(f"{name} = {value}: must be a power of two")
+        if max(lines_per_beat, rows_per_beat) > tile:
+            raise ValueError("lines_per_beat and rows_per_beat: at most tile")
+        self.tile, self.width = tile, width
+        self.lines_per_beat, self.rows_per_beat = lines_per_beat, rows_per_beat
+        super().__init__({
+            "i": In(stream.Signature(tile_beat(tile, width, lines_per_beat))),
+            "o": Out(stream.Signature(row_beat(tile, width, rows_per_beat))),
+        })
+
+    latency = 2
+
+    def elaborate(self, _platform):
+        m = Module()
+        size = self.rows_per_beat * self.tile
+        lines = 2 * max(self.lines_per_beat, self.rows_per_beat)
+        ring = Array(Signal(self.tile * self.width, name=f"line_{n}", reset_less=True) for n in range(lines))
+
+        issue = Signal()
+        head, mask, flags = self._control(m, issue, ring)
+
+        # Stage 1: the values from the head on, at their address modulo `size`, and the address each position wants.
+        folded = [Signal(self.width, name=f"folded_{n}", reset_less=True) for n in range(size)]
+        wanted = [Signal(range(size), name=f"wanted_{n}", reset_less=True) for n in range(size)]
+        present = Signal(size, reset_less=True)
+        base = head[: len(wanted[0])]
+        below, _ = _prefix_counts(list(mask), len(wanted[0]))
+        stage_flags = Signal.like(flags, reset_less=True)
+        valid = Signal()
+        with m.If(~valid | self.o.ready):
+            m.d.sync += valid.eq(issue)
+        with m.If(issue):
+            m.d.sync += [present.eq(mask), stage_flags.eq(flags)]
+            for n in range(size):
+                row, column = divmod(n, self.tile)
+                groups = Array(ring[row + g].word_select(column, self.width)
+                               for g in range(0, lines, self.rows_per_beat))
+                group = Signal(range(len(groups)), name=f"group_{n}")
+                m.d.comb += group.eq(head[len(base):] + (base > n))
+                m.d.sync += [folded[n].eq(groups[group]), wanted[n].eq(base + below[n])]
+
+        # Stage 2: spread.
+        spread = self._spread(m, folded, wanted, present)
+        m.d.comb += [self.o.valid.eq(valid), Cat(self.o.p.first, self.o.p.last, self.o.p.transpose).eq(stage_flags)]
+        for n, value in enumerate(spread):
+            row, column = divmod(n, self.tile)
+            m.d.comb += [
+                self.o.p.rows[row][column].eq(Mux(present[n], value, 0)),
+                self.o.p.mask[row][column].eq(present[n]),
+            ]
+        return m
+
+    def _control(self, m, issue, ring):
+        """Fill the ring, keep the mask of the rows to come; returns (head, their mask, first/last/transpose)."""
+        i, o = self.i, self.o
+        size = self.rows_per_beat * self.tile
+        beat = self.lines_per_beat * self.tile
+        capacity = len(ring) * self.tile
+        groups = self.tile // self.rows_per_beat
+
+        active, expect_first = Signal(), Signal(init=1)
+        head = Signal(range(capacity))
+        have, left = Signal(range(capacity + 1)), Signal(range(capacity + 1))
+        write = Signal(range(max(2, len(ring) // self.lines_per_beat)))
+        mask = Signal(self.tile**2, reset_less=True)
+        next_mask = Signal.like(mask)
+        need = Signal(range(size + 1), reset_less=True)
+        group = Signal(range(max(2, groups)))
+        transpose = Signal(reset_less=True)
+        accept, finish = Signal(), Signal()
+
+        last_group = group == groups - 1
+        m.d.comb += [
+            issue.eq(active & (need <= have) & (~o.valid | o.ready)),
+            finish.eq(issue & last_group),
+            left.eq(have - Mux(issue, need, 0)),
+            i.ready.eq(Mux(expect_first, ~active | finish, left <= capacity - beat)),
+            accept.eq(i.valid & i.ready),
+            next_mask.eq(Mux(issue, mask >> size, mask)),
+        ]
+        m.d.sync += [mask.eq(next_mask), need.eq(popcount(next_mask[:size]))]
+
+        with m.If(finish):
+            m.d.sync += [active.eq(0), have.eq(0), head.eq(0), group.eq(0), write.eq(0)]
+        with m.Elif(issue):
+            m.d.sync += [have.eq(left), head.eq(head + need), group.eq(group + 1)]
+        with m.If(accept):
+            m.d.sync += [
+                expect_first.eq(i.p.last),
+                have.eq(Mux(expect_first, beat, left + beat)),
+                write.eq(Mux(expect_first, 1, write + 1)),
+            ]
+            for n, line in enumerate(ring):
+                place, source = divmod(n, self.lines_per_beat)
+                with m.If(Mux(expect_first, 0, write) == place):
+                    m.d.sync += line.eq(i.p.lines[source])
+            with m.If(expect_first):
+                m.d.comb += next_mask.eq(i.p.mask)
+                m.d.sync += [active.eq(1), transpose.eq(i.p.transpose)]
+        return head, mask[:size], Cat(group == 0, last_group, transpose)
+
+    def _spread(self, m, values, wanted, present):
+        """Route each value to the position that wants its address, by an inverse butterfly network."""
+        claims = [Cat(address, valid) for address, valid in zip(wanted, present, strict=True)]
+        crossings = []
+        for level in range(len(wanted[0])):
+            crossings.append({})
+            for low in range(len(values)):
+                high = low | 1 << level
+                if low == high:
+                    continue
+                cross = Signal(name=f"cross_{level}_{low}")
+                m.d.comb += cross.eq(claims[low][-1] & claims[low][0] | claims[high][-1] & ~claims[high][0])
+                crossings[level][low] = cross
+                claims[low], claims[high] = self._exchange(
+                    m, cross, claims[low][1:], claims[high][1:], f"claim_{level}_{low}"
+                )
+        for level in reversed(range(len(crossings))):
+            for low, cross in crossings[level].items():
+                high = low | 1 << level
+                values[low], values[high] = self._exchange(m, cross, values[low], values[high], f"at_{level}_{low}")
+        return values
+
+    @staticmethod
+    def _exchange(m, cross, low, high, name):
+        lower, upper = Signal(len(low), name=f"{name}_l"), Signal(len(low), name=f"{name}_h")
+        m.d.comb += [lower.eq(Mux(cross, high, low)), upper.eq(Mux(cross, low, high))]
+        return lower, upper

@@ -1,0 +1,89 @@
+"""One lane of a PE: a row of A against all of B."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..arithmetic import popcount
+from ..shared_module import instantiate
+from .activation_reader import STEP, STEP_RING
+from .mac import Mac
+from .operand_slots import ring_position
+from .precompute_sparsity import PrecomputeSparsity
+
+__all__ = ["MacLane"]
+
+
+class MacLane(wiring.Component):
+    """`PrecomputeSparsity` and the T MACs it feeds, one per column of the output tile.
+
+    Parameters
+    ----------
+    tile, width, lines_per_beat, slots, skip, window : as in `PrecomputeSparsity`
+    accumulator_width : as in `Mac`
+
+    Members
+    -------
+    steps ... b_progress : as in `PrecomputeSparsity`
+    b_values : In, every column of B, all slots, as from `OperandSlots`
+    row : Out, the finished row of the output tile, while `row_valid`
+    row_valid : Out(1), all MACs hold their element
+    row_taken : In(1), the row has been read; only with `row_valid`
+    fired : Out(range(tile + 1)), multiplications; registered, one cycle after the picks
+    working, starved, blocked : as in `PrecomputeSparsity`
+    """
+
+    def __init__(self, *, tile, width, accumulator_width, lines_per_beat, slots, skip, window):
+        self._tile = tile
+        self._sparsity = {
+            "tile": tile, "width": width, "lines_per_beat": lines_per_beat, "slots": slots, "skip": skip, "window": window,
+        }
+        self._mac = {"width": width, "accumulator_width": accumulator_width, "rows": slots * tile}
+        position = ring_position(tile, lines_per_beat, slots)
+        super().__init__({
+            "steps": In(STEP_RING * STEP.size),
+            "steps_end": In(range(2 * STEP_RING)),
+            "steps_position": Out(range(2 * STEP_RING)),
+            "a_group": In(range(tile // lines_per_beat)),
+            "a_end": In(position),
+            "b_end": In(position),
+            "b_partial": In(1),
+            "a_values": In(slots * tile * width),
+            "a_masks": In(slots * tile),
+            "b_masks": In(slots * tile * tile),
+            "b_values": In(slots * tile * tile * width),
+            "a_progress": Out(position),
+            "b_progress": Out(position),
+            "row": Out(tile * accumulator_width),
+            "row_valid": Out(1),
+            "row_taken": In(1),
+            "fired": Out(range(tile + 1)),
+            "working": Out(1),
+            "starved": Out(1),
+            "blocked": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.sparsity = sparsity = PrecomputeSparsity(**self._sparsity)
+        for name in ("steps", "steps_end", "a_group", "a_end", "b_end", "b_partial", "a_values", "a_masks", "b_masks"):
+            m.d.comb += getattr(sparsity, name).eq(getattr(self, name))
+        for name in ("steps_position", "a_progress", "b_progress", "working", "starved", "blocked"):
+            m.d.comb += getattr(self, name).eq(getattr(sparsity, name))
+
+        picks = list(sparsity.picks)
+        for j in range(self._tile):
+            mac = instantiate(m, platform, f"mac_{j}", Mac, **self._mac)
+            m.d.comb += [
+                mac.pick.eq(picks[j % len(picks)]),
+                mac.column.eq(self.b_values.word_select(j, len(mac.column))),
+                self.row.word_select(j, len(mac.hold)).eq(mac.hold),
+            ]
+
+        settled = Signal(Mac.latency)
+        m.d.sync += settled.eq(Mux(self.row_taken, 0, Cat(sparsity.full, settled)))
+        m.d.comb += [self.row_valid.eq(settled[-1]), sparsity.drained.eq(self.row_taken)]
+
+        fires = Cat(pick.fire for pick in picks)
+        m.d.sync += self.fired.eq(popcount(fires) * (self._tile // len(picks)))
+        return m

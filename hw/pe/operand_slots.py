@@ -1,0 +1,123 @@
+"""The operand tiles that a PE works on: a ring of tile slots, written by rows or columns, read everywhere at once."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..layout import row_beat
+
+__all__ = ["OperandSlots", "ring_position"]
+
+
+def ring_position(tile, lines_per_beat, slots):
+    """A place in the ring: group of `lines_per_beat` rows, slot, and a bit that flips whenever the slots wrap."""
+    return data.StructLayout({"group": range(tile // lines_per_beat), "slot": range(slots), "lap": 1})
+
+
+class OperandSlots(wiring.Component):
+    """`slots` tiles in registers. Groups of rows are written in order, around the ring, as soon as nobody needs what
+    they overwrite; readers see every element at once and follow the writer through `end`.
+
+    A shared operand (B) is read in full by every lane, in order of its rows: a group is overwritten when all lanes
+    are past it. It may be written transposed: then each group of rows of the stream becomes columns, the whole slot must be
+    free first, and nothing of it is usable before it is complete. A private operand (A) has one lane per row: a group is
+    overwritten when the lanes of its rows are past the tile.
+
+    Latency: one cycle from a beat to `values`, `masks` and `end`. Throughput: one beat per cycle. `i.ready` depends on
+    `progress` and ``i.payload.transpose`` combinationally.
+
+    Parameters
+    ----------
+    tile, width : T and the bits of a value
+    lines_per_beat : rows per beat of the input
+    slots : tiles held
+    shared : B (True) or A (False)
+
+    Members
+    -------
+    i : In(stream(row_beat))
+    progress : In(ring_position) per lane, the oldest place still needed; it never passes `end`
+    end : Out(ring_position), the place written next
+    partial : Out(1), the groups before `end` in its slot are usable rows (not while a transposed tile is written)
+    values : Out, word ``(x * slots + slot) * T + y`` is element (row x, column y) of A, and (row y, column x) of B: lane
+        by lane, and column by column. Plain bits: Amaranth names every field of a structured port in every module
+    masks : Out, word ``slot * T + r`` of T bits is the mask of row r
+    """
+
+    def __init__(self, *, tile, width, lines_per_beat, slots, shared):
+        self._tile, self._width, self._rows, self._slots, self._shared = tile, width, lines_per_beat, slots, shared
+        position = ring_position(tile, lines_per_beat, slots)
+        super().__init__({
+            "i": In(stream.Signature(row_beat(tile, width, lines_per_beat))),
+            "progress": In(position).array(tile),
+            "end": Out(position),
+            "partial": Out(1),
+            "values": Out(slots * tile * tile * width),
+            "masks": Out(slots * tile * tile),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        i, end = self.i, self.end
+        groups = self._tile // self._rows
+        transpose = Signal()
+        transposing = Signal(reset_less=True)
+        write = Signal()
+        m.d.comb += [
+            transpose.eq(i.p.transpose if self._shared else 0),
+            i.ready.eq(self._free(m, transpose).all()),
+            write.eq(i.valid & i.ready),
+            self.partial.eq(~transposing),
+        ]
+        with m.If(write):
+            m.d.sync += [end.group.eq(end.group + 1), transposing.eq(transpose)]
+            with m.If(end.group == groups - 1):
+                m.d.sync += [end.group.eq(0), end.slot.eq(end.slot + 1), transposing.eq(0)]
+                with m.If(end.slot == self._slots - 1):
+                    m.d.sync += [end.slot.eq(0), end.lap.eq(~end.lap)]
+
+        # The same rows for all slots: as they come, or gathered from one column each.
+        rows = [Signal(self._tile * (self._width + 1), name=f"row_{r}") for r in range(self._tile)]
+        for r, row in enumerate(rows):
+            straight = Cat(self._element(r, c) for c in range(self._tile))
+            across = Cat(self._element(c, r) for c in range(self._tile))
+            m.d.comb += row.eq(Mux(transpose, across, straight) if self._shared else straight)
+        for slot in range(self._slots):
+            enables = Signal(groups, name=f"enable_{slot}")
+            m.d.comb += [enables[g].eq(write & (end.slot == slot) & (end.group == g)) for g in range(groups)]
+            for r, row in enumerate(rows):
+                self._store(m, slot, r, row, enables, transpose)
+        return m
+
+    def _element(self, r, c):
+        return Cat(self.i.p.rows[r % self._rows][c], self.i.p.mask[r % self._rows][c])
+
+    def _free(self, m, transpose):
+        """Per lane: the group to be written is not needed any more."""
+        end = self.end
+        free = Signal(self._tile)
+        for lane, needed in enumerate(self.progress):
+            passed = (end.lap == needed.lap) | (end.slot < needed.slot)
+            if self._shared:
+                passed |= ~transpose & (end.slot == needed.slot) & (end.group < needed.group)
+            else:
+                passed |= end.group != lane // self._rows
+            m.d.comb += free[lane].eq(passed)
+        return free
+
+    def _store(self, m, slot, r, row, enables, transpose):
+        """Row r of a slot, in pieces that are written together whichever way the tile lies."""
+        tile, bits = self._tile, self._width + 1
+        for first in range(0, tile, self._rows):
+            piece = Signal(self._rows * bits, name=f"piece_{slot}_{r}_{first}", reset_less=True)
+            along = enables[r // self._rows]
+            enable = Mux(transpose, enables[first // self._rows], along) if self._shared else along
+            with m.If(enable):
+                m.d.sync += piece.eq(row[first * bits:(first + self._rows) * bits])
+            for c in range(first, first + self._rows):
+                element = piece[(c - first) * bits:(c - first + 1) * bits]
+                x, y = (c, r) if self._shared else (r, c)
+                m.d.comb += [
+                    self.values.word_select((x * self._slots + slot) * tile + y, self._width).eq(element[:-1]),
+                    self.masks[(slot * tile + r) * tile + c].eq(element[-1]),
+                ]

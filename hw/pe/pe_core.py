@@ -1,0 +1,139 @@
+"""The core of a PE: operand tiles and steps in, rows of output tiles out."""
+
+from amaranth.hdl import Array, Cat, Module, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ..arithmetic import tree_sum
+from ..layout import tile_beat
+from ..shared_module import instantiate
+from .activation_reader import STEP, STEP_RING
+from .expander import Expander
+from .mac_lane import MacLane
+from .operand_slots import OperandSlots
+
+__all__ = ["PECore"]
+
+
+class PECore(wiring.Component):
+    """T lanes of T MACs with sparse operands: C += A * B, a pair of T x T tiles per step, exact.
+
+    Every lane goes its own way through the steps: nothing waits for the end of a tile. Lanes may be as far apart as the
+    operand slots and the step ring allow, the MACs of a lane as far as its window, and across output tiles as far as one
+    hold register per MAC. With dense operands and `operand_slots` of two or more, a step takes exactly T cycles, output
+    tiles included.
+
+    Throughput: see `skip`; at best T cycles per step with "none", ``tile / lines_per_beat`` cycles per new operand tile,
+    T cycles per output tile. All input streams and the output stream may stall at any time.
+
+    Parameters
+    ----------
+    tile, width : T and the bits of a value
+    accumulator_width : bits of an output element, enough for every sum
+    lines_per_beat : packed lines per beat of `a` and `b`
+    skip : "none", "activation" or "both"; changes the time, never the result
+    window : entries per lane with `skip` "both" (2, 4, 8); others use one
+    operand_slots : tiles held of each operand
+
+    Members
+    -------
+    a, b : In(stream(tile_beat)), the operand tiles in the order of the steps; b with `transpose` is used transposed
+    step : In(stream), a pair of tiles: `last` completes the output tile, and the next step starts a new one (which `first`
+        repeats); `a_release`, `b_release` give the tile up after this step, else the next step uses it again
+    o : Out(stream), rows 0 to T-1 of each output tile; `last` with row T-1
+    fired : Out(range(T*T + 1)), multiplications in a cycle; registered, two cycles after the picks
+    busy, starved, blocked : Out(1), registered: some lane has work; some lane has a step but no operand for it; some MAC
+        cannot end its output tile because its hold register has not been read
+    """
+
+    def __init__(self, *, tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots):
+        self._tile, self._accumulator_width = tile, accumulator_width
+        common = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat}
+        self._expander = {**common, "rows_per_beat": lines_per_beat}
+        self._operands = {**common, "slots": operand_slots}
+        self._slot_count = operand_slots
+        self._lines_per_beat = lines_per_beat
+        self._lane = {
+            **common, "accumulator_width": accumulator_width, "slots": operand_slots, "skip": skip,
+            "window": window if skip == "both" else 1,
+        }
+        row = data.StructLayout({"row": data.ArrayLayout(signed(accumulator_width), tile), "last": 1})
+        operand = stream.Signature(tile_beat(tile, width, lines_per_beat))
+        super().__init__({
+            "a": In(operand),
+            "b": In(operand),
+            "step": In(stream.Signature(STEP)),
+            "o": Out(stream.Signature(row)),
+            "fired": Out(range(tile * tile + 1)),
+            "busy": Out(1),
+            "starved": Out(1),
+            "blocked": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        slots = {}
+        for x in "ab":
+            expander = instantiate(m, platform, f"expand_{x}", Expander, **self._expander)
+            m.submodules[f"slots_{x}"] = slots[x] = OperandSlots(**self._operands, shared=x == "b")
+            connect(m, flipped(getattr(self, x)), expander.i)
+            connect(m, expander.o, slots[x].i)
+        lanes = [instantiate(m, platform, f"lane_{i}", MacLane, **self._lane) for i in range(self._tile)]
+        steps, steps_end = self._queue_steps(m, lanes)
+        for i, lane in enumerate(lanes):
+            m.d.comb += [lane.steps.eq(steps), lane.steps_end.eq(steps_end)]
+            self._feed(m, i, lane, slots["a"], slots["b"])
+        self._drain(m, lanes)
+        m.d.sync += [
+            self.fired.eq(tree_sum(lane.fired for lane in lanes)),
+            self.busy.eq(Cat(lane.working for lane in lanes).any()),
+            self.starved.eq(Cat(lane.starved for lane in lanes).any()),
+            self.blocked.eq(Cat(lane.blocked for lane in lanes).any()),
+        ]
+        return m
+
+    def _queue_steps(self, m, lanes):
+        """Ring of steps: a place is written again when every lane is past it."""
+        ring = Signal(STEP_RING * STEP.size, reset_less=True)
+        end = Signal(range(2 * STEP_RING))
+        free = [end != lane.steps_position ^ STEP_RING for lane in lanes]
+        m.d.comb += self.step.ready.eq(Cat(free).all())
+        with m.If(self.step.valid & self.step.ready):
+            m.d.sync += [ring.word_select(end[:-1], STEP.size).eq(self.step.payload), end.eq(end + 1)]
+        return ring, end
+
+    def _feed(self, m, i, lane, a, b):
+        m.d.comb += [
+            lane.a_group.eq(i // self._lines_per_beat),
+            lane.a_end.eq(a.end),
+            lane.a_values.eq(a.values.word_select(i, len(lane.a_values))),
+            a.progress[i].eq(lane.a_progress),
+            lane.b_end.eq(b.end),
+            lane.b_partial.eq(b.partial),
+            lane.b_values.eq(b.values),
+            lane.b_masks.eq(b.masks),
+            b.progress[i].eq(lane.b_progress),
+        ]
+        m.d.comb += lane.a_masks.eq(
+            Cat(a.masks.word_select(s * self._tile + i, self._tile) for s in range(self._slot_count))
+        )
+
+    def _drain(self, m, lanes):
+        """Read the rows in order into the output register."""
+        o, row = self.o, Signal(range(self._tile))
+        advance, take = Signal(), Signal(self._tile)
+        valid = Cat(lane.row_valid for lane in lanes)
+        m.d.comb += [
+            advance.eq(~o.valid | o.ready),
+            take.eq((valid & (1 << row)) & advance.replicate(self._tile)),
+        ]
+        m.d.comb += [lane.row_taken.eq(take[i]) for i, lane in enumerate(lanes)]
+        with m.If(advance):
+            m.d.sync += o.valid.eq(take.any())
+        with m.If(take.any()):
+            m.d.sync += [
+                o.p.row.eq(Array(lane.row for lane in lanes)[row]),
+                o.p.last.eq(row == self._tile - 1),
+                row.eq(row + 1),
+            ]
+        return m

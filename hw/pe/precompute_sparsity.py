@@ -1,0 +1,174 @@
+"""Pre-compute sparsity of one lane: which pair of operands each of its MACs multiplies next."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from .activation_reader import STEP, STEP_RING, ActivationReader, entry_layout
+from .operand_slots import ring_position
+
+__all__ = ["PrecomputeSparsity", "pick_layout"]
+
+
+def pick_layout(width, rows):
+    """What a MAC does in a cycle: with `fire` multiply `a` by row `row` (slot * T + k) of its column of B; with `close`
+    first put the accumulator in the hold register and start from zero.
+    """
+    return data.StructLayout({"a": signed(width), "row": range(rows), "fire": 1, "close": 1})
+
+
+class PrecomputeSparsity(wiring.Component):
+    """Hands the activations of one row to the MACs of the lane.
+
+    Activations enter a window, two per cycle (one with a window of one), with their value, their row of B and a pending
+    bit for every MAC that needs them: B's mask row with `skip` "both", else one bit for the whole lane, which then works
+    in lockstep. Each MAC takes the oldest entry that is pending for it; up to two entries leave per cycle, from the old
+    end, when nothing is pending. The window runs on across steps and output tiles. A MAC that has no entry of its output
+    tile left, while the lane has read that tile to its end, *closes* it: that costs no cycle, but needs its hold register.
+
+    Latency: two cycles from an activation to `picks`. Throughput: one pick per MAC and cycle.
+
+    Parameters
+    ----------
+    tile, width, lines_per_beat, slots : as in `OperandSlots`
+    skip : "none", every k; "activation", k with a non-zero activation; "both", pairs of non-zeros
+    window : entries; one unless `skip` is "both"
+
+    Members
+    -------
+    steps, steps_end, steps_position : ring of steps, its end, and the step that this lane reads; modulo twice `STEP_RING`
+    a_group : In, group of rows to which the lane's row belongs
+    a_end, b_end, b_partial : where the operands end, from `OperandSlots`
+    a_values, a_masks : the lane's row in each slot of A; b_masks : all mask rows of B
+    a_progress, b_progress : Out(ring_position), the oldest operands that the lane has still to pick
+    picks : Out(pick_layout), registered, for each MAC, or a single one for the whole lane
+    full : Out(1), all hold registers are taken or will be by the last `close` among `picks`
+    drained : In(1), the hold registers have been read
+    working, starved, blocked : Out(1), there is a step or an entry to work on; there is a step, but no entry and no operand;
+        a MAC cannot close its output tile because of its hold register
+    """
+
+    def __init__(self, *, tile, width, lines_per_beat, slots, skip, window):
+        if skip not in ("none", "activation", "both"):
+            raise ValueError(f"skip = {skip!r}: none, activation or both")
+        if window < 1 or (skip != "both" and window != 1):
+            raise ValueError(f"window = {window}: at least one, and one unless skip is both")
+        self._tile, self._width, self._slots, self._rows = tile, width, slots, lines_per_beat
+        self._window, self._pickers = window, tile if skip == "both" else 1
+        self._reading = {
+            "tile": tile, "width": width, "lines_per_beat": lines_per_beat, "slots": slots, "skip": skip,
+            "entries": min(2, window),
+        }
+        position = ring_position(tile, lines_per_beat, slots)
+        super().__init__({
+            "steps": In(STEP_RING * STEP.size),
+            "steps_end": In(range(2 * STEP_RING)),
+            "steps_position": Out(range(2 * STEP_RING)),
+            "a_group": In(range(tile // lines_per_beat)),
+            "a_end": In(position),
+            "b_end": In(position),
+            "b_partial": In(1),
+            "a_values": In(slots * tile * width),
+            "a_masks": In(slots * tile),
+            "b_masks": In(slots * tile * tile),
+            "a_progress": Out(position),
+            "b_progress": Out(position),
+            "picks": Out(pick_layout(width, slots * tile)).array(self._pickers),
+            "full": Out(1),
+            "drained": In(1),
+            "working": Out(1),
+            "starved": Out(1),
+            "blocked": Out(1),
+        })
+
+    @property
+    def pickers(self):
+        """MACs that pick on their own; one if the lane works in lockstep."""
+        return self._pickers
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.reader = reader = ActivationReader(**self._reading)
+        for name in ("steps", "steps_end", "a_group", "a_end", "b_end", "b_partial", "a_values", "a_masks", "b_masks"):
+            m.d.comb += getattr(reader, name).eq(getattr(self, name))
+        m.d.comb += [self.steps_position.eq(reader.position), self.a_progress.eq(reader.a_position)]
+
+        layout = entry_layout(self._tile, self._width, self._slots)
+        window = [Signal(layout, name=f"entry_{n}", reset_less=True) for n in range(self._window)]
+        pending = [Signal(self._pickers, name=f"pending_{n}") for n in range(self._window)]
+        valid = Signal(self._window)
+
+        left = self._pick(m, reader, window, pending)
+        self._shift(m, reader, window, pending, valid, left)
+
+        bits = (self._tile - 1).bit_length()
+        row, progress = window[0].row, self.b_progress
+        with m.If(valid[0]):
+            group = row[:bits] // self._rows
+            m.d.comb += [progress.slot.eq(row[bits:]), progress.lap.eq(window[0].lap)]
+            m.d.comb += progress.group.eq(Mux(window[0].release, group, 0))
+        with m.Else():
+            m.d.comb += progress.eq(reader.b_position)
+        m.d.comb += [
+            self.working.eq((reader.position != self.steps_end) | valid[0]),
+            self.starved.eq(reader.lacking & ~valid[0]),
+        ]
+        return m
+
+    def _pick(self, m, reader, window, pending):
+        """Choose for every MAC; returns what is still pending afterwards."""
+        count = self._pickers
+        output = Signal(count)  # One bit of the number of each MAC's output tile.
+        held, over, close, fire = Signal(count), Signal(count), Signal(count), Signal(count)
+        here, some = Signal(count), Signal(count)
+        left = [Signal(count, name=f"left_{n}") for n in range(len(window))]
+
+        earlier, of_output = 0, 0
+        for n, (entry, want) in enumerate(zip(window, pending, strict=True)):
+            of_output = of_output | (want & Mux(entry.output, output, ~output))
+            m.d.comb += left[n].eq(want & (earlier | ~fire))
+            earlier = earlier | want
+        m.d.comb += [
+            some.eq(earlier),
+            here.eq(of_output),
+            over.eq(Mux(reader.output, ~output, output) & ~here),
+            close.eq(over & ~held),
+            fire.eq(here | (some & close)),
+            reader.started.eq((output == reader.output.replicate(count))),
+            self.full.eq(held.all()),
+            self.blocked.eq((over & held).any()),
+        ]
+        m.d.sync += [output.eq(output ^ close), held.eq(Mux(self.drained, 0, held | close))]
+
+        for p, pick in enumerate(self.picks):
+            chosen = Cat(window[-1].a, window[-1].row)
+            for entry, want in zip(reversed(window[:-1]), reversed(pending[:-1]), strict=True):
+                chosen = Mux(want[p], Cat(entry.a, entry.row), chosen)
+            m.d.sync += Cat(pick.a, pick.row, pick.fire, pick.close).eq(Cat(chosen, fire[p], close[p]))
+        return left
+
+    def _shift(self, m, reader, window, pending, valid, left):
+        """Let finished entries leave at the old end and new ones in behind the others."""
+        size = self._window
+        most = len(reader.entry)
+        leave = Signal(most)
+        for n in range(most):
+            gone = valid[n] & ~left[n].any()
+            m.d.comb += leave[n].eq(gone & leave[n - 1] if n else gone)
+
+        kept = Signal(size)
+        m.d.comb += kept.eq(valid >> (leave[0] + leave[1] if most == 2 else leave[0]))
+        m.d.comb += [reader.room[n].eq(~kept[size - 1 - n]) for n in range(most)]
+        take = reader.offer & reader.room
+        for n in range(size):
+            moved, moved_pending = window[n], left[n]
+            for by in range(1, min(most, size - 1 - n) + 1):
+                moved = Mux(leave[by - 1], window[n + by], moved)
+                moved_pending = Mux(leave[by - 1], left[n + by], moved_pending)
+            with m.If(kept[n]):
+                m.d.sync += [window[n].eq(moved), pending[n].eq(moved_pending), valid[n].eq(1)]
+            with m.Else():
+                m.d.sync += [pending[n].eq(0), valid[n].eq(0)]
+                for new in reversed(range(min(most, n + 1))):
+                    with m.If(take[new] & (kept[n - new - 1] if n > new else 1)):
+                        m.d.sync += [window[n].eq(reader.entry[new]), pending[n].eq(reader.pending[new]), valid[n].eq(1)]

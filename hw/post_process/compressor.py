@@ -1,0 +1,169 @@
+"""From dense rows to a packed tile: the non-zero values of T rows, as writes into a tile buffer."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..layout import SLOT_BITS, line_layout, tile_write
+
+__all__ = ["Compressor"]
+
+
+class Compressor(wiring.Component):
+    """Pack the non-zero values of each tile row-major, one write per full line, the mask with the last write.
+
+    Packed line n goes to word ``n // lines_per_beat``, line ``n % lines_per_beat`` (``line_enable`` is one-hot). The
+    last row writes what is left, filled with zeros, with ``last``; if nothing is left, as in an all-zero tile, with
+    ``line_enable = 0``. A last row that fills a line and leaves a remainder makes two writes.
+
+    One row per cycle, except for that second write; a write is at the output two cycles after the row that caused it.
+    While a write that is not the last of its tile waits, rows that fill no line still enter. The only combinational
+    path between the ports is ``o.ready`` to ``i.ready``, a few gates.
+
+    One butterfly of log2(T) stages both closes the gaps and rotates to the fill level of the line: stage s sets bit s
+    of every value's position. Two values meet nowhere: those within the same 2**(s+1) positions have destinations that
+    differ by less than 2**(s+1), so the bits already set tell them apart.
+
+    Parameters
+    ----------
+    tile : T, a power of two
+    width : bits of a value
+    lines_per_beat : lines in a buffer word, a power of two up to T
+
+    Members
+    -------
+    i : In(stream), ``row`` of T values, ``last`` on row T-1, ``slot`` the same on all rows of a tile
+    o : Out(stream(tile_write)), registered; all lines of the word carry the same values, ``line_enable`` tells which
+        one is meant; ``mask`` is zero without ``last``
+
+    Raises
+    ------
+    ValueError : for sizes that are not powers of two
+    """
+
+    def __init__(self, *, tile, width, lines_per_beat):
+        for name, value in (("tile", tile), ("lines_per_beat", lines_per_beat)):
+            if value < 1 or value & (value - 1):
+                raise ValueError(f"{name} = {value}: must be a power of two")
+        if not lines_per_beat <= tile >= 2:
+            raise ValueError(f"tile = {tile}: must be at least 2 and at least lines_per_beat = {lines_per_beat}")
+        self._tile, self._width, self._lines_per_beat = tile, width, lines_per_beat
+        self._level = tile.bit_length() - 1
+        super().__init__({
+            "i": In(stream.Signature(data.StructLayout({
+                "row": line_layout(tile, width), "slot": SLOT_BITS, "last": 1,
+            }))),
+            "o": Out(stream.Signature(tile_write(tile, width, lines_per_beat))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        tile, level = self._tile, self._level
+
+        valid, done = Signal(name="row_valid"), Signal(name="row_done")
+        row, mask, ranks = self._rank(m, valid, done)
+
+        # The row fills the line up to `rest` of the next one, or ends the tile, or both in two steps.
+        fill, flush, last = Signal(level), Signal(), Signal()
+        total = Signal(level + 1)
+        full, rest = total[level], total[:level]
+        emits, split, go = Signal(), Signal(), Signal()
+        m.d.comb += [
+            total.eq(fill + ranks[tile]),
+            emits.eq(full | row.last | flush),
+            split.eq(full & rest.any() & row.last & ~flush),
+            go.eq(valid & (~self.o.valid | self.o.ready | ~(emits | last))),
+            done.eq(go & ~split),
+        ]
+        number, mask_rows = Signal(level), Signal(tile * tile, reset_less=True)
+        with m.If(go):
+            m.d.sync += [flush.eq(split), fill.eq(rest), number.eq(number + full)]
+        with m.If(done):
+            m.d.sync += mask_rows.eq(Cat(mask_rows[tile:], mask))
+            with m.If(row.last):
+                m.d.sync += [fill.eq(0), number.eq(0)]
+
+        # Values go behind those already in the line; what wraps round belongs to the next line.
+        placed = self._butterfly(m, row.row, mask, [(fill + rank)[:level] for rank in ranks[:tile]])
+        line = Signal(line_layout(tile, self._width), reset_less=True)
+        merged = Signal.like(line, name="merged")
+        for p in range(tile):
+            held = Signal(name=f"held_{p}")
+            m.d.comb += [held.eq((p < fill) | flush), merged[p].eq(Mux(held, line[p], placed[p]))]
+            with m.If(go):
+                m.d.sync += line[p].eq(Mux(full, Mux(held, placed[p], 0), merged[p]))
+
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(go & emits):
+            m.d.sync += [self.o.valid.eq(1), last.eq(row.last & ~split)]
+        self._write(m, go & emits, merged, number, total.any() | flush, row.slot)
+        m.d.comb += [self.o.payload.last.eq(last), self.o.payload.mask.eq(Mux(last, mask_rows, 0))]
+        return m
+
+    def _rank(self, m, valid, done):
+        """Take a row into a register when that is free or `done`, with the rank of each value among its non-zeros."""
+        row = Signal.like(self.i.payload, name="row", reset_less=True)
+        mask = Signal(self._tile, name="row_mask", reset_less=True)
+        ranks = [Signal(range(c + 1), name=f"rank_{c}", reset_less=True) for c in range(self._tile + 1)]
+        nonzero = Signal(self._tile)
+        m.d.comb += [
+            nonzero.eq(Cat(self.i.payload.row[c].any() for c in range(self._tile))),
+            self.i.ready.eq(~valid | done),
+        ]
+        with m.If(self.i.ready):
+            m.d.sync += valid.eq(self.i.valid)
+        with m.If(self.i.ready & self.i.valid):
+            m.d.sync += [row.eq(self.i.payload), mask.eq(nonzero)]
+            m.d.sync += [rank.eq(ones) for rank, ones in zip(ranks[1:], prefix_sums(nonzero), strict=True)]
+        return row, mask, ranks
+
+    def _write(self, m, load, line, number, some, slot):
+        """Output register of a write: packed line `number`, enabled if there is `some` value in it."""
+        place = (self._lines_per_beat - 1).bit_length()
+        written = Signal(data.StructLayout({
+            "line": line.shape(), "number": len(number), "some": 1, "slot": SLOT_BITS,
+        }), reset_less=True)
+        with m.If(load):
+            m.d.sync += [
+                written.line.eq(line), written.number.eq(number), written.some.eq(some), written.slot.eq(slot),
+            ]
+        write = self.o.payload
+        m.d.comb += [write.index.eq(written.number[place:]), write.slot.eq(written.slot)]
+        for n in range(self._lines_per_beat):
+            m.d.comb += [
+                write.lines[n].eq(written.line),
+                write.line_enable[n].eq(written.some & (written.number[:place] == n)),
+            ]
+
+    def _butterfly(self, m, row, mask, targets):
+        """Move each value that `mask` marks to its target position; zeros elsewhere."""
+        values, marks = [row[c] for c in range(self._tile)], list(mask)
+        for s in range(self._level):
+            placed = Signal(line_layout(self._tile, self._width), name=f"placed_{s}")
+            moved_marks = Signal(self._tile, name=f"placed_mask_{s}")
+            moved_targets = [Signal(self._level, name=f"target_{s}_{p}") for p in range(self._tile)]
+            for p in range(self._tile):
+                if p >> s & 1:
+                    continue
+                pair = (p, p | 1 << s)
+                cross = Signal(name=f"cross_{s}_{p}")
+                m.d.comb += cross.eq((marks[pair[0]] & targets[pair[0]][s]) | (marks[pair[1]] & ~targets[pair[1]][s]))
+                for here, there in (pair, pair[::-1]):
+                    m.d.comb += [
+                        placed[here].eq(Mux(cross, values[there], values[here])),
+                        moved_marks[here].eq(Mux(cross, marks[there], marks[here])),
+                        moved_targets[here].eq(Mux(cross, targets[there], targets[here])),
+                    ]
+            values, marks, targets = [placed[p] for p in range(self._tile)], list(moved_marks), moved_targets
+        return values
+
+
+def prefix_sums(bits):
+    """Number of ones in each prefix ``bits[: n + 1]``, by a parallel prefix network of log2 depth."""
+    sums = list(bits)
+    span = 1
+    while span < len(sums):
+        sums = [v + sums[n // span * span - 1] if n // span % 2 else v for n, v in enumerate(sums)]
+        span *= 2
+    return sums

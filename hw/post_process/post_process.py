@@ -1,0 +1,185 @@
+"""Post-process of a PE: from rows of exact sums to packed tiles in the buffer."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ...sw.golden.functions import FUNCTION_BITS
+from ...sw.golden.post_process import FUNCTION_SHIFTS, SHIFTS
+from ..interpolator import Interpolator
+from ..isa import Function
+from ..layout import SLOT_BITS, line_layout, tile_write
+from .activation_function import ActivationFunction
+from .compressor import Compressor
+from .dynatran import DynaTran
+from .requantise import Requantise
+
+__all__ = ["PostProcess", "post_process_command"]
+
+
+def post_process_command(tile, width):
+    """What the post-process does to one tile.
+
+    ``bias`` is shifted left by ``bias_shift``; the result must fit the accumulator. The other fields are those of
+    MATMUL in `hw.isa`, with ``tau`` in units of the result (0 prunes nothing).
+    """
+    return data.StructLayout({
+        "slot": SLOT_BITS,
+        "bias": line_layout(tile, width),
+        "bias_shift": 6,
+        "shift": signed(7),
+        "function": 3,
+        "function_shift": signed(6),
+        "tau": width - 1,
+    })
+
+
+class PostProcess(wiring.Component):
+    """Bias, shift, activation function, shift, DynaTran and compression, one row per cycle.
+
+    The golden function is `sw.golden.post_process.post_process` on the rows, then `sw.golden.tiles.pack_tile`.
+
+    Stages: add the bias | shift to 16 fraction bits (to the result, without a table) | table, three stages | shift to
+    the result | prune and rank | place. GeLU and tanh share their multipliers; the widths after the first shift are
+    24 bits with tables and W without, where the table and second shift stages are not built either.
+
+    A command is taken while none is held or as the last row of its predecessor is, one cycle ahead of its first row;
+    so tiles follow each other without a gap when commands are early. Its bias is shifted on the way into the register.
+    The pipeline has one enable: it stops while the compressor refuses a row. Combinational paths between ports:
+    ``o.ready`` to ``i.ready`` and ``command.ready``, ``i``'s ``valid`` and ``last`` to ``command.ready``.
+
+    Parameters
+    ----------
+    tile : T
+    width : bits of a value, W
+    accumulator_width : bits of a sum, bias included
+    lines_per_beat : lines in a buffer word
+    functions : those to build, of "relu", "gelu", "tanh"
+
+    Members
+    -------
+    i : In(stream), ``row`` of T sums, ``last`` on row T-1 of a tile
+    command : In(stream(post_process_command)), one per tile
+    o : Out(stream(tile_write)), see `Compressor`
+
+    Attributes
+    ----------
+    latency : enabled cycles from a row at `i` to the compressor; a write appears two cycles later
+    """
+
+    def __init__(self, *, tile, width, accumulator_width, lines_per_beat, functions):
+        self._tile, self._width, self._accumulator_width = tile, width, accumulator_width
+        self._lines_per_beat = lines_per_beat
+        self._tables = [f for f in (Function.GELU, Function.TANH) if f.name.lower() in functions]
+        self._functions = tuple(functions)
+        self.latency = 2 + (Interpolator.latency + 1 if self._tables else 0)
+        super().__init__({
+            "i": In(stream.Signature(data.StructLayout({
+                "row": data.ArrayLayout(signed(accumulator_width), tile), "last": 1,
+            }))),
+            "command": In(stream.Signature(post_process_command(tile, width))),
+            "o": Out(stream.Signature(tile_write(tile, width, lines_per_beat))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        last_stage = self.latency
+        enable = Signal()
+        command, biases, valid, first, last = self._control(m, enable)
+
+        def along(name, value, stage):
+            """A parameter at `stage`: it follows the first row of its tile, the command stays for T rows."""
+            if stage > self._tile:
+                value = along(name, value, stage - self._tile)
+            held = Signal(value.shape(), name=f"{name}_{stage}", reset_less=True)
+            with m.If(enable & first[stage - 1]):
+                m.d.sync += held.eq(value)
+            return held
+
+        is_table = Cat(command.function == f for f in self._tables).any()
+        amount = along("amount", (command.shift - SHIFTS.start)[:7], 1)
+        function = along("function", command.function, 2)
+        result_shift = Mux(is_table, command.function_shift, 0) - FUNCTION_SHIFTS.start
+        result_amount = along("result_amount", result_shift[:6], last_stage - 1) if self._tables else None
+        slot, tau = along("slot", command.slot, last_stage), along("tau", command.tau, last_stage)
+
+        m.submodules.dynatran = dynatran = DynaTran(tile=self._tile, width=self._width)
+        m.submodules.compressor = compressor = Compressor(
+            tile=self._tile, width=self._width, lines_per_beat=self._lines_per_beat)
+        for c in range(self._tile):
+            m.d.comb += dynatran.i[c].eq(self._column(m, c, enable, biases[c], amount, function, result_amount))
+        row = compressor.i.payload
+        m.d.comb += [
+            dynatran.tau.eq(tau),
+            row.row.eq(dynatran.o), row.slot.eq(slot), row.last.eq(last[last_stage]),
+            compressor.i.valid.eq(valid[last_stage]),
+            enable.eq(~valid[last_stage] | compressor.i.ready),
+        ]
+        connect(m, compressor.o, flipped(self.o))
+        return m
+
+    def _control(self, m, enable):
+        """Hold the command of the tile that enters, its bias shifted; follow the rows, in lists over the stages."""
+        command, held, start = Signal.like(self.command.payload, name="held", reset_less=True), Signal(), Signal(init=1)
+        taken = Signal()
+        m.d.comb += [
+            self.i.ready.eq(held & enable),
+            taken.eq(self.i.valid & self.i.ready),
+            self.command.ready.eq(~held | (taken & self.i.payload.last)),
+        ]
+        with m.If(self.command.ready):
+            m.d.sync += held.eq(self.command.valid)
+        width = self._accumulator_width
+        biases = [Signal(signed(width), name=f"bias_{c}", reset_less=True) for c in range(self._tile)]
+        with m.If(self.command.ready & self.command.valid):
+            m.d.sync += command.eq(self.command.payload)
+            for bias, value in zip(biases, self.command.payload.bias, strict=True):
+                m.d.sync += bias.eq((value << self.command.payload.bias_shift)[:width])
+        with m.If(taken):
+            m.d.sync += start.eq(self.i.payload.last)
+
+        stages = [(taken, taken & start, self.i.payload.last)]
+        for n in range(1, self.latency + 1):
+            stage = tuple(Signal(name=f"{name}_{n}") for name in ("valid", "first", "last"))
+            with m.If(enable):
+                m.d.sync += [here.eq(before) for here, before in zip(stage, stages[-1], strict=True)]
+            stages.append(stage)
+        return command, biases, *zip(*stages, strict=True)
+
+    def _column(self, m, c, enable, bias, amount, function, result_amount):
+        """The arithmetic of one column, from the sum at the input to the unpruned result."""
+        def stage(name, value, shape):
+            register = Signal(shape, name=f"{name}_{c}", reset_less=True)
+            with m.If(enable):
+                m.d.sync += register.eq(value)
+            return register
+
+        wide = self._accumulator_width
+        total = stage("total", _long_sum(self.i.payload.row[c], bias), signed(wide + 1))
+
+        scale = Requantise(input_width=wide + 1, output_width=FUNCTION_BITS if self._tables else self._width,
+                           left=-SHIFTS.start, right=SHIFTS.stop - 1)
+        activation = ActivationFunction(functions=self._functions)
+        m.submodules[f"scale_{c}"], m.submodules[f"activation_{c}"] = scale, activation
+        m.d.comb += [
+            scale.x.eq(total), scale.amount.eq(amount),
+            activation.x.eq(stage("scaled", scale.o, scale.o.shape())),
+            activation.code.eq(function),
+            activation.enable.eq(enable),
+        ]
+        if not self._tables:
+            return activation.o[:self._width].as_signed()
+
+        result = Requantise(input_width=FUNCTION_BITS, output_width=self._width,
+                            left=-FUNCTION_SHIFTS.start, right=FUNCTION_SHIFTS.stop - 1)
+        m.submodules[f"result_{c}"] = result
+        m.d.comb += [result.x.eq(activation.o), result.amount.eq(result_amount)]
+        return stage("result", result.o, signed(self._width))
+
+
+def _long_sum(a, b):
+    """Sum of two signed values of one width, the upper half for both carries: half the carry chain."""
+    half = len(a) // 2
+    low = a[:half] + b[:half]
+    high = [a[half:].as_signed() + b[half:].as_signed() + carry for carry in (0, 1)]
+    return Cat(low[:half], Mux(low[half], high[1][:len(a) - half + 1], high[0][:len(a) - half + 1])).as_signed()

@@ -1,0 +1,212 @@
+"""Row softmax over a tile row, T values per cycle: the gates of `sw.golden.softmax.softmax`."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ...sw.golden.softmax import SCALE_BITS
+from ..arithmetic import tree_sum
+from ..layout import SLOT_BITS, tile_beat, tile_write
+from ..pe.expander import Expander
+from ..post_process.compressor import Compressor
+from .softmax_column import FLOOR_BITS, TERM_BITS, SoftmaxColumn
+from .softmax_requester import SoftmaxRequester
+from .softmax_rows import SoftmaxRows
+from .softmax_sequencer import SoftmaxSequencer
+
+__all__ = ["SoftmaxUnit", "softmax_command"]
+
+
+def softmax_command(width):
+    """The softmax of one tile row: tiles ``x_slot ..`` to tiles ``o_slot ..``, `columns` of each.
+
+    Columns (elements) from `valid_columns` on become zero. Of `scale_shift` the low five bits count.
+    """
+    return data.StructLayout({
+        "x_slot": SLOT_BITS,
+        "o_slot": SLOT_BITS,
+        "columns": 12,
+        "valid_columns": 16,
+        "scale": SCALE_BITS,
+        "scale_shift": 6,
+        "o_frac": 5,
+        "tau": width - 1,
+    })
+
+
+class SoftmaxUnit(wiring.Component):
+    """Two passes over the tiles of a tile row: maximum and sum, then the probabilities.
+
+    Both passes go through the same columns (`SoftmaxColumn`), in the first with 1/2 in place of the reciprocal of the
+    row's sum, so that the shifted product is the term of the sum. The reciprocals follow the sums in a pipeline of
+    their own (`SoftmaxRows`). One enable moves everything; it waits only for the compressor.
+
+    Throughput: one row per cycle in each pass, if tiles arrive; the first pass ends with the last tile that has a valid
+    column. Between the passes there are `bubbles` idle cycles (0 for tile 16, 2 for tile 8), between commands none: the
+    next command's tiles are asked for, and its first pass runs, while the second pass of this one drains. Latency of a
+    row of the second pass: seven cycles, expander and compressor not counted. `x.ready` depends on `o.ready`
+    combinationally.
+
+    Parameters
+    ----------
+    tile, width, lines_per_beat : T, bits of a value, packed lines per beat
+
+    Members
+    -------
+    command : In(stream(softmax_command)); columns, valid_columns >= 1, o_frac <= width - 2
+    x_request : Out(stream(SLOT_BITS)), at most four tiles ahead; may name tiles of the next command before `done`
+    x : In(stream(tile_beat)), the tiles, in the order of the requests
+    o : Out(stream(tile_write))
+    done : Out(1), the last write of a command is being accepted
+    busy : Out(1), a command is in the unit
+    """
+
+    def __init__(self, *, tile, width, lines_per_beat):
+        self._tile, self._width, self._lines_per_beat = tile, width, lines_per_beat
+        self.bubbles = max(0, SoftmaxRows.turnaround - tile)
+        super().__init__({
+            "command": In(stream.Signature(softmax_command(width))),
+            "x_request": Out(stream.Signature(SLOT_BITS)),
+            "x": In(stream.Signature(tile_beat(tile, width, lines_per_beat))),
+            "o": Out(stream.Signature(tile_write(tile, width, lines_per_beat))),
+            "done": Out(1),
+            "busy": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        tile, width = self._tile, self._width
+        m.submodules.expander = expander = Expander(
+            tile=tile, width=width, lines_per_beat=self._lines_per_beat, rows_per_beat=1)
+        m.submodules.compressor = compressor = Compressor(tile=tile, width=width, lines_per_beat=self._lines_per_beat)
+        m.submodules.rows = rows = SoftmaxRows(tile=tile)
+        columns = []
+        for n in range(tile):
+            m.submodules[f"column_{n}"] = column = SoftmaxColumn(width=width)
+            columns.append(column)
+        enable = Signal()
+        m.d.comb += [part.enable.eq(enable) for part in (rows, *columns)]
+        connect(m, flipped(self.x), expander.i)
+
+        sequencer, current = self._commands(m, enable)
+        unwritten, tau, o_frac, o_slot = self._output_command(m, sequencer, current, compressor)
+
+        # Stage 1: a row and its label enter.
+        label = {"row": sequencer.row, "first": sequencer.first, "final": sequencer.final, "mask": sequencer.mask,
+                 "last": sequencer.last, "second": sequencer.second & sequencer.step,
+                 "update": ~sequencer.second & sequencer.step}
+        stages = [label]
+        for stage in range(1, 8):
+            stages.append({name: self._register(m, enable, f"{name}_{stage}", value)
+                           for name, value in stages[-1].items()})
+        m.d.comb += [
+            expander.o.ready.eq(enable & sequencer.open),
+            sequencer.step.eq(expander.o.valid & expander.o.ready),
+        ]
+        scale = self._register(m, enable, "scale_1", current.scale)
+        shifts = [current.scale_shift[:5]]
+        for stage in (1, 2):
+            shifts.append(self._register(m, enable, f"scale_shift_{stage}", shifts[-1]))
+        for n, column in enumerate(columns):
+            m.d.comb += [
+                column.x.eq(self._register(m, enable, f"x_{n}", expander.o.payload.rows[0][n])),
+                column.scale.eq(scale),
+                column.scale_shift.eq(shifts[2]),
+                column.masked.eq(~stages[4]["mask"][n]),
+                column.reference.eq(rows.reference),
+                column.factor.eq(rows.factor),
+            ]
+
+        # Stages 3 and 4: the maximum of the row's part, and the row's state.
+        lowest = -(1 << (FLOOR_BITS - 1))
+        highest = self._highest(m, [Mux(stages[3]["mask"][n], c.floor, lowest) for n, c in enumerate(columns)])
+        m.d.comb += [
+            rows.highest.eq(self._register(m, enable, "highest_4", highest)),
+            rows.read_row.eq(stages[3]["row"]),
+            rows.o_frac.eq(o_frac),
+            *(getattr(rows, name).eq(stages[4][name]) for name in ("row", "update", "second", "first", "final")),
+        ]
+
+        # Stage 7: the sum of the first pass, the rounded and pruned result of the second.
+        total = tree_sum(column.o[:TERM_BITS - 1] for column in columns)
+        m.d.comb += rows.total.eq(self._register(m, enable, "total_7", total))
+        for n, column in enumerate(columns):
+            rounded = Signal(width - 1, name=f"rounded_{n}")
+            m.d.comb += rounded.eq((column.o[:width] + 1) >> 1)
+            pruned = Mux(rounded < tau, 0, rounded)
+            m.d.comb += compressor.i.payload.row[n].eq(self._register(m, enable, f"o_{n}", pruned))
+        m.d.comb += [
+            compressor.i.valid.eq(stages[7]["second"]),
+            compressor.i.payload.last.eq(stages[7]["last"]),
+            compressor.i.payload.slot.eq(o_slot),
+            enable.eq(~compressor.i.valid | compressor.i.ready),
+            self.busy.eq(sequencer.busy | ~self.command.ready | (unwritten != 0)),
+        ]
+        connect(m, compressor.o, flipped(self.o))
+        return m
+
+    def _commands(self, m, enable):
+        """Requests start with a command, its rows when the sequencer is free; returns (sequencer, its command)."""
+        m.submodules.requester = requester = SoftmaxRequester(tile=self._tile)
+        m.submodules.sequencer = sequencer = SoftmaxSequencer(tile=self._tile, bubbles=self.bubbles)
+        following = Signal.like(self.command.payload, name="following", reset_less=True)
+        current = Signal.like(self.command.payload, name="current", reset_less=True)
+        waiting = Signal()
+        command = self.command
+        m.d.comb += [
+            command.ready.eq(requester.ready & ~waiting),
+            requester.start.eq(command.valid & command.ready),
+            requester.slot.eq(command.payload.x_slot),
+            requester.columns.eq(command.payload.columns),
+            requester.valid_columns.eq(command.payload.valid_columns),
+            requester.received.eq(self.x.valid & self.x.ready & self.x.payload.last),
+            sequencer.enable.eq(enable),
+            sequencer.start.eq(waiting),
+            sequencer.columns.eq(following.columns),
+            sequencer.valid_columns.eq(following.valid_columns),
+        ]
+        connect(m, requester.o, flipped(self.x_request))
+        with m.If(waiting & sequencer.ready):
+            m.d.sync += [waiting.eq(0), current.eq(following)]
+        with m.If(requester.start):
+            m.d.sync += [waiting.eq(1), following.eq(command.payload)]
+        return sequencer, current
+
+    def _output_command(self, m, sequencer, current, compressor):
+        """What the late stages need; taken over as the second pass begins, which waits for the previous writes."""
+        unwritten = Signal(12)
+        tau, o_frac, o_slot = (
+            Signal.like(field, name=name, reset_less=True)
+            for name, field in (("tau", current.tau), ("o_frac", current.o_frac), ("o_slot", current.o_slot))
+        )
+        last_write = self.o.valid & self.o.ready & self.o.payload.last
+        m.d.comb += [sequencer.drained.eq(unwritten == 0), self.done.eq(last_write & (unwritten == 1))]
+        with m.If(last_write):
+            m.d.sync += unwritten.eq(unwritten - 1)
+        with m.If(compressor.i.valid & compressor.i.ready & compressor.i.payload.last):
+            m.d.sync += o_slot.eq(o_slot + 1)
+        with m.If(sequencer.step & sequencer.begin):
+            m.d.sync += [
+                unwritten.eq(current.columns),
+                tau.eq(current.tau), o_frac.eq(current.o_frac), o_slot.eq(current.o_slot),
+            ]
+        return unwritten, tau, o_frac, o_slot
+
+    def _highest(self, m, values):
+        """Signed maximum, as a tree."""
+        level = 0
+        while len(values) > 1:
+            winners = []
+            for n, (a, b) in enumerate(zip(values[::2], values[1::2], strict=True)):
+                winner = Signal.like(a, name=f"highest_{level}_{n}")
+                m.d.comb += winner.eq(Mux(a > b, a, b))
+                winners.append(winner)
+            values, level = winners, level + 1
+        return values[0]
+
+    @staticmethod
+    def _register(m, enable, name, value):
+        register = Signal.like(value, name=name)
+        with m.If(enable):
+            m.d.sync += register.eq(value)
+        return register

@@ -1,0 +1,150 @@
+"""An AXI4 memory for cocotb that answers as awkwardly as the standard allows, and checks the manager meanwhile."""
+
+from collections import deque
+
+from cocotb.triggers import FallingEdge, ReadOnly
+
+__all__ = ["AxiMemory"]
+
+_ADDRESS = ("id", "addr", "len", "size", "burst")
+_DATA = ("data", "strb", "last")
+
+
+class AxiMemory:
+    """Serves the port whose signals start with `prefix`, a cycle at a time, from ``self.data``.
+
+    Addresses count modulo the size. `stall` is the probability that any channel rests for a cycle, `latency` the least
+    cycles from a read address to its first beat. Beats of different ids are mixed at random, those of one id keep their
+    order. `order` says how write addresses and data depend on each other: "any", "address" (no data is taken before
+    its address) or "data" (no address is taken before the last beat of its data). Beats that
+    touch one of the ranges `bad` are answered with SLVERR.
+
+    Checked: offers stay unchanged until taken, bursts are INCR, full width, aligned, at most `burst_beats` long and
+    inside 4 KiB, ``wlast`` is where it belongs, and no response waits for the manager.
+    """
+
+    def __init__(self, dut, prefix, rng, *, burst_beats, size=1 << 20, stall=0.0, latency=0, order="any", bad=(),
+                 read=True, write=True):
+        self._dut, self._prefix, self._rng, self._burst_beats = dut, prefix, rng, burst_beats
+        self.stall, self.latency, self.order, self.bad = stall, latency, order, list(bad)
+        self.data = bytearray(rng.randbytes(size))
+        self._read_port, self._write_port = read, write
+        self.width = len(self._signal("rdata" if read else "wdata")) // 8
+        self.flying = [0, 0]
+        self.most_flying = [0, 0]
+        self.bursts, self.beats_read, self.beats_written, self.lengths = 0, 0, 0, set()
+        self._now = 0
+        self._reads = [deque(), deque()]
+        self._offered_read = self._offered_answer = None
+        self._addresses, self._writes, self._whole, self._answers = deque(), deque(), 0, deque()
+        self._held = {}
+
+    def _signal(self, name):
+        return getattr(self._dut, self._prefix + name)
+
+    def _sample(self, channel, fields):
+        """What the manager offers on a channel, or None; an offer must stay."""
+        offer = None
+        if self._signal(f"{channel}valid").value:
+            offer = {f: int(self._signal(channel + f).value) for f in fields}
+        held = self._held.get(channel)
+        assert held is None or offer == held, f"{channel}: {held} became {offer} before it was taken"
+        if channel != "w" and offer is not None and held is None:
+            self.bursts += 1
+        taken = offer is not None and bool(self._signal(f"{channel}ready").value)
+        self._held[channel] = None if taken else offer
+        return offer if taken else None
+
+    def _check(self, a):
+        assert a["burst"] == 1 and 1 << a["size"] == self.width and a["addr"] % self.width == 0, a
+        length = (a["len"] + 1) * self.width
+        assert a["len"] < self._burst_beats and a["addr"] % 4096 + length <= 4096, a
+        self.lengths.add(a["len"] + 1)
+
+    def _is_bad(self, address):
+        return any(r.start < address + self.width and address < r.stop for r in self.bad)
+
+    def _go(self):
+        return self._rng.random() >= self.stall
+
+    async def run(self):
+        """Serve until killed."""
+        while True:
+            self._drive()
+            await ReadOnly()
+            self._observe()
+            await FallingEdge(self._dut.clk)
+            self._now += 1
+
+    def _drive(self):
+        if self._read_port:
+            self._signal("arready").value = int(self._go())
+            if self._offered_read is None and self._go():
+                ready = [n for n, queue in enumerate(self._reads) if queue and queue[0][0] <= self._now]
+                if ready:
+                    n = self._rng.choice(ready)
+                    _, address, last = self._reads[n].popleft()
+                    at = address % len(self.data)
+                    word = int.from_bytes(self.data[at:at + self.width], "little")
+                    self._offered_read = (n, word, 2 * self._is_bad(address), int(last))
+            self._signal("rvalid").value = int(self._offered_read is not None)
+            values = self._offered_read or (self._rng.getrandbits(1), self._rng.getrandbits(8 * self.width), 3, 1)
+            for name, value in zip(("rid", "rdata", "rresp", "rlast"), values, strict=True):
+                self._signal(name).value = value
+        if self._write_port:
+            awaited = self.order != "data" or len(self._addresses) < self._whole
+            self._signal("awready").value = int(awaited and self._go())
+            awaited = self.order != "address" or len(self._addresses) > self._whole
+            self._signal("wready").value = int(awaited and self._go())
+            if self._offered_answer is None and self._answers and self._go():
+                self._offered_answer = self._answers.popleft()
+            self._signal("bvalid").value = int(self._offered_answer is not None)
+            self._signal("bresp").value = 3 if self._offered_answer is None else self._offered_answer
+            self._signal("bid").value = 0
+
+    def _observe(self):
+        if self._read_port:
+            if a := self._sample("ar", _ADDRESS):
+                self._check(a)
+                n = a["id"]
+                self.flying[n] += 1
+                self.most_flying[n] = max(self.most_flying[n], self.flying[n])
+                for beat in range(a["len"] + 1):
+                    self._reads[n].append((self._now + self.latency, a["addr"] + beat * self.width, beat == a["len"]))
+            if self._offered_read is not None:
+                assert self._signal("rready").value
+                self.flying[self._offered_read[0]] -= self._offered_read[3]
+                self.beats_read += 1
+                self._offered_read = None
+        if self._write_port:
+            if a := self._sample("aw", _ADDRESS):
+                self._check(a)
+                assert a["id"] == 0
+                self._addresses.append(a)
+            if w := self._sample("w", _DATA):
+                self._writes.append(w)
+                self._whole += w["last"]
+                self.beats_written += 1
+            while self._addresses and self._whole:
+                self._commit(self._addresses.popleft())
+            if self._offered_answer is not None:
+                assert self._signal("bready").value
+                self._offered_answer = None
+
+    def _commit(self, a):
+        answer = 0
+        for beat in range(a["len"] + 1):
+            w, address = self._writes.popleft(), a["addr"] + beat * self.width
+            assert w["last"] == (beat == a["len"]), (a, beat)
+            answer |= 2 * self._is_bad(address)
+            for n, value in enumerate(w["data"].to_bytes(self.width, "little")):
+                if w["strb"] >> n & 1:
+                    self.data[(address + n) % len(self.data)] = value
+        self._whole -= 1
+        self._answers.append(answer)
+
+    @property
+    def idle(self):
+        """Nothing is on its way."""
+        return not (any(self._reads) or self._offered_read or self._addresses or self._writes or self._answers
+                    or self._offered_answer is not None or any(self._held.values()))

@@ -1,0 +1,129 @@
+"""Writer: streams of every length at every alignment, awkward orders of the channels, errors, rate and flush."""
+
+import random
+
+import cocotb
+from acceltran.hw.memory.axi_writer import AxiWriter
+from acceltran.sim.unit import simulate_component
+from axi_memory import AxiMemory
+from cocotb.triggers import ClockCycles, FallingEdge, ReadOnly
+from cocotb.utils import get_sim_time
+from streams import send, start
+
+BUS, BURST, OUTSTANDING = 64, 8, 3
+BYTES = BUS // 8
+
+
+async def begin(dut, rng, **options):
+    await start(dut, "i")
+    dut.flush.value = dut.address.value = 0
+    memory = AxiMemory(dut, "axi__", rng, burst_beats=BURST, read=False, **options)
+    cocotb.start_soon(memory.run())
+    return memory
+
+
+async def store(dut, rng, beat, words, idle=0.0):
+    """Start a store; returns the task that sends it."""
+    dut.address.value = beat
+    payloads = [w | (n == len(words) - 1) << BUS for n, w in enumerate(words)]
+    return cocotb.start_soon(send(dut, "i", payloads, rng, idle))
+
+
+async def done(dut, limit=4000):
+    for _ in range(limit):
+        await ReadOnly()
+        pulse = bool(dut.done.value)
+        await FallingEdge(dut.clk)
+        if pulse:
+            return True
+    return False
+
+
+def put(image, beat, words):
+    for n, word in enumerate(words):
+        image[(beat + n) * BYTES:(beat + n + 1) * BYTES] = word.to_bytes(BYTES, "little")
+
+
+@cocotb.test()
+async def check_stores(dut):
+    rng = random.Random(1)
+    memory = await begin(dut, rng)
+    image = bytearray(memory.data)
+    for order in ("any", "address", "data"):
+        for stall, idle in ((0, 0), (0.5, 0), (0, 0.5), (0.3, 0.3)):
+            memory.order, memory.stall = order, stall
+            for _ in range(12):
+                beat = 512 * rng.randrange(1, 60) + rng.randrange(-20, 20)
+                words = [rng.getrandbits(BUS) for _ in range(rng.choice((1, 2, 7, 8, 9, rng.randint(1, 70))))]
+                put(image, beat, words)
+                await store(dut, rng, beat, words, idle)
+                assert await done(dut)
+                assert memory.data == image and memory.idle and dut.idle.value
+    assert memory.lengths == set(range(1, BURST + 1))
+
+
+@cocotb.test()
+async def check_rate(dut):
+    rng = random.Random(2)
+    memory = await begin(dut, rng)
+    begun = get_sim_time("ns")
+    await store(dut, rng, 64, [rng.getrandbits(BUS) for _ in range(320)])
+    assert await done(dut)
+    assert memory.beats_written == 320
+    assert (get_sim_time("ns") - begun) / 10 <= 320 + 2 * BURST + 8
+
+
+@cocotb.test()
+async def check_error(dut):
+    rng = random.Random(3)
+    memory = await begin(dut, rng, bad=[range(40 * BYTES, 41 * BYTES)])
+    await store(dut, rng, 10, [5] * 20)
+    assert await done(dut) and not dut.error.value
+    await store(dut, rng, 10, [5] * 80)
+    assert not await done(dut, 400) and dut.error.value and memory.idle
+
+
+@cocotb.test()
+async def check_flush(dut):
+    """A flush closes the open burst without writing and begins no other; what was written is a prefix."""
+    rng = random.Random(4)
+    memory = await begin(dut, rng)
+    dropped = 0
+    for _ in range(40):
+        memory.stall, memory.order = rng.choice((0, 0.5)), rng.choice(("any", "address", "data"))
+        before = bytearray(memory.data)
+        words = [rng.getrandbits(BUS) for _ in range(60)]
+        beat = rng.randrange(1000)
+        task = await store(dut, rng, beat, words)
+        await ClockCycles(dut.clk, rng.randrange(4, 80))
+        await FallingEdge(dut.clk)
+        dut.flush.value = 1
+        await FallingEdge(dut.clk)
+        bursts = memory.bursts
+        cycles = 0
+        while not dut.idle.value:
+            await FallingEdge(dut.clk)
+            cycles += 1
+            assert cycles < 500
+        task.cancel()
+        await ClockCycles(dut.clk, 5)
+        await FallingEdge(dut.clk)
+        assert memory.idle and memory.bursts == bursts
+        written = [before[at:at + BYTES] != memory.data[at:at + BYTES] for at in range(0, len(before), BYTES)]
+        count = sum(written)
+        assert written[beat:beat + count] == [True] * count
+        put(before, beat, words[:count])
+        assert memory.data == before
+        dropped += (beat + count) % BURST != 0
+        dut.rst.value, dut.i__valid.value = 1, 0
+        await FallingEdge(dut.clk)
+        dut.rst.value = dut.flush.value = 0
+        await store(dut, rng, beat, words)
+        assert await done(dut)
+        put(before, beat, words)
+        assert memory.data == before
+    assert dropped > 5
+
+
+def test_axi_writer():
+    simulate_component(AxiWriter(bus_width=BUS, burst_beats=BURST, outstanding=OUTSTANDING))

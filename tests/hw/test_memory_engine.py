@@ -1,0 +1,182 @@
+"""Memory engine: random programs against a reference, fetches, errors, rates, and soft resets at any moment."""
+
+import cocotb
+import pytest
+from acceltran.hw.isa import Buffer, Opcode
+from acceltran.hw.memory.errors import MemoryError
+from acceltran.hw.memory.memory_engine import MemoryEngine
+from acceltran.sim.unit import parameters, simulate_component
+from cocotb.triggers import ClockCycles, FallingEdge
+from memory_bench import MemoryBench
+
+CONFIGURATIONS = {
+    "nano": {"tile": 8, "width": 20, "lines_per_beat": 1, "bus_width": 64, "burst_beats": 16, "outstanding_reads": 4},
+    "mini": {"tile": 16, "width": 20, "lines_per_beat": 4, "bus_width": 128, "burst_beats": 16, "outstanding_reads": 4},
+    "byte": {"tile": 16, "width": 8, "lines_per_beat": 2, "bus_width": 256, "burst_beats": 4, "outstanding_reads": 1},
+    "odd": {"tile": 8, "width": 9, "lines_per_beat": 4, "bus_width": 256, "burst_beats": 8, "outstanding_reads": 3},
+    "wide": {"tile": 8, "width": 8, "lines_per_beat": 4, "bus_width": 512, "burst_beats": 64, "outstanding_reads": 2},
+}
+CAPACITIES = {"weight_tiles": 24, "activation_tiles": 32, "vector_lines": 20}
+
+
+async def bench(dut, seed, **options):
+    made = MemoryBench(dut, parameters(), seed, **options)
+    await made.begin()
+    return made
+
+
+def slots(**values):
+    return {"slot": 0, "pitch": 1, "rows": 1, "columns": 1} | values
+
+
+@cocotb.test()
+@cocotb.parametrize((("stall", "latency"), [(0, 0), (0.4, 5), (0.1, 40)]))
+async def check_programs(dut, stall, latency):
+    b = await bench(dut, f"{stall} {latency}", stall=stall, latency=latency)
+    for order in ("any", "address", "data"):
+        b.memory.order = order
+        await b.run(b.state.random_program(b.rng, 10, 4096 - 3 * b.state.beat))
+    await ClockCycles(dut.clk, 3)
+    assert b.memory.most_flying[0] <= parameters()["outstanding_reads"]
+    assert b.memory.beats_read * b.state.beat == b.read_bytes
+    assert b.memory.beats_written * b.state.beat == b.written_bytes
+
+
+@cocotb.test()
+@cocotb.parametrize(stall=[0, 0.3])
+async def check_with_library_models(dut, stall):
+    b = await bench(dut, f"library {stall}", stall=stall, model="cocotbext")
+    program = b.state.random_program(b.rng, 12, 4096 - 3 * b.state.beat)
+    fetching = cocotb.start_soon(b.fetch([64 * n for n in range(64)]))
+    expected = [(int.from_bytes(b.state.memory[64 * n:64 * n + 64], "little"), 0) for n in range(60)]
+    await b.run(program)
+    assert (await fetching)[:60] == expected
+
+
+@cocotb.test()
+async def check_fetch_beside_loads(dut):
+    """Fetches and loads do not block each other, whoever does not take; a bus error is handed over with its fetch."""
+    b = await bench(dut, 5, stall=0.1, latency=12)
+    b.memory.bad = [range(64 * 7 + 32, 64 * 8), range(64 * 20, 64 * 20 + 1)]
+    addresses = [64 * b.rng.randrange(30) for _ in range(60)]
+    program = [b.state.random_load(b.rng, 1 << 14, 3, 4)[:2] for _ in range(4)]
+    fetching = cocotb.start_soon(b.fetch(addresses))
+    await b.run([program[-1]] * 4)
+    for at, (instruction, error) in zip(addresses, await fetching, strict=True):
+        assert error == (at in (64 * 7, 64 * 20))
+        assert error or instruction == int.from_bytes(b.memory.data[at:at + 64], "little")
+    task = cocotb.start_soon(b.issue([program[-1]] * 4))
+    dut.fetch__ready.value = 0
+    dut.fetch_request__valid.value = 1
+    goal = b.dones + 4
+    for _ in range(4000):
+        await FallingEdge(dut.clk)
+    assert b.dones == goal and b.memory.most_flying[1] <= 4 * max(1, 512 // parameters()["bus_width"] // 4)
+    await task
+
+
+@cocotb.test()
+async def check_rate(dut):
+    """Dense tiles come in, and go out, as fast as the bus or a line per cycle allows; loads follow back to back."""
+    b = await bench(dut, 6, latency=10)
+    p = parameters()
+    if p["outstanding_reads"] * p["burst_beats"] < 32:
+        return
+    size, line, mask = p["tile"], p["tile"] * p["width"], p["tile"] ** 2
+    tile_bits = mask + size * line
+    tiles = 8
+    beats = -(-tiles * tile_bits // p["bus_width"])
+    full = ((1 << mask) - 1).to_bytes(mask // 8, "little")
+    raw = b"".join(full + b.rng.randbytes(size * line // 8) for _ in range(tiles))
+    b.memory.data[4096:4096 + len(raw)] = raw
+    for opcode, extra, number in (
+        (Opcode.LOAD, {"buffer": Buffer.WEIGHT, "bytes": beats * b.state.beat}, 4),
+        (Opcode.LOAD, {"buffer": Buffer.ACTIVATION, "bytes": beats * b.state.beat}, 1),
+        (Opcode.STORE, {}, 1),
+    ):
+        begun = b.cycles
+        await b.run([(opcode, slots(address=4096, rows=2, columns=tiles // 2, pitch=tiles) | extra)] * number)
+        pieces = tiles * (size + 1)
+        assert b.cycles - begun <= number * (max(beats, pieces) + 4) + 2 * p["burst_beats"] + 32
+
+
+@cocotb.test()
+@cocotb.parametrize(case=range(7))
+async def check_errors(dut, case):
+    """One report, nothing written outside, nothing done after it; the engine works again after a soft reset."""
+    b = await bench(dut, f"errors {case}", stall=0.1 * case)
+    good = b.state.random_load(b.rng, 1 << 13, 2, 3)[:2]
+    opcode, values, _ = b.state.random_load(b.rng, 1 << 14, 2, 3)
+    gather = slots(address=1 << 15, indices=1 << 15, row_bytes=0, slot=31, columns=2, rows=1)
+    bad, code = [
+        ((opcode, values | {"buffer": 0, "slot": 24 - 5, "pitch": 3}), MemoryError.SLOT_RANGE),
+        ((opcode, values | {"buffer": 1, "slot": 1 << 18}), MemoryError.SLOT_RANGE),
+        ((opcode, values | {"buffer": 2, "slot": 18, "columns": 3, "bytes": 4096}), MemoryError.SLOT_RANGE),
+        ((opcode, values | {"buffer": 3}), MemoryError.SLOT_RANGE),
+        ((Opcode.GATHER, gather), MemoryError.SLOT_RANGE),
+        ((Opcode.STORE, slots(address=1 << 14, slot=30, columns=3)), MemoryError.SLOT_RANGE),
+        ((opcode, values | {"buffer": 0, "slot": 0, "pitch": 3, "bytes": b.state.beat}), MemoryError.LOAD_SHORT),
+    ][case]
+    if case == 6:
+        b.memory.data[values["address"]:values["address"] + 4096] = b"\xff" * 4096
+    task = cocotb.start_soon(b.issue([good, bad, good, good]))
+    for _ in range(1200):
+        await FallingEdge(dut.clk)
+    assert b.errors == [code] and b.dones == 1
+    await b.soft_reset([task])
+    await b.run(b.state.random_program(b.rng, 4, 1 << 14))
+
+
+@cocotb.test()
+@cocotb.parametrize(stall=[0, 0.4])
+async def check_bus_errors(dut, stall):
+    """What was written before the error is right, and nothing comes after it."""
+    b = await bench(dut, f"bus errors {stall}", stall=stall, latency=3)
+    good = b.state.random_load(b.rng, 1 << 13, 2, 3)[:2]
+    store = (Opcode.STORE, slots(address=1 << 15, columns=4, rows=3, pitch=4))
+    for bad, at, code in ((good, good[1]["address"] + 2 * b.state.beat, MemoryError.BUS_READ),
+                          (store, 1 << 15, MemoryError.BUS_WRITE)):
+        dones, before, expected = b.dones, b.state.copy(), b.state.copy()
+        expected.run(*bad)
+        b.memory.bad = [range(at, at + 1)]
+        task = cocotb.start_soon(b.issue([bad, good]))
+        for _ in range(1000):
+            await FallingEdge(dut.clk)
+        assert b.errors == [code] and b.dones == dones
+        for name in ("weight", "activation"):
+            for now, *choices in zip(*(getattr(state, name) for state in (b.state, before, expected)), strict=True):
+                assert now[0] in [mask for mask, _ in choices]
+                assert all(line in pair for line, *pair in zip(now[1], *(lines for _, lines in choices), strict=True))
+        b.memory.bad = []
+        await b.soft_reset([task])
+        await b.run([store, good, *b.state.random_program(b.rng, 3, 1 << 14)])
+
+
+@cocotb.test()
+@cocotb.parametrize(kind=["load", "store", "gather", "mixed"])
+async def check_soft_reset(dut, kind):
+    """Flush at random moments, also with writes and fetches on their way; then everything works."""
+    b = await bench(dut, kind, stall=0.2, latency=8)
+    for n in range(12):
+        b.stall = b.memory.stall = (0, 0.3)[n % 2]
+        if kind == "mixed":
+            program = b.state.random_program(b.rng, 6, 1 << 14)
+        else:
+            make = getattr(b.state, f"random_{kind}")
+            program = [make(b.rng, 1 << 14)[:2] for _ in range(3)]
+        image = bytearray(b.memory.data)
+        tasks = [cocotb.start_soon(b.issue(program)), cocotb.start_soon(b.fetch([0, 64, 128, 192, 256, 320]))]
+        await ClockCycles(dut.clk, b.rng.randrange(5, 200))
+        await FallingEdge(dut.clk)
+        await b.soft_reset(tasks)
+        if kind in ("load", "gather"):
+            assert image == b.memory.data
+        if n % 3 == 0:
+            await b.run(b.state.random_program(b.rng, 3, 1 << 14))
+            assert await b.fetch([64, 0]) == [(int.from_bytes(image[a:a + 64], "little"), 0) for a in (64, 0)]
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_memory_engine(name):
+    p = CONFIGURATIONS[name] | CAPACITIES
+    simulate_component(MemoryEngine(**p), **p)

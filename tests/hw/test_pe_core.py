@@ -1,0 +1,202 @@
+"""PECore: exact products for every way of skipping, under stalls; counters; and the speed that sparsity gives."""
+
+import random
+
+import cocotb
+import numpy as np
+import pytest
+from acceltran.hw.pe.pe_core import PECore
+from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sw.golden.tiles import unpack_bits
+from cocotb.triggers import FallingEdge, ReadOnly
+from cocotb.utils import get_sim_time
+from streams import collect, random_tile, send, start, tile_beats
+
+
+class Work:
+    """A sequence of steps with the operand tiles they use, what must come out, and the multiplications it takes."""
+
+    def __init__(self, p):
+        self.p = p
+        self.a, self.b, self.steps, self.outputs = [], [], [], []
+        self.fired = 0
+        self._sum = 0
+
+    def step(self, a, b, *, transpose=False, last=False, a_release=True, b_release=True, a_mask=None, b_mask=None):
+        """Add C += a * b; a tile is sent only if the step before released its slot."""
+        p, size, previous = self.p, self.p["tile"], self.steps[-1] if self.steps else 0b1110
+        sent = b.T if transpose else b
+        if previous >> 2 & 1:
+            self.a.append(tile_beats(a, p["width"], p["lines_per_beat"], mask=a_mask))
+        if previous >> 3 & 1:
+            sent_mask = b_mask.T if transpose and b_mask is not None else b_mask
+            self.b.append(tile_beats(sent, p["width"], p["lines_per_beat"], transpose=transpose, mask=sent_mask))
+        self.steps.append((previous >> 1 & 1) | last << 1 | a_release << 2 | b_release << 3)
+        a_on = (a != 0) | (a_mask if a_mask is not None else False)
+        b_on = (b != 0) | (b_mask if b_mask is not None else False)
+        self.fired += {
+            "none": size**3,
+            "activation": int(a_on.sum()) * size,
+            "both": int((a_on.astype(int) @ b_on.astype(int)).sum()),
+        }[p["skip"]]
+        self._sum = self._sum + a @ b
+        if last:
+            self.outputs.append(self._sum)
+            self._sum = 0
+
+    def product(self, rng, length, a_density, b_density, **more):
+        """One output tile from `length` steps of random tiles."""
+        size, width = self.p["tile"], self.p["width"]
+        for n in range(length):
+            a, b = random_tile(rng, size, width, a_density), random_tile(rng, size, width, b_density)
+            self.step(a, b, last=n == length - 1, **more)
+
+
+async def run(dut, work, rng=None, idle=0.0, stall=0.0):
+    """Do all steps; check the rows and `fired`; returns cycles from the last row of the first output to the very last."""
+    p, size = work.p, work.p["tile"]
+    fired, done = 0, False
+    times = []
+
+    async def count():
+        nonlocal fired
+        while not done:
+            await ReadOnly()
+            fired += int(dut.fired.value)
+            await FallingEdge(dut.clk)
+
+    tasks = [
+        cocotb.start_soon(count()),
+        cocotb.start_soon(send(dut, "a", [w for t in work.a for w in t], rng, idle)),
+        cocotb.start_soon(send(dut, "b", [w for t in work.b for w in t], rng, idle)),
+        cocotb.start_soon(send(dut, "step", work.steps, rng, idle)),
+    ]
+    words = await collect(dut, "o", size * len(work.outputs), rng, stall,
+                          lambda _: times.append(get_sim_time("ns")))
+    for _ in range(4):
+        await FallingEdge(dut.clk)
+    done = True
+    for task in tasks:
+        await task
+    bits = p["accumulator_width"]
+    for n, word in enumerate(words):
+        tile, row = divmod(n, size)
+        assert (unpack_bits(word, bits, size) == work.outputs[tile][row]).all(), (tile, row)
+        assert word >> size * bits == (row == size - 1)
+    assert fired == work.fired
+    return (times[-1] - times[size - 1]) / 10
+
+
+def corners(p):
+    """Zero, extreme, single, and uneven tiles, next to each other."""
+    size, width = p["tile"], p["width"]
+    rng = random.Random(7)
+    low, high = np.full((size, size), -(1 << (width - 1))), np.full((size, size), (1 << (width - 1)) - 1)
+    zero, one, row = (np.zeros((size, size), dtype=np.int64) for _ in range(3))
+    one[size - 1, 2] = -3
+    row[size // 2] = np.arange(1, size + 1)
+    shapes = [zero, low, high, one, row, row.T, random_tile(rng, size, width, 0.1)]
+    work = Work(p)
+    for a in shapes:
+        for b in shapes:
+            work.step(a, b, last=True)
+    for a in shapes:
+        for b in shapes:
+            work.step(a, b, last=rng.random() < 0.3, transpose=rng.random() < 0.5)
+    for _ in range(20):
+        work.step(zero, zero, last=True)
+    everywhere = np.ones((size, size), dtype=bool)
+    work.step(one, row, a_mask=everywhere, last=True)
+    work.step(row, one, b_mask=row != 0, transpose=True, last=True)
+    work.step(zero, zero, a_mask=everywhere, b_mask=everywhere, last=True)
+    return work
+
+
+def mixture(p, rng, tiles):
+    """Random densities, lengths, transposition, reuse of either operand."""
+    size, width = p["tile"], p["width"]
+    work = Work(p)
+    densities = (0.0, 0.03, 0.2, 0.5, 0.8, 1.0)
+    a = b = None
+    a_kept = b_kept = False
+    for _ in range(tiles):
+        length = rng.choice((1, 1, 2, 3, 5))
+        a_density, b_density = rng.choice(densities), rng.choice(densities)
+        for n in range(length):
+            if not a_kept:
+                a = random_tile(rng, size, width, a_density)
+            if not b_kept:
+                b = random_tile(rng, size, width, b_density)
+                transpose = rng.random() < 0.4
+            a_kept, b_kept = rng.random() < 0.3, rng.random() < 0.3
+            work.step(a, b, transpose=transpose, last=n == length - 1, a_release=not a_kept, b_release=not b_kept)
+    work.step(a if a_kept else low_tile(p), b if b_kept else low_tile(p), last=True)
+    return work
+
+
+def low_tile(p):
+    return np.full((p["tile"], p["tile"]), -(1 << (p["width"] - 1)))
+
+
+@cocotb.test()
+async def check_corners(dut):
+    await start(dut, "a", "b", "step")
+    work = corners(parameters())
+    await run(dut, work)
+    await run(dut, work, random.Random(8), 0.3, 0.3)
+
+
+@cocotb.test()
+async def check_mixtures_under_stalls(dut):
+    await start(dut, "a", "b", "step")
+    for idle, stall in ((0, 0), (0.5, 0), (0, 0.5), (0.2, 0.2), (0, 0.97)):
+        rng = random.Random(f"{idle} {stall}")
+        await run(dut, mixture(parameters(), rng, 24 if parameters()["tile"] == 8 else 8), rng, idle, stall)
+
+
+@cocotb.test()
+async def check_speed(dut):
+    """Dense without bubbles; K of 16 tiles, operands always there."""
+    p = parameters()
+    size = p["tile"]
+    await start(dut, "a", "b", "step")
+    rng = random.Random(9)
+
+    async def cycles(a_density, b_density, length=16, tiles=5):
+        work = Work(p)
+        for _ in range(tiles):
+            work.product(rng, length, a_density, b_density)
+        return await run(dut, work) / (length * (tiles - 1))
+
+    dense = await cycles(1.0, 1.0)
+    figures = {"dense": size / dense, "one step": size / await cycles(1.0, 1.0, 1, 48)}
+    for a, b in ((50, 50), (50, 100), (30, 50), (10, 100), (100, 50)):
+        figures[f"{a}x{b}"] = dense / await cycles(a / 100, b / 100)
+    dut._log.warning("%s: %s", p, {k: round(v, 3) for k, v in figures.items()})
+    assert figures["dense"] >= 0.99 and figures["one step"] >= 0.99
+    for name, bound in p.get("bounds", {}).items():
+        assert figures[name] >= bound, (name, figures)
+
+
+def core_test(tile, width, lines, skip, window, slots, **bounds):
+    values = {
+        "tile": tile, "width": width, "accumulator_width": 2 * width + 12, "lines_per_beat": lines, "skip": skip,
+        "window": window, "operand_slots": slots,
+    }
+    simulate_component(PECore(**values), bounds=bounds, **values)
+
+
+@pytest.mark.parametrize(("width", "lines", "skip", "window", "slots"), [
+    (8, 4, "none", 2, 2),
+    (20, 2, "activation", 2, 3),
+    (8, 2, "both", 2, 2),
+    (20, 4, "both", 4, 2),
+    (8, 1, "both", 8, 3),
+])
+def test_pe_core(width, lines, skip, window, slots):
+    core_test(8, width, lines, skip, window, slots)
+
+
+def test_pe_core_speed():
+    bounds = {"50x50": 2.5, "50x100": 1.75, "10x100": 3.8}
+    core_test(16, 8, 4, "both", 4, 2, **bounds)

@@ -1,0 +1,128 @@
+"""PostProcess against `post_process` and `pack_tile`: tile after tile, each with a command of its own."""
+
+import random
+
+import cocotb
+import numpy as np
+import pytest
+import torch
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, Timer
+from test_compressor import unpack_write, writes_of
+
+from acceltran.hw.layout import SLOT_BITS
+from acceltran.hw.post_process.post_process import PostProcess, post_process_command
+from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sw.golden.post_process import post_process
+from acceltran.sw.golden.tiles import pack_bits
+
+
+def random_command(rng, p):
+    """A command with its operands; shifts are mostly those that leave something to see."""
+    width, wide = p["width"], p["accumulator_width"]
+    bits = rng.choice((width, 2 * width, wide - 3))
+    function = rng.randrange(4)
+    usual = bits - (20 if function > 1 and {"gelu", "tanh"} & set(p["functions"]) else width)
+    return bits, {
+        "bias_shift": rng.choice((0, min(width, wide - width), wide - width, rng.randint(0, wide - width))),
+        "shift": rng.choice((*[usual] * 6, rng.randint(-24, 63), -24, 63)),
+        "function": function,
+        "function_shift": rng.choice((*[20 - width] * 4, rng.randint(-8, 20), 0, -8, 20)),
+        "tau": rng.choice((0, 0, 1, rng.getrandbits(width - 1) >> rng.randrange(width), rng.getrandbits(width // 2))),
+    }
+
+
+def random_sums(rng, size, bits):
+    density = rng.choice((0, 0.3, 0.7, 1, 1))
+    low, top = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    return [[rng.choice((low, top, *[rng.randint(low, top) >> rng.choice((0, 0, 2, 6))] * 12))
+             if rng.random() < density else 0 for _ in range(size)] for _ in range(size)]
+
+
+def case(rng, p, tiles):
+    """(commands, rows, writes) as payloads."""
+    size, width, wide = p["tile"], p["width"], p["accumulator_width"]
+    layout = post_process_command(size, width)
+    commands, rows, writes = [], [], []
+    for _ in range(tiles):
+        bits, fields = random_command(rng, p)
+        low, top = -(1 << (width - 1)), (1 << (width - 1)) - 1
+        zero = rng.random() < 0.4
+        bias = [0 if zero else rng.choice((low, top, rng.randint(low, top))) for _ in range(size)]
+        sums, slot = random_sums(rng, size, bits), rng.getrandbits(SLOT_BITS)
+        result = post_process(torch.tensor(sums), None if zero else torch.tensor(bias), **fields, width=width,
+                              functions=p["functions"])
+        writes += writes_of(result.numpy().astype(np.int64), slot)
+        rows += [pack_bits(row, wide) | (r == size - 1) << (size * wide) for r, row in enumerate(sums)]
+        command = layout.const({**fields, "slot": slot, "bias": bias})
+        commands.append(command.as_value().value & (1 << layout.size) - 1)
+    return commands, rows, writes
+
+
+async def transfer(dut, commands, rows, expected, rng, idle, stall, command_idle):
+    """Drive both inputs and collect `expected` writes; returns (writes, cycles)."""
+    pending = {"command": list(commands), "i": list(rows)}
+    chance = {"command": command_idle, "i": idle}
+    offered, writes, waiting, cycles = {"command": False, "i": False}, [], None, 0
+    while len(writes) < expected:
+        for port, words in pending.items():
+            offered[port] = offered[port] or (bool(words) and rng.random() >= chance[port])
+            getattr(dut, f"{port}__valid").value = int(offered[port])
+            payload = getattr(dut, f"{port}__payload")
+            payload.value = words[0] if offered[port] else rng.getrandbits(len(payload))
+        ready = rng.random() >= stall
+        dut.o__ready.value = int(ready)
+        await Timer(1, "ns")
+        taken = [port for port in pending if offered[port] and getattr(dut, f"{port}__ready").value == 1]
+        word = int(dut.o__payload.value) if dut.o__valid.value == 1 else None
+        assert waiting in (None, word), "a waiting write changed"
+        waiting = None if ready else word
+        if ready and word is not None:
+            writes.append(word)
+        await FallingEdge(dut.clk)
+        cycles += 1
+        assert cycles < 100_000, f"{len(writes)} of {expected} writes"
+        for port in taken:
+            pending[port].pop(0)
+            offered[port] = False
+    assert not any(pending.values())
+    return writes, cycles
+
+
+@cocotb.test()
+async def check_tiles(dut):
+    p = parameters()
+    rng = random.Random(8)
+    Clock(dut.clk, 10, "ns").start()
+    for port in ("i__valid", "command__valid", "o__ready"):
+        getattr(dut, port).value = 0
+    dut.rst.value = 1
+    await FallingEdge(dut.clk)
+    await FallingEdge(dut.clk)
+    dut.rst.value = 0
+    for idle, stall, command_idle in ((0, 0, 0), (0.3, 0.3, 0.5), (0, 0.6, 0), (0.6, 0, 0.95)):
+        tiles = 40
+        commands, rows, expected = case(rng, p, tiles)
+        writes, cycles = await transfer(dut, commands, rows, len(expected), rng, idle, stall, command_idle)
+        for word, wanted in zip(writes, expected, strict=True):
+            assert unpack_write(word, p["tile"], p["width"], p["lines_per_beat"]) == wanted
+        if idle == stall == command_idle == 0:
+            assert cycles <= len(rows) + tiles + p["latency"] + 4
+
+
+@pytest.mark.parametrize("tile, width, lines_per_beat, functions", [
+    (8, 20, 2, ("relu", "gelu", "tanh")),
+    (8, 8, 1, ("gelu",)),
+    (8, 16, 4, ("relu",)),
+    (4, 12, 4, ("relu", "tanh")),
+])
+def test_post_process(tile, width, lines_per_beat, functions):
+    values = {"tile": tile, "width": width, "accumulator_width": 2 * width + 12, "lines_per_beat": lines_per_beat,
+              "functions": functions}
+    component = PostProcess(**values)
+    simulate_component(component, **values, latency=component.latency)
+
+
+@pytest.mark.slow
+def test_post_process_default():
+    test_post_process(16, 20, 2, ("relu", "gelu", "tanh"))

@@ -1,0 +1,42 @@
+"""Reciprocal against its golden function: every length of argument, corners, with a stalling enable."""
+
+import random
+
+import cocotb
+import pytest
+import torch
+from acceltran.hw.vector.reciprocal import Reciprocal
+from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sw.golden.reciprocal import reciprocal
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge
+
+
+@cocotb.test()
+async def check_arguments(dut):
+    bits, rng = parameters()["input_bits"], random.Random(1)
+    arguments = [0, (1 << bits) - 1]
+    for length in range(1, bits + 1):
+        low = 1 << (length - 1)
+        arguments += [low, min(low + 1, 2 * low - 1), 2 * low - 1]
+        arguments += [rng.randrange(low, 2 * low) for _ in range(60)]
+    rng.shuffle(arguments)
+    results = [values.tolist() for values in reciprocal(torch.tensor(arguments))]
+    expected = list(zip(*results, strict=True))
+
+    Clock(dut.clk, 10, "ns").start()
+    dut.rst.value = 0
+    taken = 0
+    while taken < len(arguments):
+        enable = rng.random() < 0.8
+        dut.x.value = arguments[taken]
+        dut.enable.value = int(enable)
+        await FallingEdge(dut.clk)
+        taken += enable
+        if taken >= Reciprocal.latency:
+            assert (int(dut.o.value), int(dut.exponent.value)) == expected[taken - Reciprocal.latency]
+
+
+@pytest.mark.parametrize("input_bits", [40, 19])
+def test_reciprocal(input_bits):
+    simulate_component(Reciprocal(input_bits=input_bits), input_bits=input_bits)
