@@ -31,7 +31,7 @@ class Accelerator(wiring.Component):
     m_axi : Out(AXI4), manager to main memory: program, weights, tables, results
     s_axil : In(AXI4-Lite), registers
     irq : Out(1), level
-    trace : Out(TIMELINE), instruction starts and completions, for timelines
+    timeline : Out(TIMELINE), instruction starts and completions, for timelines
     activity : Out({pes, units}), which PEs, softmax and layer-norm units work in this cycle
     """
 
@@ -41,7 +41,7 @@ class Accelerator(wiring.Component):
             "m_axi": Out(AXI4Signature(data_width=c.bus_width)),
             "s_axil": In(axi_lite_signature(address_bits=ADDRESS_BITS)),
             "irq": Out(1),
-            "trace": Out(TIMELINE),
+            "timeline": Out(TIMELINE),
             "activity": Out(data.StructLayout({"pes": c.pes, "units": c.softmax_units + c.layernorm_units})),
         })
 
@@ -53,7 +53,7 @@ class Accelerator(wiring.Component):
         # Control takes programs and registers; it resets everything else but the bus side of the memory engine.
         m.submodules.control = control = ControlUnit(config=c)
         connect(m, flipped(self.s_axil), control.csr)
-        m.d.comb += [self.irq.eq(control.irq), self.trace.eq(control.timeline)]
+        m.d.comb += [self.irq.eq(control.irq), self.timeline.eq(control.timeline)]
         restart = ResetInserter(control.core_reset)
 
         memory = MemoryEngine(

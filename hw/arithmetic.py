@@ -1,6 +1,6 @@
 """Exact fixed-point helpers: every rounding and every sum in the hardware goes through these."""
 
-from amaranth.hdl import Cat, Const, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Const, Mux, signed
 
 __all__ = ["saturate", "round_shift", "tree_sum", "popcount"]
 

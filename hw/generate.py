@@ -44,7 +44,8 @@ def manifest(config, files):
 def _memories(c):
     for kind, banks, tiles in (("activation", c.activation_banks, c.activation_tiles),
                                ("weight", c.weight_banks, c.weight_tiles)):
-        yield f"{kind}_lines", banks, tiles // banks * c.words_per_slot, c.lines_per_beat * c.line_bits, c.lines_per_beat
+        words, bits = tiles // banks * c.words_per_slot, c.lines_per_beat * c.line_bits
+        yield f"{kind}_lines", banks, words, bits, c.lines_per_beat
         yield f"{kind}_masks", banks, tiles // banks, c.mask_bits, 1
     yield "vector_lines", 1, c.vector_lines, c.line_bits, 1
 
@@ -63,8 +64,8 @@ def instructions_json():
         "bytes": isa.INSTRUCTION_BYTES,
         "header": fields(isa.HEADER, 0),
         "operations": [
-            {"name": i.opcode.name, "opcode": int(i.opcode), "engine": None if i.engine is None else i.engine.name.lower(), "doc": i.doc,
-             "fields": fields(i.fields, header)} for i in isa.INSTRUCTIONS
+            {"name": i.opcode.name, "opcode": int(i.opcode), "doc": i.doc, "fields": fields(i.fields, header),
+             "engine": None if i.engine is None else i.engine.name.lower()} for i in isa.INSTRUCTIONS
         ],
     }
 

@@ -1,6 +1,6 @@
 """Piecewise quadratic interpolation, pipelined: the gates of `sw.golden.interpolate.QuadraticTable`."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, signed
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 

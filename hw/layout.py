@@ -10,7 +10,7 @@ from amaranth.hdl import signed
 from amaranth.lib import data
 
 __all__ = ["SLOT_BITS", "LINE_ADDRESS_BITS", "TAG_BITS", "line_layout", "pe_command", "pe_output", "pe_step",
-           "post_command", "row_beat", "tile_beat", "tile_write"]
+           "post_command", "row_beat", "tile_beat", "tile_write", "vector_write"]
 
 SLOT_BITS = 20
 """Bits of a slot number in either tile buffer."""
@@ -68,6 +68,11 @@ def tile_write(tile, width, lines_per_beat):
         "mask": tile * tile,
         "last": 1,
     })
+
+
+def vector_write(tile, width):
+    """A line for the vector buffer and where it goes."""
+    return data.StructLayout({"address": LINE_ADDRESS_BITS, "line": line_layout(tile, width)})
 
 
 def pe_step():

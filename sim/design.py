@@ -30,21 +30,21 @@ module system(
     );
 
     // Timeline: starts and completions of instructions always, what works in each cycle with +activity.
-    integer trace_log, activity_log = 0;
+    integer timeline_log, activity_log = 0;
     initial begin
-        trace_log = $fopen("trace.log", "w");
+        timeline_log = $fopen("timeline.log", "w");
         if ($test$plusargs("activity")) activity_log = $fopen("activity.log", "w");
     end
     final begin
-        $fclose(trace_log);
+        $fclose(timeline_log);
         if (activity_log != 0) $fclose(activity_log);
     end
-    reg [{trace_bits}-1:0] trace_before = 0;
+    reg [{timeline_bits}-1:0] timeline_before = 0;
     reg [{activity_bits}-1:0] activity_before = 0;
     always @(posedge clk) begin
-        trace_before <= trace;
+        timeline_before <= timeline;
         activity_before <= activity;
-        if (trace != trace_before) $fwrite(trace_log, "%0d %h\\n", $time, trace);
+        if (timeline != timeline_before) $fwrite(timeline_log, "%0d %h\\n", $time, timeline);
         if (activity_log != 0 && activity != activity_before) $fwrite(activity_log, "%0d %h\\n", $time, activity);
     end
 endmodule
@@ -81,7 +81,7 @@ def system_verilog(config, *, latency=40, memory_bits=27):
     verilog = accelerator_verilog(config)
     ports = {name: (direction, bits) for direction, bits, name in _ports(verilog)}
     host = [n for n in ports if n.startswith("s_axil__")]
-    wires = [n for n in ports if n.startswith("m_axi__") or n in ("trace", "activity")]
+    wires = [n for n in ports if n.startswith("m_axi__") or n in ("timeline", "activity")]
     used = {"arprot", "arcache", "arsize", "arburst", "awprot", "awcache", "awsize", "awburst"}
     text = _SYSTEM.format(
         host_ports=",\n".join(f"    {ports[n][0]} wire [{ports[n][1] - 1}:0] {n}" for n in host),
@@ -92,7 +92,7 @@ def system_verilog(config, *, latency=40, memory_bits=27):
             if n.startswith("m_axi__") and n.removeprefix("m_axi__") not in used
         ),
         bus_width=config.bus_width, memory_bits=memory_bits, latency=latency,
-        trace_bits=ports["trace"][1], activity_bits=ports["activity"][1],
+        timeline_bits=ports["timeline"][1], activity_bits=ports["activity"][1],
     )
     return verilog + text
 

@@ -10,7 +10,7 @@ import torch
 from ..hw.isa import Engine
 from ..sw.checkpoint import encode_texts
 from ..sw.compiler import compile_encoder
-from ..sw.compiler.graph import Softmax
+from ..sw.compiler.graph import Softmax, Store
 from ..sw.golden.counts import multiplication_counts
 from ..sw.golden.execute import golden_run, results
 from .replay import BufferReplay
@@ -178,10 +178,11 @@ def _valid_part(graph, name, matrix):
     for operation in graph.operations:
         if isinstance(operation, Softmax) and name in (operation.x.tensor, operation.o.tensor):
             return matrix[: operation.valid_columns, : operation.valid_columns]
-    if name not in ("pooler", "logits"):
-        valid = np.concatenate([np.arange(graph.sequence) < length for length in graph.lengths])
-        return matrix[valid]
-    return matrix[:: graph.tile, : graph.labels if name == "logits" else None]
+        if isinstance(operation, Store) and name == operation.x.tensor == "logits":
+            return matrix[:: graph.tile, : operation.shape[-1]]
+    if name == "pooler":
+        return matrix[:: graph.tile]
+    return matrix[np.concatenate([np.arange(graph.sequence) < length for length in graph.lengths])]
 
 
 def write_json(path, values):

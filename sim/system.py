@@ -98,7 +98,7 @@ def simulate(config, image, *, program_address, program_length, folder, curves=(
         error = f"{ErrorCode(raw['error_code']).name} in instruction {raw['error_instruction']} ({source})"
     return RunResult(
         folder=folder, status=raw["status"], error=error, counters=raw["counters"],
-        intervals=_read_trace(folder / "trace.log"), build_seconds=model.seconds, simulation_seconds=seconds,
+        intervals=_read_timeline(folder / "timeline.log"), build_seconds=model.seconds, simulation_seconds=seconds,
         memory=_read_memory(folder / "memory.log"),
     )
 
@@ -122,7 +122,7 @@ def _read_memory(path):
     return memory
 
 
-def _read_trace(path):
+def _read_timeline(path):
     started, intervals = {}, []
     for line in path.read_text().splitlines():
         when, word = line.split()

@@ -123,7 +123,7 @@ def bench(
     """
     from .commands import bench_command
 
-    bench_command(model, output, json_path)
+    return bench_command(model, output, json_path)
 
 
 def main():

@@ -154,3 +154,18 @@ def disassemble_command(program):
         print(disassemble(raw))
     except ValueError as error:
         raise CompileError(f"program = {str(path)!r}: {error}") from None
+
+
+def bench_command(model, output, json_path):
+    """See `cli.bench`."""
+    from ..sim.inference import write_json
+    from .bench import markdown, measure
+
+    with Status("", console=console) as status:
+        rows = measure(model, stage=lambda name: status.update(f"{name} ..."))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(markdown(rows))
+    if json_path:
+        write_json(json_path, rows)
+    console.print(f"wrote {output}")
+    return 1 if any(row["mismatches"] for row in rows) else 0

@@ -12,6 +12,11 @@ from typing import Annotated
 
 import torch
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors.torch import save_file
+from torch.nn import functional
+
 from acceltran.sw.checkpoint import BertConfig, ModelError, encode_texts, load_checkpoint, tensor_shapes
 from acceltran.sw.float_encoder import FloatEncoder
 from acceltran.sw.reviews import (
@@ -22,10 +27,6 @@ from acceltran.sw.reviews import (
     read_tsv,
     write_exclusions,
 )
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from safetensors.torch import save_file
-from torch.nn import functional
 
 __all__ = ["Recipe", "CONFIG", "initial_tensors", "forward", "train", "save_model", "accuracy", "split_reviews",
            "main"]

@@ -3,13 +3,14 @@
 import random
 
 import cocotb
+from cocotb.triggers import FallingEdge, ReadOnly
+from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
+
 from acceltran.hw.config import AcceleratorConfig
 from acceltran.hw.control.layouts import ENGINES, INSTRUCTION_BITS
 from acceltran.hw.isa import Opcode, encode
 from acceltran.hw.registers import by_name
 from acceltran.sim.unit import parameters
-from cocotb.triggers import FallingEdge, ReadOnly
-from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 from engines import Model, engine, random_program
 from streams import start
 

@@ -1,8 +1,9 @@
 """Programs, a model of their order, and engines in Python, for tests of the dispatcher and the control unit."""
 
+from cocotb.triggers import FallingEdge, ReadOnly
+
 from acceltran.hw.control.layouts import ENGINES
 from acceltran.hw.isa import INSTRUCTIONS, Engine, Opcode, encode
-from cocotb.triggers import FallingEdge, ReadOnly
 
 __all__ = ["Model", "engine", "make", "random_program"]
 

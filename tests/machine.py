@@ -4,6 +4,7 @@ from collections import deque
 
 import numpy as np
 import torch
+
 from acceltran.hw.isa import INSTRUCTION_BYTES, INSTRUCTIONS, Engine, Opcode, decode
 from acceltran.sw.golden.layernorm import layernorm
 from acceltran.sw.golden.matmul import matmul

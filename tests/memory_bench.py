@@ -4,11 +4,12 @@ import random
 
 import cocotb
 import numpy as np
+from cocotb.triggers import FallingEdge, ReadOnly
+from cocotbext.axi import AxiBus, AxiSlave
+
 from acceltran.hw.isa import Buffer, Opcode, encode
 from acceltran.sw.golden.tiles import to_stream
 from axi_memory import AxiMemory
-from cocotb.triggers import FallingEdge, ReadOnly
-from cocotbext.axi import AxiBus, AxiSlave
 from streams import start
 
 __all__ = ["MemoryBench", "Reference"]

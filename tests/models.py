@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import torch
-from acceltran.sw.checkpoint import BertConfig, tensor_shapes
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
+
+from acceltran.sw.checkpoint import BertConfig, tensor_shapes
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 

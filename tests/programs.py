@@ -1,6 +1,7 @@
 """Programs written by hand: a memory image that grows piece by piece, and the instructions that use it."""
 
 import numpy as np
+
 from acceltran.hw import isa
 from acceltran.sw.golden.tiles import from_stream, lines_to_bytes, to_stream
 

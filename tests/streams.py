@@ -5,9 +5,10 @@ Payloads are Python ints, laid out as `acceltran.hw.layout` says. The coroutines
 """
 
 import numpy as np
-from acceltran.sw.golden.tiles import pack_bits, pack_tile, unpack_bits, unpack_tile
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
+
+from acceltran.sw.golden.tiles import pack_bits, pack_tile, unpack_bits, unpack_tile
 
 __all__ = ["start", "send", "collect", "tile_beats", "tile_of_beats", "row_of_beat", "random_tile"]
 

@@ -1,19 +1,14 @@
 """Lines of T values: biases, gammas and betas."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..layout import LINE_ADDRESS_BITS, line_layout
+from ..layout import LINE_ADDRESS_BITS, line_layout, vector_write
 from ..stream_queue import StreamQueue
 from .sram import Sram
 
-__all__ = ["VectorBuffer", "vector_write"]
-
-
-def vector_write(tile, width):
-    """A line and where it goes."""
-    return data.StructLayout({"address": LINE_ADDRESS_BITS, "line": line_layout(tile, width)})
+__all__ = ["VectorBuffer"]
 
 
 class VectorBuffer(wiring.Component):

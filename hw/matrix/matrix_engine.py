@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from ...sw.golden.post_process import FUNCTION_SHIFTS, SHIFTS
 from ..buffer.tile_reader import TileReader, read_port
 from ..control.errors import ENGINE_CODE, ErrorCode
 from ..layout import LINE_ADDRESS_BITS, line_layout, tile_write
@@ -75,7 +76,7 @@ class MatrixEngine(wiring.Component):
         m.submodules.command_sequencer = commands = CommandSequencer(
             tile=c.tile, width=c.width, **grid_size, activation_tiles=c.activation_tiles, vector_lines=c.vector_lines
         )
-        empty = self._accept(m, fork)
+        refused = self._accept(m, fork)
         for branch, sequencer in zip(fork.o, (a, b, steps, commands), strict=True):
             connect(m, branch, sequencer.product)
 
@@ -110,21 +111,27 @@ class MatrixEngine(wiring.Component):
                 tracker.written_tag[n].eq(grid.o[n].payload.tag),
             ]
 
-        self._report_errors(m, a, b, commands, empty)
+        self._report_errors(m, a, b, commands, refused)
         self._count(m, a, b, grid, steps)
         return m
 
     def _accept(self, m, fork):
-        """Take an instruction; one without any tile is an error and goes nowhere."""
+        """Take an instruction; one without any tile or with a shift beyond the post-process goes nowhere: an error."""
+        c = self._config
         product = data.View(PRODUCT, self.instruction.payload)
-        empty = Signal()
+        refused = Signal()
         m.d.comb += [
-            empty.eq((product.rows == 0) | (product.columns == 0) | (product.inner == 0) | (product.batch == 0)),
+            refused.eq(
+                (product.rows == 0) | (product.columns == 0) | (product.inner == 0) | (product.batch == 0)
+                | (product.shift < SHIFTS.start)
+                | (product.function_shift < FUNCTION_SHIFTS.start) | (product.function_shift >= FUNCTION_SHIFTS.stop)
+                | (product.bias_shift > c.accumulator_width - c.width)
+            ),
             fork.i.payload.eq(product),
-            fork.i.valid.eq(self.instruction.valid & ~empty),
-            self.instruction.ready.eq(fork.i.ready | empty),
+            fork.i.valid.eq(self.instruction.valid & ~refused),
+            self.instruction.ready.eq(fork.i.ready | refused),
         ]
-        return self.instruction.valid & empty
+        return self.instruction.valid & refused
 
     def _connect_b(self, m, b, grid):
         c = self._config
@@ -145,11 +152,11 @@ class MatrixEngine(wiring.Component):
                 activation.ready.eq(target.ready & b.source),
             ]
 
-    def _report_errors(self, m, a, b, commands, empty):
+    def _report_errors(self, m, a, b, commands, refused):
         faults = [
             (a.fault | b.fault | commands.slot_fault, ErrorCode.SLOT_RANGE),
             (commands.line_fault, ErrorCode.LINE_RANGE),
-            (empty, ErrorCode.ENGINE_FIELD),
+            (refused, ErrorCode.ENGINE_FIELD),
         ]
         for fault, code in faults:
             with m.If(fault):

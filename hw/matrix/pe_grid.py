@@ -70,7 +70,8 @@ class PEGrid(wiring.Component):
                 number = row * c.grid_columns + column
                 pe = instantiate(
                     m, platform, f"pe_{row}_{column}", PE, tile=c.tile, width=c.width,
-                    accumulator_width=c.accumulator_width, lines_per_beat=c.lines_per_beat, skip=c.skip, window=c.window, operand_slots=c.operand_slots, functions=c.functions,
+                    accumulator_width=c.accumulator_width, lines_per_beat=c.lines_per_beat, skip=c.skip,
+                    window=c.window, operand_slots=c.operand_slots, functions=c.functions,
                 )
                 connect(m, rows[row][column], pe.a)
                 connect(m, columns[column][row], pe.b)

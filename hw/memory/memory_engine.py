@@ -6,7 +6,7 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from ..isa import INSTRUCTION_BYTES, Buffer, Opcode, layout
-from ..layout import LINE_ADDRESS_BITS, SLOT_BITS, line_layout, tile_beat, tile_write
+from ..layout import SLOT_BITS, tile_beat, tile_write, vector_write
 from .axi import AXI4Signature, join, size_code
 from .axi_reader import AxiReader
 from .axi_writer import AxiWriter
@@ -18,7 +18,7 @@ from .gearbox_out import GearboxOut
 from .tile_loader import LINE, TileLoader, load_layout
 from .tile_storer import TileStorer
 
-__all__ = ["MemoryEngine", "error_layout", "vector_write"]
+__all__ = ["MemoryEngine", "error_layout"]
 
 _FETCHES_AHEAD = 4
 _JOBS = 2
@@ -28,11 +28,6 @@ _NOTHING, _LOAD, _GATHER = range(3)
 def error_layout():
     """An error: whether there is one, and which `MemoryError`."""
     return data.StructLayout({"valid": 1, "code": 4})
-
-
-def vector_write(tile, width):
-    """A write of one line into the vector buffer."""
-    return data.StructLayout({"address": LINE_ADDRESS_BITS, "line": line_layout(tile, width)})
 
 
 class MemoryEngine(wiring.Component):

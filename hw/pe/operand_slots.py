@@ -16,14 +16,14 @@ def ring_position(tile, lines_per_beat, slots):
 
 class OperandSlots(wiring.Component):
     """`slots` tiles in registers. Groups of rows are written in order, around the ring, as soon as nobody needs what
-    they overwrite; readers see every element at once and follow the writer through `end`.
+    they overwrite; readers see every element at once and follow the writer through `frontier`.
 
     A shared operand (B) is read in full by every lane, in order of its rows: a group is overwritten when all lanes
     are past it. It may be written transposed: then each group of rows of the stream becomes columns, the whole slot must be
     free first, and nothing of it is usable before it is complete. A private operand (A) has one lane per row: a group is
     overwritten when the lanes of its rows are past the tile.
 
-    Latency: one cycle from a beat to `values`, `masks` and `end`. Throughput: one beat per cycle. `i.ready` depends on
+    Latency: one cycle from a beat to `values`, `masks` and `frontier`. Throughput: one beat per cycle. `i.ready` depends on
     `progress` and ``i.payload.transpose`` combinationally.
 
     Parameters
@@ -36,9 +36,9 @@ class OperandSlots(wiring.Component):
     Members
     -------
     i : In(stream(row_beat))
-    progress : In(ring_position) per lane, the oldest place still needed; it never passes `end`
-    end : Out(ring_position), the place written next
-    partial : Out(1), the groups before `end` in its slot are usable rows (not while a transposed tile is written)
+    progress : In(ring_position) per lane, the oldest place still needed; it never passes `frontier`
+    frontier : Out(ring_position), the place written next
+    partial : Out(1), the groups before `frontier` in its slot are usable rows (not while a transposed tile is written)
     values : Out, word ``(x * slots + slot) * T + y`` is element (row x, column y) of A, and (row y, column x) of B: lane
         by lane, and column by column. Plain bits: Amaranth names every field of a structured port in every module
     masks : Out, word ``slot * T + r`` of T bits is the mask of row r
@@ -50,7 +50,7 @@ class OperandSlots(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(row_beat(tile, width, lines_per_beat))),
             "progress": In(position).array(tile),
-            "end": Out(position),
+            "frontier": Out(position),
             "partial": Out(1),
             "values": Out(slots * tile * tile * width),
             "masks": Out(slots * tile * tile),
@@ -58,7 +58,7 @@ class OperandSlots(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        i, end = self.i, self.end
+        i, end = self.i, self.frontier
         groups = self._tile // self._rows
         transpose = Signal()
         transposing = Signal(reset_less=True)
@@ -94,7 +94,7 @@ class OperandSlots(wiring.Component):
 
     def _free(self, m, transpose):
         """Per lane: the group to be written is not needed any more."""
-        end = self.end
+        end = self.frontier
         free = Signal(self._tile)
         for lane, needed in enumerate(self.progress):
             passed = (end.lap == needed.lap) | (end.slot < needed.slot)

@@ -105,10 +105,10 @@ class PECore(wiring.Component):
     def _feed(self, m, i, lane, a, b):
         m.d.comb += [
             lane.a_group.eq(i // self._lines_per_beat),
-            lane.a_end.eq(a.end),
+            lane.a_end.eq(a.frontier),
             lane.a_values.eq(a.values.word_select(i, len(lane.a_values))),
             a.progress[i].eq(lane.a_progress),
-            lane.b_end.eq(b.end),
+            lane.b_end.eq(b.frontier),
             lane.b_partial.eq(b.partial),
             lane.b_values.eq(b.values),
             lane.b_masks.eq(b.masks),

@@ -134,7 +134,7 @@ class PrecomputeSparsity(wiring.Component):
             over.eq(Mux(reader.output, ~output, output) & ~here),
             close.eq(over & ~held),
             fire.eq(here | (some & close)),
-            reader.started.eq((output == reader.output.replicate(count))),
+            reader.started.eq(output == reader.output.replicate(count)),
             self.full.eq(held.all()),
             self.blocked.eq((over & held).any()),
         ]

@@ -8,30 +8,13 @@ from ...sw.golden.functions import FUNCTION_BITS
 from ...sw.golden.post_process import FUNCTION_SHIFTS, SHIFTS
 from ..interpolator import Interpolator
 from ..isa import Function
-from ..layout import SLOT_BITS, line_layout, tile_write
+from ..layout import post_command, tile_write
 from .activation_function import ActivationFunction
 from .compressor import Compressor
 from .dynatran import DynaTran
 from .requantise import Requantise
 
-__all__ = ["PostProcess", "post_process_command"]
-
-
-def post_process_command(tile, width):
-    """What the post-process does to one tile.
-
-    ``bias`` is shifted left by ``bias_shift``; the result must fit the accumulator. The other fields are those of
-    MATMUL in `hw.isa`, with ``tau`` in units of the result (0 prunes nothing).
-    """
-    return data.StructLayout({
-        "slot": SLOT_BITS,
-        "bias": line_layout(tile, width),
-        "bias_shift": 6,
-        "shift": signed(7),
-        "function": 3,
-        "function_shift": signed(6),
-        "tau": width - 1,
-    })
+__all__ = ["PostProcess"]
 
 
 class PostProcess(wiring.Component):
@@ -59,7 +42,7 @@ class PostProcess(wiring.Component):
     Members
     -------
     i : In(stream), ``row`` of T sums, ``last`` on row T-1 of a tile
-    command : In(stream(post_process_command)), one per tile
+    command : In(stream(post_command)), one per tile
     o : Out(stream(tile_write)), see `Compressor`
 
     Attributes
@@ -77,7 +60,7 @@ class PostProcess(wiring.Component):
             "i": In(stream.Signature(data.StructLayout({
                 "row": data.ArrayLayout(signed(accumulator_width), tile), "last": 1,
             }))),
-            "command": In(stream.Signature(post_process_command(tile, width))),
+            "command": In(stream.Signature(post_command(tile, width))),
             "o": Out(stream.Signature(tile_write(tile, width, lines_per_beat))),
         })
 

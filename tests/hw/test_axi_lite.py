@@ -4,10 +4,11 @@ import random
 
 import cocotb
 import pytest
-from acceltran.hw.control.axi_lite import AxiLiteFrontEnd
-from acceltran.sim.unit import parameters, simulate_component
 from cocotb.triggers import FallingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
+
+from acceltran.hw.control.axi_lite import AxiLiteFrontEnd
+from acceltran.sim.unit import parameters, simulate_component
 from streams import start
 
 

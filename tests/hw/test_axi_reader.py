@@ -3,11 +3,12 @@
 import random
 
 import cocotb
+from cocotb.triggers import ClockCycles, FallingEdge
+from cocotb.utils import get_sim_time
+
 from acceltran.hw.memory.axi_reader import AxiReader
 from acceltran.sim.unit import simulate_component
 from axi_memory import AxiMemory
-from cocotb.triggers import ClockCycles, FallingEdge
-from cocotb.utils import get_sim_time
 from streams import collect, send, start
 
 BUS, BURST, DEPTHS, OUTSTANDING = 64, 8, (32, 16), (4, 8)

@@ -3,11 +3,12 @@
 import random
 
 import cocotb
+from cocotb.triggers import ClockCycles, FallingEdge, ReadOnly
+from cocotb.utils import get_sim_time
+
 from acceltran.hw.memory.axi_writer import AxiWriter
 from acceltran.sim.unit import simulate_component
 from axi_memory import AxiMemory
-from cocotb.triggers import ClockCycles, FallingEdge, ReadOnly
-from cocotb.utils import get_sim_time
 from streams import send, start
 
 BUS, BURST, OUTSTANDING = 64, 8, 3

@@ -1,9 +1,12 @@
 """The control unit as a host, a memory and three engines see it."""
 
-
 import cocotb
 import pytest
 import torch
+from cocotb.triggers import FallingEdge, ReadOnly
+from cocotbext.axi import AxiResp
+from control_bench import DONE, HALT, IDLE, RUNNING, START, Bench
+
 from acceltran.hw.config import AcceleratorConfig
 from acceltran.hw.control.control_unit import ControlUnit
 from acceltran.hw.control.errors import ErrorCode, ErrorSource
@@ -12,9 +15,6 @@ from acceltran.hw.isa import Engine
 from acceltran.hw.registers import COUNTERS, CURVE_STRIDE, KNOTS, REGISTERS, by_name, config_values
 from acceltran.sim.unit import simulate_component
 from acceltran.sw.golden.threshold import threshold
-from cocotb.triggers import FallingEdge, ReadOnly
-from cocotbext.axi import AxiResp
-from control_bench import DONE, HALT, IDLE, RUNNING, START, Bench
 from engines import Model, make, random_program
 
 

@@ -4,12 +4,13 @@ import random
 
 import cocotb
 import pytest
+from cocotb.triggers import FallingEdge, ReadOnly
+
 from acceltran.hw.control.dispatcher import Dispatcher
 from acceltran.hw.control.errors import ErrorCode
 from acceltran.hw.control.layouts import ENGINES, NUMBER_BITS, engine_bits
 from acceltran.hw.isa import Engine
 from acceltran.sim.unit import simulate_component
-from cocotb.triggers import FallingEdge, ReadOnly
 from engines import Model, engine, make, random_program
 from streams import send, start
 

@@ -5,9 +5,10 @@ import random
 import cocotb
 import numpy as np
 import pytest
+from cocotb.utils import get_sim_time
+
 from acceltran.hw.pe.expander import Expander
 from acceltran.sim.unit import parameters, simulate_component
-from cocotb.utils import get_sim_time
 from streams import collect, random_tile, row_of_beat, send, start, tile_beats
 
 

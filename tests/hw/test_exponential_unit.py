@@ -4,11 +4,12 @@ import random
 
 import cocotb
 import torch
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge
+
 from acceltran.hw.vector.exponential import Exponential
 from acceltran.sim.unit import simulate_component
 from acceltran.sw.golden.exponential import ARGUMENT_FRAC, OFFSET_BITS, exponential_of_fraction
-from cocotb.clock import Clock
-from cocotb.triggers import FallingEdge
 
 
 @cocotb.test()

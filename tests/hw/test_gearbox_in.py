@@ -4,9 +4,10 @@ import random
 
 import cocotb
 import pytest
+from cocotb.triggers import FallingEdge, ReadOnly
+
 from acceltran.hw.memory.gearbox_in import GearboxIn
 from acceltran.sim.unit import parameters, simulate_component
-from cocotb.triggers import FallingEdge, ReadOnly
 from streams import send, start
 
 

@@ -4,9 +4,10 @@ import random
 
 import cocotb
 import pytest
+from cocotb.utils import get_sim_time
+
 from acceltran.hw.memory.gearbox_out import GearboxOut
 from acceltran.sim.unit import parameters, simulate_component
-from cocotb.utils import get_sim_time
 from streams import collect, send, start
 
 

@@ -4,12 +4,13 @@ import random
 
 import cocotb
 import pytest
+from cocotb.triggers import FallingEdge, ReadOnly
+
 from acceltran.hw.control.errors import ErrorCode, ErrorSource
 from acceltran.hw.control.instruction_decoder import InstructionDecoder
 from acceltran.hw.control.layouts import NUMBER_BITS, engine_bits
 from acceltran.hw.isa import INSTRUCTIONS, Function, LoopOrder, Opcode, encode
 from acceltran.sim.unit import parameters, simulate_component
-from cocotb.triggers import FallingEdge, ReadOnly
 from streams import collect, send, start
 
 BITS = engine_bits()

@@ -3,10 +3,11 @@
 import random
 
 import cocotb
+from cocotb.triggers import FallingEdge, ReadOnly
+
 from acceltran.hw.control.instruction_fetch import InstructionFetch
 from acceltran.hw.control.layouts import INSTRUCTION_BITS, NUMBER_BITS, engine_bits
 from acceltran.sim.unit import simulate_component
-from cocotb.triggers import FallingEdge, ReadOnly
 from streams import collect, start
 
 OUTSTANDING = 4

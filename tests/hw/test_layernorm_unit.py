@@ -6,13 +6,14 @@ import cocotb
 import numpy as np
 import pytest
 import torch
+from amaranth.lib import data
+from cocotb.triggers import FallingEdge, ReadOnly
+
 from acceltran.hw.layout import SLOT_BITS
 from acceltran.hw.vector.layernorm_unit import LayerNormUnit, layernorm_command
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.layernorm import layernorm, layernorm_fields
 from acceltran.sw.golden.tiles import matrix_of, pack_bits, tiles_of, unpack_bits, unpack_tile
-from amaranth.lib import data
-from cocotb.triggers import FallingEdge, ReadOnly
 from streams import send, start, tile_beats
 
 MAX_INNER = 512

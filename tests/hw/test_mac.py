@@ -4,11 +4,12 @@ import random
 
 import cocotb
 import pytest
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge
+
 from acceltran.hw.pe.mac import Mac
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.tiles import pack_bits
-from cocotb.clock import Clock
-from cocotb.triggers import FallingEdge
 
 
 @cocotb.test()
@@ -26,7 +27,6 @@ async def check_sums(dut):
     column = [0] * rows
     total, held, due = 0, 0, []
     for cycle in range(3000):
-        # The column is read one cycle after the pick: it changes with the registers of the operand slots.
         extreme = cycle % 500 > 250
         a = low if extreme else rng.choice((low, high, 0, 1, -1, rng.randint(low, high)))
         row, fire, close = rng.randrange(rows), rng.random() < 0.7, rng.random() < 0.05
@@ -38,7 +38,7 @@ async def check_sums(dut):
         total += a * column[row] if fire else 0
         due.append(held)
         await FallingEdge(dut.clk)
-        if len(due) == Mac.latency + 1:
+        if len(due) == Mac.latency:
             assert dut.hold.value.to_signed() == due.pop(0)
 
 

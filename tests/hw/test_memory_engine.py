@@ -2,11 +2,12 @@
 
 import cocotb
 import pytest
+from cocotb.triggers import ClockCycles, FallingEdge
+
 from acceltran.hw.isa import Buffer, Opcode
 from acceltran.hw.memory.errors import MemoryError
 from acceltran.hw.memory.memory_engine import MemoryEngine
 from acceltran.sim.unit import parameters, simulate_component
-from cocotb.triggers import ClockCycles, FallingEdge
 from memory_bench import MemoryBench
 
 CONFIGURATIONS = {

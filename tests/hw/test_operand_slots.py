@@ -5,10 +5,11 @@ import random
 import cocotb
 import numpy as np
 import pytest
+from cocotb.triggers import FallingEdge, ReadOnly
+
 from acceltran.hw.pe.operand_slots import OperandSlots
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.tiles import pack_bits, unpack_bits
-from cocotb.triggers import FallingEdge, ReadOnly
 from streams import random_tile, start
 
 

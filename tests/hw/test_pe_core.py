@@ -5,11 +5,12 @@ import random
 import cocotb
 import numpy as np
 import pytest
+from cocotb.triggers import FallingEdge, ReadOnly
+from cocotb.utils import get_sim_time
+
 from acceltran.hw.pe.pe_core import PECore
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.tiles import unpack_bits
-from cocotb.triggers import FallingEdge, ReadOnly
-from cocotb.utils import get_sim_time
 from streams import collect, random_tile, send, start, tile_beats
 
 
@@ -186,17 +187,37 @@ def core_test(tile, width, lines, skip, window, slots, **bounds):
     simulate_component(PECore(**values), bounds=bounds, **values)
 
 
-@pytest.mark.parametrize(("width", "lines", "skip", "window", "slots"), [
+CONFIGURATIONS = [
     (8, 4, "none", 2, 2),
     (20, 2, "activation", 2, 3),
     (8, 2, "both", 2, 2),
     (20, 4, "both", 4, 2),
     (8, 1, "both", 8, 3),
-])
+]
+MORE = [
+    (12, 4, "both", 2, 3), (8, 1, "both", 4, 3), (24, 4, "both", 8, 2), (20, 1, "none", 2, 3), (8, 4, "activation", 2, 2),
+]
+
+
+@pytest.mark.parametrize(
+    ("width", "lines", "skip", "window", "slots"),
+    CONFIGURATIONS + [pytest.param(*c, marks=pytest.mark.slow) for c in MORE],
+)
 def test_pe_core(width, lines, skip, window, slots):
     core_test(8, width, lines, skip, window, slots)
 
 
 def test_pe_core_speed():
-    bounds = {"50x50": 2.5, "50x100": 1.75, "10x100": 3.8}
-    core_test(16, 8, 4, "both", 4, 2, **bounds)
+    core_test(16, 20, 4, "both", 4, 2, **{"50x50": 2.5, "50x100": 1.75, "10x100": 3.8})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "skip", "window", "slots", "bounds"), [
+    (8, "activation", 4, 2, {"50x50": 1.75, "50x100": 1.75, "10x100": 3.8}),
+    (8, "none", 4, 2, {"50x50": 0.99}),
+    (8, "both", 2, 2, {"50x50": 2.1, "50x100": 1.75}),
+    (8, "both", 8, 2, {"50x50": 2.6, "50x100": 1.75}),
+    (8, "both", 8, 3, {"50x50": 2.8, "50x100": 1.8}),
+])
+def test_pe_core_speed_of_others(width, skip, window, slots, bounds):
+    core_test(16, width, 4, skip, window, slots, **bounds)

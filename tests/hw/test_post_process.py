@@ -10,8 +10,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, Timer
 from test_compressor import unpack_write, writes_of
 
-from acceltran.hw.layout import SLOT_BITS
-from acceltran.hw.post_process.post_process import PostProcess, post_process_command
+from acceltran.hw.layout import SLOT_BITS, post_command
+from acceltran.hw.post_process.post_process import PostProcess
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.post_process import post_process
 from acceltran.sw.golden.tiles import pack_bits
@@ -42,7 +42,7 @@ def random_sums(rng, size, bits):
 def case(rng, p, tiles):
     """(commands, rows, writes) as payloads."""
     size, width, wide = p["tile"], p["width"], p["accumulator_width"]
-    layout = post_process_command(size, width)
+    layout = post_command(size, width)
     commands, rows, writes = [], [], []
     for _ in range(tiles):
         bits, fields = random_command(rng, p)

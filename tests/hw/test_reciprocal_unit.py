@@ -5,11 +5,12 @@ import random
 import cocotb
 import pytest
 import torch
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge
+
 from acceltran.hw.vector.reciprocal import Reciprocal
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.reciprocal import reciprocal
-from cocotb.clock import Clock
-from cocotb.triggers import FallingEdge
 
 
 @cocotb.test()

@@ -7,6 +7,7 @@ import subprocess
 import zlib
 
 import pytest
+
 from acceltran.hw.config import PRESETS, AcceleratorConfig
 from acceltran.hw.control.errors import ErrorCode
 from acceltran.hw.registers import (

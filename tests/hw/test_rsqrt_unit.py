@@ -5,12 +5,13 @@ import random
 import cocotb
 import pytest
 import torch
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge
+
 from acceltran.hw.vector.rsqrt import Rsqrt
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.fixed import round_shift
 from acceltran.sw.golden.rsqrt import FRACTION, MANTISSA, rsqrt
-from cocotb.clock import Clock
-from cocotb.triggers import FallingEdge
 
 
 @cocotb.test()

@@ -5,7 +5,6 @@ import random
 import cocotb
 import pytest
 from cocotb.triggers import Combine, FallingEdge, ReadOnly
-from streams import collect, send, start
 
 from acceltran.hw import isa
 from acceltran.hw.layout import SLOT_BITS
@@ -14,6 +13,7 @@ from acceltran.hw.matrix.operand_sequencer import OperandSequencer
 from acceltran.hw.matrix.step_sequencer import StepSequencer
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.tiles import unpack_bits
+from streams import collect, send, start
 
 TILES = 4096
 LINES = 256

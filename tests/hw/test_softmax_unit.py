@@ -7,12 +7,13 @@ import cocotb
 import numpy as np
 import pytest
 import torch
+from cocotb.triggers import FallingEdge, ReadOnly
+
 from acceltran.hw.layout import SLOT_BITS, tile_write
 from acceltran.hw.vector.softmax_unit import SoftmaxUnit, softmax_command
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.softmax import softmax
 from acceltran.sw.golden.tiles import unpack_bits, unpack_tile
-from cocotb.triggers import FallingEdge, ReadOnly
 from streams import collect, send, start, tile_beats
 
 OUTPUT = 1 << (SLOT_BITS - 1)

@@ -6,12 +6,12 @@ import cocotb
 import pytest
 from cocotb.triggers import Combine
 from cocotb.utils import get_sim_time
-from streams import collect, send, start
 
 from acceltran.hw.stream_arbiter import StreamArbiter
 from acceltran.hw.stream_fork import StreamFork
 from acceltran.hw.stream_queue import StreamQueue
 from acceltran.sim.unit import parameters, simulate_component
+from streams import collect, send, start
 
 COUNT = 200
 

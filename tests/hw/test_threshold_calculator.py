@@ -5,10 +5,11 @@ import random
 import cocotb
 import pytest
 import torch
+from cocotb.triggers import FallingEdge, ReadOnly
+
 from acceltran.hw.control.threshold_calculator import ThresholdCalculator
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.threshold import KNOTS, threshold
-from cocotb.triggers import FallingEdge, ReadOnly
 from streams import start
 
 

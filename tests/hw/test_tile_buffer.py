@@ -9,7 +9,6 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from cocotb.triggers import Combine
-from streams import collect, random_tile, send, start, tile_beats, tile_of_beats
 
 from acceltran.hw.buffer.sram import SRAM_VERILOG
 from acceltran.hw.buffer.tile_buffer import TileBuffer
@@ -17,6 +16,7 @@ from acceltran.hw.buffer.tile_reader import TileReader, read_request
 from acceltran.hw.layout import SLOT_BITS, tile_beat, tile_write
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.tiles import pack_bits, pack_tile
+from streams import collect, random_tile, send, start, tile_beats, tile_of_beats
 
 LANES = (2, 1)
 WRITERS = 2

@@ -4,10 +4,11 @@ import random
 
 import cocotb
 import pytest
-from acceltran.hw.pe.tile_fifo import TileFifo
-from acceltran.sim.unit import parameters, simulate_component
 from cocotb.triggers import FallingEdge, ReadOnly
 from cocotb.utils import get_sim_time
+
+from acceltran.hw.pe.tile_fifo import TileFifo
+from acceltran.sim.unit import parameters, simulate_component
 from streams import collect, random_tile, send, start, tile_beats
 
 

@@ -3,12 +3,12 @@
 import random
 
 import pytest
-from models import make_checkpoint, random_texts
 
 from acceltran.hw.config import AcceleratorConfig
 from acceltran.sim.design import build_system
 from acceltran.sim.inference import infer, report
 from acceltran.sw.checkpoint import load_checkpoint
+from models import make_checkpoint, random_texts
 
 SMALL = {"tile": 8, "activation_tiles": 512, "weight_tiles": 64, "vector_lines": 64}
 

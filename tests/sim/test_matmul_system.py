@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from programs import HandProgram
 
 from acceltran.hw.config import AcceleratorConfig
 from acceltran.hw.isa import Buffer, Engine, LoopOrder, Opcode
 from acceltran.sim.design import build_system
 from acceltran.sim.system import simulate
 from acceltran.sw.golden.post_process import post_process
+from programs import HandProgram
 
 SMALL = {"tile": 8, "lines_per_beat": 2, "activation_tiles": 256, "weight_tiles": 64, "vector_lines": 64}
 MEMORY, MATRIX, VECTOR = (1 << int(e) for e in Engine)

@@ -4,6 +4,9 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from acceltran.hw.config import AcceleratorConfig
 from acceltran.hw.isa import Engine, Opcode
 from acceltran.sw.checkpoint import encode_texts, load_checkpoint
@@ -12,9 +15,6 @@ from acceltran.sw.compiler.allocate import activation_pitch, lifetimes, place_ac
 from acceltran.sw.compiler.build_encoder import build_graph
 from acceltran.sw.compiler.graph import Graph, Tensor
 from acceltran.sw.compiler.steps import Block, Region, Step
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from models import make_checkpoint, random_texts
 
 NANO = AcceleratorConfig.load("nano")

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+
 from acceltran.hw.config import AcceleratorConfig
 from acceltran.sw.checkpoint import encode_texts, load_checkpoint
 from acceltran.sw.compiler import CompileError, quantise_encoder
@@ -17,7 +18,6 @@ from acceltran.sw.compiler.quantise import prune_weights
 from acceltran.sw.float_encoder import FloatEncoder
 from acceltran.sw.golden.execute import execute
 from acceltran.sw.golden.fixed import quantise
-
 from models import make_checkpoint, random_texts
 
 NANO = AcceleratorConfig.load("nano")

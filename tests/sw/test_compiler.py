@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+
 from acceltran.hw.config import AcceleratorConfig
 from acceltran.hw.isa import INSTRUCTION_BYTES, LoopOrder, Opcode
 from acceltran.sw.checkpoint import encode_texts, load_checkpoint
@@ -14,7 +15,6 @@ from acceltran.sw.compiler.image import Image, pack_matrix, pack_table, pack_val
 from acceltran.sw.golden.execute import golden_run, results
 from acceltran.sw.golden.tiles import lines_to_bytes, to_stream
 from machine import Machine
-
 from models import make_checkpoint, random_texts
 
 NANO = AcceleratorConfig.load("nano")

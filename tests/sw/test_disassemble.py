@@ -1,6 +1,7 @@
 """Programs as text."""
 
 import pytest
+
 from acceltran.hw.isa import Engine, Opcode, encode
 from acceltran.sw.disassemble import disassemble
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from acceltran.hw.config import AcceleratorConfig
 from acceltran.sw.checkpoint import encode_texts, load_checkpoint
 from acceltran.sw.compiler import quantise_encoder
@@ -12,7 +13,6 @@ from acceltran.sw.compiler.graph import MatMul, View
 from acceltran.sw.float_encoder import FloatEncoder
 from acceltran.sw.golden.counts import multiplication_counts
 from acceltran.sw.golden.execute import execute, golden_run, predict, results
-
 from models import make_checkpoint, random_texts
 
 NANO = AcceleratorConfig.load("nano")

@@ -1,6 +1,7 @@
 """The golden 2^-x against float64: every fraction, and whole range."""
 
 import torch
+
 from acceltran.sw.golden.exponential import ARGUMENT_FRAC, EXPONENTIAL_FRAC, exponential, exponential_of_fraction
 
 UNIT = 2.0**-16

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from torch import nn
+
 from acceltran.sw.checkpoint import encode_texts, load_checkpoint
 from acceltran.sw.float_encoder import FloatEncoder
 from models import make_checkpoint, random_texts
-from torch import nn
 
 ACTIVATIONS = {"gelu": nn.functional.gelu, "relu": nn.functional.relu, "tanh": torch.tanh}
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from acceltran.hw.isa import INSTRUCTIONS, Opcode
 from acceltran.sw.golden.fixed import quantise
 from acceltran.sw.golden.layernorm import EPSILON_BITS, RECIPROCAL_BITS, layernorm, layernorm_fields

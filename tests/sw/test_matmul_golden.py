@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from acceltran.sw.golden.matmul import matmul
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from acceltran.sw.golden.matmul import matmul
 
 
 def exact(a, b):

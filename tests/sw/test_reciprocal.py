@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from acceltran.sw.golden.reciprocal import ARGUMENT_FRAC, RECIPROCAL_FRAC, TABLE, leading_one, reciprocal
 
 UNIT = 2.0**-16

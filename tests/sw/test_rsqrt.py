@@ -1,6 +1,7 @@
 """Reciprocal square root: exhaustive error bound, range, octave seam."""
 
 import torch
+
 from acceltran.sw.golden.rsqrt import FRACTION, MANTISSA, leading_one, rsqrt
 
 

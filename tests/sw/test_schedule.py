@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from acceltran.hw.config import AcceleratorConfig
 from acceltran.hw.isa import INSTRUCTION_BYTES, Engine, Opcode
 from acceltran.sw.checkpoint import encode_texts, load_checkpoint
@@ -13,10 +16,7 @@ from acceltran.sw.compiler.build_encoder import build_graph
 from acceltran.sw.compiler.schedule import Semaphores, check_progress, insert_loads, semaphores
 from acceltran.sw.compiler.steps import Block, Region, Step, lower
 from acceltran.sw.golden.execute import execute
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from machine import Machine
-
 from models import make_checkpoint, random_texts
 
 NANO = AcceleratorConfig.load("nano")

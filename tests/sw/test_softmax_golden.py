@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from acceltran.sw.golden.softmax import MAX_SCALE_SHIFT, softmax, softmax_scale
 
 UNIT = 2.0**-16

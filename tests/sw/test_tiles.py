@@ -12,7 +12,8 @@ from acceltran.sw.golden.tiles import from_stream, pack_bits, pack_tile, to_stre
 @pytest.mark.parametrize(("size", "width"), [(8, 20), (16, 8), (16, 20)])
 def test_stream_round_trip(size, width, density):
     rng = np.random.default_rng(1)
-    matrix = rng.integers(-(1 << (width - 1)), 1 << (width - 1), (3 * size - 5, 2 * size)) * (rng.random((3 * size - 5, 2 * size)) < density)
+    shape = (3 * size - 5, 2 * size)
+    matrix = rng.integers(-(1 << (width - 1)), 1 << (width - 1), shape) * (rng.random(shape) < density)
     raw = to_stream(matrix, size, width)
     back, used = from_stream(raw + b"\xff" * 7, 3, 2, size, width)
     assert used == len(raw)

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 import typer
+from typer.testing import CliRunner
+
 from acceltran.sw.checkpoint import ModelError, encode_texts, load_checkpoint
 from acceltran.sw.float_encoder import FloatEncoder
 from acceltran.sw.reviews import (
@@ -20,8 +22,6 @@ from acceltran.sw.reviews import (
     write_exclusions,
 )
 from acceltran.sw.train import Recipe, accuracy, forward, initial_tensors, main, save_model, split_reviews, train
-from typer.testing import CliRunner
-
 from models import make_checkpoint, random_texts
 
 MODELS = Path(__file__).parents[2] / "models"
