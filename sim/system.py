@@ -14,7 +14,7 @@ from .cocotb_run import run_cocotb
 from .design import build_system
 from .verilator import SimulationError
 
-__all__ = ["Interval", "RunResult", "simulate"]
+__all__ = ["Interval", "RunResult", "read_memory", "simulate", "write_image"]
 
 _PERIOD = 10
 _CLOCK_OFFSET = 5
@@ -75,7 +75,7 @@ def simulate(config, image, *, program_address, program_length, folder, curves=(
     model = model or build_system(config, waves=waves, latency=latency, memory_bits=memory_bits)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    _write_image(image, config.bus_width, folder / "image.hex")
+    write_image(image, config.bus_width, folder / "image.hex")
     plusargs = ["+image=image.hex"]
     if log_activations:
         plusargs += [f"+activation_{kind}_{n}" for kind in ("lines", "masks") for n in range(config.activation_banks)]
@@ -99,18 +99,20 @@ def simulate(config, image, *, program_address, program_length, folder, curves=(
     return RunResult(
         folder=folder, status=raw["status"], error=error, counters=raw["counters"],
         intervals=_read_timeline(folder / "timeline.log"), build_seconds=model.seconds, simulation_seconds=seconds,
-        memory=_read_memory(folder / "memory.log"),
+        memory=read_memory(folder / "memory.log"),
     )
 
 
-def _write_image(image, bus_width, path):
+def write_image(image, bus_width, path):
+    """Write main memory from address 0 on, for +image of the simulated memory."""
     size = bus_width // 8
     padded = np.frombuffer(bytes(image) + bytes(-len(image) % size), dtype=np.uint8).reshape(-1, size)
     text = padded[:, ::-1].tobytes().hex()
     path.write_text("\n".join(text[n: n + 2 * size] for n in range(0, len(text), 2 * size)))
 
 
-def _read_memory(path):
+def read_memory(path):
+    """Bytes by address from the log of the simulated memory."""
     memory = {}
     for line in path.read_text().splitlines():
         _, address, strobe, word = line.split()

@@ -63,7 +63,7 @@ class TileFifo(wiring.Component):
             o.valid.eq(beats.r_rdy & heads.r_rdy),
             read.eq(o.valid & o.ready),
             beats.r_en.eq(read),
-            heads.r_en.eq(read),
+            heads.r_en.eq(read & o.p.last),
             Cat(o.p.lines, o.p.last).eq(beats.r_data),
             Cat(o.p.mask, o.p.transpose).eq(heads.r_data),
             o.p.first.eq(first),
