@@ -133,8 +133,8 @@ class Accelerator(wiring.Component):
             ),
             events.a_tile_loads.eq(matrix.a_tiles),
             events.b_tile_loads.eq(matrix.b_tiles),
-            events.line_reads.eq(activation.words_read + weight.words_read),
-            events.line_writes.eq(activation.words_written + weight.words_written),
+            events.word_reads.eq(activation.words_read + weight.words_read),
+            events.word_writes.eq(activation.words_written + weight.words_written),
             self.activity.pes.eq(matrix.pe_busy),
             self.activity.units.eq(vector.unit_busy),
         ]

@@ -78,8 +78,8 @@ def vector_write(tile, width):
 def pe_step():
     """One pair of tiles: C += A * B over the T values of k.
 
-    ``first`` clears the accumulators, ``last`` completes the output tile; a slot that is not released serves the next
-    step again.
+    ``last`` completes the output tile and the next step, which repeats this in ``first``, starts another; a slot that is not
+    released serves the next step again.
     """
     return data.StructLayout({"first": 1, "last": 1, "a_release": 1, "b_release": 1})
 

@@ -88,11 +88,11 @@ COUNTERS = (
     ("bytes_written", "bytes written to main memory"),
     ("weight_tiles", "tiles loaded to the weight buffer"),
     ("activation_tiles", "tiles loaded to the activation buffer"),
-    ("a_tile_loads", "A tiles loaded to operand slots"),
-    ("b_tile_loads", "B tiles loaded to operand slots"),
+    ("a_tile_loads", "A tiles read for the grid, before multicast"),
+    ("b_tile_loads", "B tiles read for the grid, before multicast"),
     ("instructions", "instructions completed by the engines, SYNC included, HALT not"),
-    ("line_reads", "lines read from the buffers"),
-    ("line_writes", "lines written to the buffers"),
+    ("word_reads", "words of lines read from the tile buffers"),
+    ("word_writes", "words of lines written to the tile buffers"),
 )
 """64-bit performance counters, name and meaning, in the order of their registers."""
 

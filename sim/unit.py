@@ -16,7 +16,7 @@ _TIMEOUT = 900
 """Seconds after which a component test counts as hung."""
 
 
-def simulate_component(component, *, testcase=None, seed=1, sources=(), waves=False, **values):
+def simulate_component(component, *, testcase=None, seed=1, sources=(), **values):
     """Emit, build (cached) and run the cocotb tests in the calling file against `component`.
 
     `values` reach the tests through `parameters()`. `testcase` limits the run to one cocotb test. The optimiser is
@@ -24,7 +24,7 @@ def simulate_component(component, *, testcase=None, seed=1, sources=(), waves=Fa
     """
     caller = Path(inspect.stack()[1].filename)
     top = type(component).__name__.lower()
-    model = build(to_verilog(component, top), top, sources=sources, waves=waves,
+    model = build(to_verilog(component, top), top, sources=sources,
                   arguments=["-O3", "-CFLAGS", "-O1", "-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1"])
     identity = hashlib.sha256(json.dumps([model.folder.name, values, testcase, seed]).encode()).hexdigest()[:12]
     run_cocotb(model, caller.stem, cache_folder().parent / "tests" / f"{caller.stem}-{identity}", parameters=values,

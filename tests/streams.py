@@ -44,15 +44,18 @@ async def send(dut, port, words, rng=None, idle=0.0):
     valid.value = 0
 
 
-async def collect(dut, port, count, rng=None, stall=0.0, on_transfer=None):
+async def collect(dut, port, count, rng=None, stall=0.0, on_transfer=None, patience=20000):
     """Take `count` payloads from the output stream `port`, not ready with probability `stall` per cycle.
 
-    `on_transfer(word)`, if given, is called at the moment of each transfer.
+    `on_transfer(word)`, if given, is called at the moment of each transfer. After `patience` cycles without a transfer
+    the test fails.
     """
     clock = dut.clk
     valid, ready, payload = (getattr(dut, f"{port}__{name}") for name in ("valid", "ready", "payload"))
-    words, level = [], None
+    words, level, waited = [], None, 0
     while len(words) < count:
+        waited += 1
+        assert waited <= patience, f"{port}: {len(words)} of {count} transfers, then none in {patience} cycles"
         wanted = int(not stall or rng.random() >= stall)
         if wanted != level:
             ready.value = level = wanted
@@ -60,6 +63,7 @@ async def collect(dut, port, count, rng=None, stall=0.0, on_transfer=None):
             await ReadOnly()
             if valid.value:
                 words.append(int(payload.value))
+                waited = 0
                 if on_transfer:
                     on_transfer(words[-1])
         await FallingEdge(clock)

@@ -47,7 +47,7 @@ _DOCS = {
     ErrorCode.SEMAPHORE_OVERFLOW: "a semaphore exceeded its 12 bits",
     ErrorCode.BUS_READ: "the bus answered a data read with an error",
     ErrorCode.BUS_WRITE: "the bus answered a data write with an error",
-    ErrorCode.SLOT_RANGE: "a tile slot is outside its buffer",
+    ErrorCode.SLOT_RANGE: "a tile slot, or the destination of a LOAD, is outside its buffer",
     ErrorCode.LOAD_SHORT: "a LOAD fetched fewer bytes than its tiles take",
     ErrorCode.LINE_RANGE: "a line is outside the vector buffer",
     ErrorCode.ENGINE_FIELD: "an engine refused a field",

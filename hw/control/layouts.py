@@ -27,8 +27,8 @@ EVENTS = data.StructLayout({
     "activation_tiles": 8,
     "a_tile_loads": 12,
     "b_tile_loads": 12,
-    "line_reads": 12,
-    "line_writes": 12,
+    "word_reads": 12,
+    "word_writes": 12,
 })
 """What happened in a cycle: increments of the performance counters of the same names."""
 

@@ -116,7 +116,9 @@ class MatrixEngine(wiring.Component):
         return m
 
     def _accept(self, m, fork):
-        """Take an instruction; one without any tile or with a shift beyond the post-process goes nowhere: an error."""
+        """Take an instruction. One without any tile, with a shift beyond the post-process, or with an even pitch that would
+        bring tiles of one request into the same bank goes nowhere: an error.
+        """
         c = self._config
         product = data.View(PRODUCT, self.instruction.payload)
         refused = Signal()
@@ -126,6 +128,8 @@ class MatrixEngine(wiring.Component):
                 | (product.shift < SHIFTS.start)
                 | (product.function_shift < FUNCTION_SHIFTS.start) | (product.function_shift >= FUNCTION_SHIFTS.stop)
                 | (product.bias_shift > c.accumulator_width - c.width)
+                | ((c.grid_rows > 1) & (product.rows > 1) & ~product.a_pitch[0])
+                | ((c.grid_columns > 1) & (product.columns > 1) & product.transpose & ~product.b_pitch[0])
             ),
             fork.i.payload.eq(product),
             fork.i.valid.eq(self.instruction.valid & ~refused),

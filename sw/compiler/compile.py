@@ -52,6 +52,9 @@ def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsi
 
 def compile_graph(graph, config, ids, *, order=LoopOrder.BIJK, base=0):
     """Lower, place, schedule and emit a graph; the parameters are those of `compile_encoder`."""
+    if graph.sequence > config.max_inner:
+        raise CompileError(f"contexts sum over {graph.sequence} tokens, the accumulators are made for {config.max_inner}: "
+                           f"raise max_inner to {1 << (graph.sequence - 1).bit_length()}, or shorten the sequences")
     plan, placements = _place(graph, config, order)
     blocks = {}
     for home, capacity in (("weight", "weight_tiles"), ("vector", "vector_lines")):

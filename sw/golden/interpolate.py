@@ -1,4 +1,4 @@
-"""Piecewise quadratic interpolation in integers: the one approximation behind GeLU, tanh, 2^-x, 1/x and 1/sqrt(x).
+"""Piecewise quadratic interpolation in integers: the approximation behind GeLU, tanh, 1/x and 1/sqrt(x).
 
 The same coefficient tables are evaluated here on tensors and by `hw.interpolator.Interpolator` in gates.
 """

@@ -59,5 +59,7 @@ def test_random_encoders(name, tmp_path):
         inference = infer(config, checkpoint, options.pop("texts"), folder=folder / "run", model=model, **options)
         assert not inference.mismatches, (shape, options, inference.mismatches)
         values = report(inference)
-        assert values["multiplications"] == values["multiplications_expected"], (shape, options)
+        if config.skip == "both":
+            assert values["multiplications"] == values["multiplications_expected"], (shape, options)
+        assert 0 < values["multiplications"] <= values["dense_multiplications"]
         assert values["tensors_compared"] > 15

@@ -1,0 +1,299 @@
+"""Bad programs and soft resets on the whole accelerator: every one stops, says why, and leaves nothing behind."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from acceltran.hw.control.errors import ErrorCode, ErrorSource
+from acceltran.hw.isa import Buffer, Engine, Opcode, encode
+from acceltran.hw.registers import by_name, pack
+from acceltran.sim.cocotb_run import run_cocotb
+from acceltran.sim.design import build_system
+from acceltran.sim.system import RunResult, read_memory, write_image
+from acceltran.sw.golden.layernorm import layernorm, layernorm_fields
+from acceltran.sw.golden.matmul import matmul
+from acceltran.sw.golden.post_process import post_process
+from acceltran.sw.golden.softmax import softmax, softmax_scale
+from acceltran.sw.golden.tiles import lines_to_bytes
+from programs import HandProgram
+from test_encoder_system import CONFIGS
+
+MEMORY_BITS = 20
+MEMORY_END = 1 << MEMORY_BITS
+MEMORY, MATRIX, VECTOR = (1 << int(e) for e in Engine)
+WATCHDOG = 5_000
+FAR = (1 << 20) - 1
+"""The last slot that an instruction can name."""
+
+HALT, SYNC = encode(Opcode.HALT), encode(Opcode.SYNC, engine=int(Engine.VECTOR))
+STORE = {"slot": 80, "pitch": 5, "rows": 1, "columns": 2}
+
+
+class Suite:
+    """One main memory with many programs in it, and the list of runs."""
+
+    def __init__(self, config):
+        self.config, self.memory = config, HandProgram(config)
+        self.tiles, self.weights, self.lines = config.activation_tiles, config.weight_tiles, config.vector_lines
+        self.rng = np.random.default_rng(5)
+        self.runs, self.wanted, self.stored = [], [], []
+        self._choose_fields()
+        self._prepare()
+        self.add_good()
+
+    def _choose_fields(self):
+        t, w = self.config.tile, self.config.width
+        scale, scale_shift = softmax_scale(w - 6, 1)
+        self.fields = {
+            Opcode.LOAD: {"address": HandProgram.DATA, "bytes": 640, "buffer": int(Buffer.WEIGHT), "slot": 0, "pitch": 1,
+                          "rows": 1, "columns": 1},
+            Opcode.MATMUL: {
+                "a_slot": 0, "a_pitch": 5, "a_batch": 0, "b_buffer": 0, "transpose": 0, "b_slot": 0, "b_pitch": 2,
+                "b_batch": 0, "c_slot": 40, "c_pitch": 5, "c_batch": 0, "batch": 1, "rows": 1, "inner": 2, "columns": 2,
+                "order": 0, "bias": 1, "bias_line": 0, "bias_shift": w - 4, "shift": w - 2, "function": 0,
+                "function_shift": 0, "curve": 0,
+            },
+            Opcode.SOFTMAX: {"x_slot": 40, "x_pitch": 5, "o_slot": 60, "o_pitch": 5, "rows": 1, "columns": 2,
+                             "valid_columns": 13, "scale": scale, "scale_shift": scale_shift, "o_frac": w - 4, "curve": 0},
+            Opcode.LAYERNORM: {
+                "x_slot": 60, "x_pitch": 5, "residual": 1, "r_slot": 0, "r_pitch": 5, "o_slot": 80, "o_pitch": 5, "rows": 1,
+                "columns": 2, "gamma_line": 2, "beta_line": 4, "curve": 0,
+            } | layernorm_fields(n=2 * t, x_frac=w - 4, r_frac=w - 4, x_max=1, r_max=8, gamma_frac=w - 4, beta_frac=w - 4,
+                                 o_frac=w - 6, eps=1e-12, width=w),
+        }
+
+    def _some(self, opcode, *names):
+        return {name: self.fields[opcode][name] for name in names}
+
+    def make(self, opcode, **fields):
+        """An instruction of the good program, with other fields."""
+        return encode(opcode, **{**self.fields[opcode], **fields})
+
+    def load(self, **fields):
+        return self.make(Opcode.LOAD, **fields)
+
+    def product(self, **fields):
+        return self.make(Opcode.MATMUL, **fields)
+
+    def _prepare(self):
+        """The data of the good program, and what it must give: table rows times B, softmax, layer-norm with the rows."""
+        rng, t, w = self.rng, self.config.tile, self.config.width
+        limit = 1 << (w - 3)
+        table = rng.integers(-limit, limit, (12, 2 * t))
+        indices = rng.permutation(12)[:t]
+        b = rng.integers(-limit, limit, (2 * t, 2 * t)) * (rng.random((2 * t, 2 * t)) < 0.6)
+        bias, gamma, beta = (rng.integers(-limit, limit, 2 * t) for _ in range(3))
+        rows = np.zeros((12, -(-2 * t * w // self.config.bus_width) * self.config.bus_width // 8), dtype=np.uint8)
+        rows[:, : 2 * t * w // 8] = np.frombuffer(lines_to_bytes(table, w), np.uint8).reshape(12, -1)
+        self.fields[Opcode.GATHER] = {
+            "address": self.memory.place(rows.tobytes())[0], "row_bytes": rows.shape[1], "slot": 0, "pitch": 5, "rows": 1,
+            "columns": 2, "indices": self.memory.place(indices.astype("<u4").tobytes())[0],
+        }
+        self.memory.add(Opcode.GATHER, signal=MATRIX, **self.fields[Opcode.GATHER])
+        self.memory.load(Buffer.WEIGHT, 0, b)
+        self.memory.load_vector(0, bias, signal=MATRIX)
+        self.memory.load_vector(2, gamma)
+        self.memory.load_vector(4, beta, signal=VECTOR)
+        self.good = [*self.memory.instructions, self.product(wait_memory=2, signal=VECTOR),
+                     self.make(Opcode.SOFTMAX, wait_matrix=1), self.make(Opcode.LAYERNORM, wait_memory=1, signal=MEMORY)]
+
+        a = torch.from_numpy(table[indices])
+        c = post_process(matmul(a, torch.from_numpy(b)), torch.from_numpy(bias), width=w, tau=0,
+                         **self._some(Opcode.MATMUL, "bias_shift", "shift", "function", "function_shift"))
+        p = softmax(c, tau=0, width=w, tile=t,
+                    **self._some(Opcode.SOFTMAX, "valid_columns", "scale", "scale_shift", "o_frac"))
+        self.result = layernorm(
+            p, torch.from_numpy(gamma), torch.from_numpy(beta), residual=a, tau=0, width=w,
+            **self._some(Opcode.LAYERNORM, "x_shift", "r_shift", "reciprocal", "reciprocal_shift", "epsilon", "beta_shift",
+                         "shift"),
+        ).numpy()
+
+    def program(self, instructions):
+        """Put a program into memory; its address and length."""
+        return {"address": self.memory.place(b"".join(instructions))[0], "length": len(instructions)}
+
+    def run(self, program, wanted, watchdog=WATCHDOG, cut=None, look=False):
+        self.runs.append({**program, "watchdog": watchdog, "cut": cut, "look": look})
+        self.wanted.append(wanted)
+
+    def add_good(self):
+        """Run the good program, with a place of its own for the result."""
+        self.memory.instructions = list(self.good)
+        read = self.memory.store(wait_vector=1, **STORE)
+        self.run(self.program([*self.memory.instructions, HALT]), None)
+        self.stored.append(read)
+
+    def add_bad(self, instructions, code, source, number, *, length=None, address=None, **options):
+        """Run a program that must stop with this error, then the good one."""
+        program = self.program(instructions)
+        program["length"] = program["length"] if length is None else length
+        program["address"] = program["address"] if address is None else address
+        self.run(program, (ErrorCode[code], ErrorSource[source], number), **options)
+        self.add_good()
+
+    def add_cut(self, cycles, look=False):
+        """Cut a good program off after so many cycles, then let another run to its end."""
+        self.run(self.program([*self.good, HALT]), "cut", cut=cycles, look=look)
+        self.add_good()
+
+    def simulate(self, folder):
+        """All runs in one simulation: what the registers showed, and main memory afterwards."""
+        folder.mkdir(parents=True, exist_ok=True)
+        image = self.memory.image()
+        assert len(image) <= MEMORY_END - 4096
+        image += bytes(MEMORY_END - 64 - len(image)) + SYNC
+        write_image(image, self.config.bus_width, folder / "image.hex")
+        run_cocotb(build_system(self.config, memory_bits=MEMORY_BITS), "error_runs", folder, plusargs=["+image=image.hex"],
+                   parameters={"runs": self.runs}, search=[Path(__file__).parent], timeout=300)
+        seen = json.loads((folder / "result.json").read_text())
+        assert len(seen) == len(self.runs), "a soft reset did not end"
+        return seen, RunResult(folder=folder, status=0, error=None, counters={}, intervals=(), build_seconds=0,
+                               simulation_seconds=0, memory=read_memory(folder / "memory.log"))
+
+    def check(self, folder):
+        """Errors as wanted, clean registers after every reset, all good results."""
+        seen, memory = self.simulate(folder)
+        idle = {"status": pack(by_name("STATUS"), idle=1), "irq_status": 0, "error_code": 0, "error_engine": 0,
+                "error_instruction": 0, "irq": 0}
+        wrong = []
+        for number, (run, wanted) in enumerate(zip(seen, self.wanted, strict=True)):
+            code, source, instruction = (0, 0, 0) if wanted in (None, "cut") else wanted
+            event = "error" if code else "done"
+            end = {"status": pack(by_name("STATUS"), **{event: 1}, idle=int(not code)),
+                   "irq_status": pack(by_name("IRQ_STATUS"), **{event: 1}), "error_code": code, "error_engine": source,
+                   "error_instruction": instruction, "irq": 1}
+            must = {"after": idle, "reset": True}
+            if wanted != "cut":
+                must |= {"ended": True, **end}
+            if code:
+                must |= {"restarted": end, "acknowledged": end | {"irq_status": 0, "irq": 0}}
+            if different := {name: (run[name], value) for name, value in must.items() if run[name] != value}:
+                wrong.append(f"run {number}, {wanted}: (seen, wanted) {different}")
+        assert not wrong, "\n".join(wrong)
+        for number, read in enumerate(self.stored):
+            assert (read(memory) == self.result).all(), f"good program {number}"
+        return seen
+
+
+@pytest.fixture(params=["one_pe", "four_pes"])
+def suite(request):
+    return Suite(CONFIGS[request.param])
+
+
+def test_control_errors(suite, tmp_path):
+    unknown = bytes([0x55]) + bytes(63)
+    suite.add_bad([suite.load(), unknown, HALT], "ILLEGAL_OPCODE", "CONTROL", 1)
+    suite.add_bad([bytes(64)], "ILLEGAL_OPCODE", "CONTROL", 0)
+    suite.add_bad([SYNC, suite.load(buffer=3), HALT], "BAD_FIELD", "CONTROL", 1)
+    suite.add_bad([SYNC, SYNC, suite.product(order=24), HALT], "BAD_FIELD", "CONTROL", 2)
+    suite.add_bad([suite.product(function=4), HALT], "BAD_FIELD", "CONTROL", 0)
+    suite.add_bad([suite.make(Opcode.SOFTMAX, curve=suite.config.prune_curves + 1), HALT], "BAD_FIELD", "CONTROL", 0)
+    suite.add_bad([encode(Opcode.SYNC, engine=3), HALT], "BAD_FIELD", "CONTROL", 0)
+    # No HALT, with work under way and without; no instruction at all.
+    suite.add_bad([*suite.good, SYNC], "PROGRAM_END", "CONTROL", len(suite.good) + 1)
+    suite.add_bad([SYNC, HALT], "PROGRAM_END", "CONTROL", 1, length=1)
+    suite.add_bad([HALT], "PROGRAM_END", "CONTROL", 0, length=0)
+    # The program lies beyond memory, or runs out of it.
+    suite.add_bad([], "FETCH_BUS", "CONTROL", 0, address=MEMORY_END, length=3)
+    suite.add_bad([], "FETCH_BUS", "CONTROL", 1, address=MEMORY_END - 64, length=8)
+    # Tokens that never come: in each engine, in a circle, behind work of others, and with full queues.
+    suite.add_bad([suite.load(wait_vector=1), HALT], "WATCHDOG", "CONTROL", 0, watchdog=500)
+    suite.add_bad([SYNC, suite.product(wait_memory=1), HALT], "WATCHDOG", "CONTROL", 1, watchdog=500)
+    suite.add_bad([suite.load(signal=VECTOR), suite.make(Opcode.SOFTMAX, wait_memory=2), suite.load(), HALT], "WATCHDOG", "CONTROL", 1,
+                  watchdog=1000)
+    suite.add_bad([suite.load(wait_matrix=1, signal=MATRIX), suite.product(wait_memory=1, signal=MEMORY), HALT], "WATCHDOG", "CONTROL", 0,
+                  watchdog=500)
+    suite.add_bad([*[suite.load(wait_matrix=1)] * 12, HALT], "WATCHDOG", "CONTROL", 0, watchdog=500)
+    suite.add_bad([encode(Opcode.SYNC, engine=0, signal=MATRIX)] * 4096 + [HALT], "SEMAPHORE_OVERFLOW", "MEMORY", 4095)
+    suite.check(tmp_path)
+
+
+def test_memory_errors(suite, tmp_path):
+    # A stray index: its row lies beyond memory.
+    far = suite.memory.place(np.array([1, 2, 3, 1 << 20, 4, 5, 6, 7], dtype="<u4").tobytes())[0]
+    dense = suite.memory.place(b"\xff" * 512)[0]
+    empty = suite.memory.place(bytes(8 * suite.tiles))[0]
+    line = {"buffer": int(Buffer.VECTOR), "address": dense, "rows": 1, "pitch": 0}
+
+    # Outside the buffers: at once, in the middle, and as far as the fields go.
+    for buffer, tiles in ((Buffer.WEIGHT, suite.weights), (Buffer.ACTIVATION, suite.tiles)):
+        for slot, columns in ((tiles, 1), (tiles - 3, 4), (FAR, 1)):
+            suite.add_bad([SYNC, suite.load(buffer=int(buffer), address=empty, bytes=64, slot=slot, columns=columns), suite.load(), HALT],
+                          "SLOT_RANGE", "MEMORY", 1)
+    suite.add_bad([suite.load(slot=suite.lines - 1, columns=2, bytes=64, **line), HALT], "SLOT_RANGE", "MEMORY", 0)
+    suite.add_bad([suite.make(Opcode.GATHER, slot=suite.tiles - 1), HALT], "SLOT_RANGE", "MEMORY", 0)
+    # STOREs: what was stored before, the first of them within the instruction, is of no interest.
+    room = suite.memory.place(bytes(4096))[0]
+    for slot, rows in ((suite.tiles - 1, 1), (suite.tiles, 1), (suite.tiles - 6, 3)):
+        suite.add_bad([suite.load(), encode(Opcode.STORE, address=room, slot=slot, pitch=3, rows=rows, columns=2), HALT],
+                      "SLOT_RANGE", "MEMORY", 1)
+    # Too few bytes: none, not the mask, not all lines, not all tiles.
+    mask, tile = suite.config.mask_bits // 8, (suite.config.mask_bits + suite.config.tile * suite.config.line_bits) // 8
+    for count in (0, mask, tile - 16, tile + mask, 2 * tile - 16):
+        count -= count % 16
+        suite.add_bad([suite.load(), suite.load(address=dense, bytes=count, columns=2), suite.load(), HALT], "LOAD_SHORT", "MEMORY", 1)
+    suite.add_bad([suite.load(bytes=16, columns=3, slot=0, **line), HALT], "LOAD_SHORT", "MEMORY", 0)
+    # Beyond main memory: the whole of it, and its second burst.
+    suite.add_bad([suite.load(), suite.load(address=MEMORY_END), suite.load(), HALT], "BUS_READ", "MEMORY", 1)
+    suite.add_bad([suite.load(address=MEMORY_END - 64, bytes=256, columns=16), HALT], "BUS_READ", "MEMORY", 0)
+    suite.add_bad([suite.make(Opcode.GATHER, indices=MEMORY_END), suite.load(), HALT], "BUS_READ", "MEMORY", 0)
+    suite.add_bad([suite.make(Opcode.GATHER, indices=far), HALT], "BUS_READ", "MEMORY", 0)
+    suite.add_bad([suite.make(Opcode.GATHER, address=1 << 31), HALT], "BUS_READ", "MEMORY", 0)
+    store = {**STORE, "slot": 0}
+    fill = suite.load(address=dense, bytes=512, buffer=int(Buffer.ACTIVATION), columns=2)
+    suite.add_bad([fill, encode(Opcode.STORE, address=MEMORY_END + room, **store), suite.load(), HALT], "BUS_WRITE", "MEMORY", 1)
+    # No tiles at all are no error.
+    program = suite.program([suite.load(rows=0), suite.load(columns=0, bytes=0), suite.make(Opcode.GATHER, rows=0),
+                             encode(Opcode.STORE, address=room, **{**STORE, "rows": 0}), HALT])
+    suite.run(program, None)
+    suite.add_good()
+    suite.check(tmp_path)
+
+
+def test_matrix_errors(suite, tmp_path):
+    prepare = suite.good[:5]
+    start = [*prepare, suite.product(wait_memory=2)]
+    for fields in (
+        {"a_slot": suite.tiles - 1}, {"a_slot": suite.tiles}, {"a_slot": FAR, "inner": 1}, {"rows": 4, "a_pitch": 171, "c_pitch": 2},
+        {"b_slot": suite.weights - 3}, {"b_pitch": suite.weights},
+        {"b_slot": suite.tiles - 1, "b_buffer": 1, "transpose": 1, "b_pitch": 1}, {"b_buffer": 1, "b_slot": suite.tiles - 2},
+        {"c_slot": suite.tiles - 1}, {"c_slot": suite.tiles}, {"batch": 2, "c_batch": suite.tiles}, {"batch": 2, "a_batch": suite.tiles - 1},
+    ):
+        suite.add_bad([*prepare, suite.product(wait_memory=2, **fields), HALT], "SLOT_RANGE", "MATRIX", 5)
+        suite.add_bad([*start, suite.product(**fields), suite.product(), HALT], "SLOT_RANGE", "MATRIX", 6)
+    for fields in ({"bias_line": suite.lines - 1}, {"bias_line": suite.lines}):
+        suite.add_bad([*start, suite.product(**fields), HALT], "LINE_RANGE", "MATRIX", 6)
+    for fields in ({"rows": 0}, {"inner": 0}, {"columns": 0}, {"batch": 0}, {"shift": -64}):
+        suite.add_bad([suite.product(**fields), HALT], "ENGINE_FIELD", "MATRIX", 0)
+        suite.add_bad([*start, suite.product(**fields), suite.product(), HALT], "ENGINE_FIELD", "MATRIX", 6)
+    suite.check(tmp_path)
+
+
+def test_vector_errors(suite, tmp_path):
+    start = [*suite.good[:-2], encode(Opcode.SYNC, engine=int(Engine.VECTOR), wait_matrix=1)]
+    number = len(start)
+    for opcode, names in ((Opcode.SOFTMAX, "xo"), (Opcode.LAYERNORM, "xro")):
+        for name in names:
+            for fields in ({f"{name}_slot": suite.tiles - 1}, {f"{name}_slot": FAR}, {f"{name}_pitch": 490, "rows": 3}):
+                suite.add_bad([*start, suite.make(opcode, **fields), HALT], "SLOT_RANGE", "VECTOR", number)
+        for fields in ({"rows": 0}, {"columns": 0}):
+            suite.add_bad([*start, suite.make(opcode), suite.make(opcode, **fields), HALT], "ENGINE_FIELD", "VECTOR", number + 1)
+    for count in (0, 2 * suite.config.tile + 1):
+        suite.add_bad([*start, suite.make(Opcode.SOFTMAX, valid_columns=count), HALT], "ENGINE_FIELD", "VECTOR", number)
+    for name in ("gamma", "beta"):
+        suite.add_bad([*start, suite.make(Opcode.LAYERNORM, **{f"{name}_line": suite.lines - 1}), HALT],
+                      "LINE_RANGE", "VECTOR", number)
+    suite.check(tmp_path)
+
+
+def test_reset_at_any_moment(suite, tmp_path):
+    """Thresholds, fetch, loads, product, softmax, layer-norm: a soft reset breaks into all of them."""
+    for cycles in (0, 1, *np.geomspace(20, 1500, 35)):
+        cycles = round(cycles * suite.rng.uniform(0.9, 1.1))
+        suite.add_cut(cycles, look=cycles > 60)
+    seen = suite.check(tmp_path)
+    looks = [run["before"] for run in seen if run.get("before") is not None]
+    assert looks.count(pack(by_name("STATUS"), running=1)) >= 12, looks
