@@ -16,8 +16,8 @@ help: ## list the targets
 demo: $(VENV)/ready ## a sentence through BERT-Tiny on the simulated RTL, every intermediate tensor checked
 	$(ACCELTRAN) run --config $(CONFIG) --text "$(TEXT)" --length 128
 
-test: $(VENV)/ready ## the tests (about a quarter of an hour on two cores)
-	$(PYTEST) -m "not slow"
+test: $(VENV)/ready ## the tests (builds and runs a model of every block)
+	$(PYTEST) -n auto -m "not slow"
 
 test-slow: $(VENV)/ready ## the tests that take longer
 	$(PYTEST) -m slow

@@ -1,6 +1,6 @@
 """The whole accelerator: control, memory engine, buffers, matrix engine, vector engine."""
 
-from amaranth.hdl import Module, ResetInserter
+from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -54,7 +54,9 @@ class Accelerator(wiring.Component):
         m.submodules.control = control = ControlUnit(config=c)
         connect(m, flipped(self.s_axil), control.csr)
         m.d.comb += [self.irq.eq(control.irq), self.timeline.eq(control.timeline)]
-        restart = ResetInserter(control.core_reset)
+        m.domains.core = ClockDomain(local=True)
+        m.d.comb += [ClockSignal("core").eq(ClockSignal()), ResetSignal("core").eq(ResetSignal() | control.core_reset)]
+        restart = DomainRenamer("core")
 
         memory = MemoryEngine(
             **size, bus_width=c.bus_width, burst_beats=c.burst_beats, outstanding_reads=c.outstanding_reads,

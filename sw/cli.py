@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 __all__ = ["app", "main"]
@@ -33,7 +32,9 @@ ConfigOption = Annotated[str, typer.Option("--config", "-c", help="A preset (nan
 @app.command()
 def generate(
     config: ConfigOption = "mini",
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write; replaced if it holds a design.")] = Path("build/generated"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder to write; replaced if it holds a design."),
+    ] = Path("build/generated"),
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the manifest here too.")] = None,
 ):
     """Write the Verilog of a configuration with its file list, manifest, documents and C header.
@@ -48,7 +49,9 @@ def generate(
 @app.command()
 def run(
     config: ConfigOption = "mini",
-    model: Annotated[Path, typer.Option(help="Hugging Face BERT folder: config.json, model.safetensors, tokenizer.json.")] = DEFAULT_MODEL,
+    model: Annotated[
+        Path, typer.Option(help="Hugging Face BERT folder: config.json, model.safetensors, tokenizer.json."),
+    ] = DEFAULT_MODEL,
     text: Annotated[list[str] | None, typer.Option(help="A sentence; several make a batch.")] = None,
     file: Annotated[Path | None, typer.Option(help="One sentence per line, run as one batch.")] = None,
     length: Annotated[int | None, typer.Option(min=2, help="Tokens to pad to (default: the longest sentence).")] = None,
@@ -69,9 +72,11 @@ def run(
     """
     from .commands import run_command
 
-    return run_command(config=config, model=model, texts=text, file=file, length=length, layers=layers, tau=tau,
-                target_sparsity=target_sparsity, weight_sparsity=weight_sparsity, skip=skip, order=order,
-                json_path=json_path, trace=trace, waves=waves, latency=latency)
+    raise typer.Exit(run_command(
+        config=config, model=model, texts=text, file=file, length=length, layers=layers, tau=tau,
+        target_sparsity=target_sparsity, weight_sparsity=weight_sparsity, skip=skip, order=order, json_path=json_path,
+        trace=trace, waves=waves, latency=latency,
+    ))
 
 
 @app.command()
@@ -123,7 +128,7 @@ def bench(
     """
     from .commands import bench_command
 
-    return bench_command(model, output, json_path)
+    raise typer.Exit(bench_command(model, output, json_path))
 
 
 def main():
@@ -134,19 +139,19 @@ def main():
     from .compiler import CompileError
 
     try:
-        code = app(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        code = stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        code = 2
-    except (click.Abort, KeyboardInterrupt):
-        print("stopped", file=sys.stderr)
-        code = 130
-    except (ConfigError, ModelError, CompileError, FileExistsError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = 2
+        app()
+    except (ConfigError, ModelError, CompileError) as error:
+        _stop(2, error)
     except SimulationError as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = 1
-    sys.exit(code or 0)
+        _stop(1, error)
+    except OSError as error:
+        _stop(2, f"{error.filename}: {error.strerror}" if error.filename else error)
+
+
+def _stop(code, error):
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,11 +1,13 @@
 """What the subcommands of `acceltran` do."""
 
+import contextlib
 import dataclasses
 import shutil
 import tempfile
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
@@ -26,6 +28,9 @@ def generate_command(config, output, json_path):
     from ..sim.inference import write_json
 
     config = AcceleratorConfig.load(config)
+    if output.exists() and not output.is_dir():
+        raise ConfigError(f"output = {str(output)!r}: is a file; choose an empty or new folder")
+    check_outputs(json_path)
     with Status(f"generating {config.name}", console=console):
         manifest = generate(config, output)
     if json_path:
@@ -34,6 +39,20 @@ def generate_command(config, output, json_path):
     for name, entry in manifest["files"].items():
         table.add_row(name, str(entry["lines"]))
     console.print(table)
+
+
+def check_outputs(*paths):
+    """Refuse files that could not be written, before the work begins; None is no file.
+
+    Raises
+    ------
+    ConfigError : the folder does not exist, or the path is a folder itself
+    """
+    for path in filter(None, paths):
+        if not path.absolute().parent.is_dir():
+            raise ConfigError(f"output = {str(path)!r}: its folder does not exist; make it first")
+        if path.is_dir():
+            raise ConfigError(f"output = {str(path)!r}: is a folder; name a file")
 
 
 def read_texts(texts, file):
@@ -49,7 +68,8 @@ def read_texts(texts, file):
         try:
             texts = [line.strip() for line in file.read_text().splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
-            raise ModelError(f"file = {str(file)!r}: cannot be read ({error}); give a text file, one sentence per line") from None
+            raise ModelError(f"file = {str(file)!r}: cannot be read ({error}); give a text file, one sentence per line"
+                             ) from None
     if not texts:
         raise ModelError("no sentence: give --text \"...\" or --file FILE with one sentence per line")
     return list(texts)
@@ -80,12 +100,10 @@ def run_command(*, config, model, texts, file, skip, order, json_path, trace, wa
 
     config, checkpoint, texts = _load(config, model, texts, file, skip)
     order = _loop_order(order)
-    for path in (json_path, trace, waves):
-        if path and not path.absolute().parent.is_dir():
-            raise ConfigError(f"output = {str(path)!r}: its folder does not exist; make it first")
-    with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, Status("", console=console) as status:
+    check_outputs(json_path, trace, waves)
+    with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, stages(config.name) as stage:
         inference = infer(config, checkpoint, texts, folder=Path(folder), order=order, waves=waves is not None,
-                          activity=trace is not None, stage=lambda name: status.update(f"{config.name}: {name} ..."), **options)
+                          activity=trace is not None, stage=stage, **options)
         values = report(inference)
         if trace:
             labels = {n: opcode.name for n, (opcode, _) in enumerate(inference.program.instructions)}
@@ -99,13 +117,23 @@ def run_command(*, config, model, texts, file, skip, order, json_path, trace, wa
     return 1 if values["mismatches"] else 0
 
 
+@contextlib.contextmanager
+def stages(title):
+    """Show what is being done: a spinner on a terminal, else a line per stage."""
+    if not console.is_terminal:
+        yield lambda name: console.print(f"{title}: {name} ...")
+        return
+    with Status(f"{title} ...", console=console) as status:
+        yield lambda name: status.update(f"{title}: {name} ...")
+
+
 def print_report(values, texts):
     """The tables of a run."""
     if not values["predictions"]:
         console.print("the model has no classifier: the last hidden state was stored")
     for text, prediction in zip(texts, values["predictions"], strict=False):
         logits = ", ".join(f"{x:.4f}" for x in prediction["logits"])
-        console.print(f"{text}\n  -> [bold]{prediction['label']}[/bold] (logits {logits})")
+        console.print(f"{escape(text)}\n  -> [bold]{escape(prediction['label'])}[/bold] (logits {logits})")
     table = Table("tensor class", "zeros %", "with padding %", title="sparsity")
     for kind, share in values["sparsity"].items():
         table.add_row(kind, f"{100 * share['sparsity']:.1f}", f"{100 * share['sparsity_padded']:.1f}")
@@ -146,14 +174,17 @@ def compile_command(*, config, model, texts, file, length, order, output, **opti
 def disassemble_command(program):
     """See `cli.disassemble`."""
     path = program / "program.bin" if program.is_dir() else program
+    remedy = "give a program.bin that `acceltran compile` wrote"
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise CompileError(f"program = {str(path)!r}: {error.strerror}; give a program.bin that `acceltran compile` wrote") from None
+        raise CompileError(f"program = {str(path)!r}: {error.strerror}; {remedy}") from None
+    if not raw:
+        raise CompileError(f"program = {str(path)!r}: holds no instruction; {remedy}")
     try:
         print(disassemble(raw))
     except ValueError as error:
-        raise CompileError(f"program = {str(path)!r}: {error}") from None
+        raise CompileError(f"program = {str(path)!r}: {error}; {remedy}") from None
 
 
 def bench_command(model, output, json_path):
@@ -161,8 +192,11 @@ def bench_command(model, output, json_path):
     from ..sim.inference import write_json
     from .bench import markdown, measure
 
-    with Status("", console=console) as status:
-        rows = measure(model, stage=lambda name: status.update(f"{name} ..."))
+    check_outputs(json_path)
+    if output.is_dir():
+        raise ConfigError(f"output = {str(output)!r}: is a folder; name a file")
+    with stages("bench") as stage:
+        rows = measure(model, stage=stage)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(markdown(rows))
     if json_path:

@@ -157,13 +157,26 @@ class MatrixEngine(wiring.Component):
             ]
 
     def _report_errors(self, m, a, b, commands, refused):
+        """Raise a fault once every product before it is done: the oldest in flight is then the one to blame."""
+        finished = Signal(4)
+        m.d.sync += finished.eq(finished + self.done)
+        refusal = Signal()
+        with m.If(refused):
+            m.d.sync += refusal.eq(1)
         faults = [
-            (a.fault | b.fault | commands.slot_fault, ErrorCode.SLOT_RANGE),
-            (commands.line_fault, ErrorCode.LINE_RANGE),
-            (refused, ErrorCode.ENGINE_FIELD),
+            ("a", a.fault, a.product, ErrorCode.SLOT_RANGE),
+            ("b", b.fault, b.product, ErrorCode.SLOT_RANGE),
+            ("slot", commands.slot_fault, commands.product, ErrorCode.SLOT_RANGE),
+            ("line", commands.line_fault, commands.product, ErrorCode.LINE_RANGE),
+            ("refusal", refusal, self.instruction, ErrorCode.ENGINE_FIELD),
         ]
-        for fault, code in faults:
-            with m.If(fault):
+        for name, fault, taken, code in faults:
+            number, blamed = Signal(4, name=f"{name}_number"), Signal(4, name=f"{name}_blamed")
+            seen = Signal(name=f"{name}_seen")
+            m.d.sync += [number.eq(number + (taken.valid & taken.ready)), seen.eq(fault)]
+            with m.If(~seen):
+                m.d.sync += blamed.eq(number)
+            with m.If(seen & ((blamed - finished)[:4] == 1)):
                 m.d.comb += [self.error.valid.eq(1), self.error.code.eq(code - ENGINE_CODE)]
 
     def _count(self, m, a, b, grid, steps):

@@ -4,10 +4,10 @@ import random
 
 import cocotb
 from cocotb.triggers import FallingEdge, ReadOnly
-from streams import start
 
 from acceltran.hw.matrix.completion_tracker import CompletionTracker
 from acceltran.sim.unit import simulate_component
+from streams import start
 
 GRID, PORTS = 4, 3
 

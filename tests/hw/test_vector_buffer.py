@@ -4,12 +4,12 @@ import random
 
 import cocotb
 import pytest
-from streams import collect, send, start
 
 from acceltran.hw.buffer.sram import SRAM_VERILOG
 from acceltran.hw.buffer.vector_buffer import VectorBuffer
 from acceltran.hw.layout import LINE_ADDRESS_BITS
 from acceltran.sim.unit import parameters, simulate_component
+from streams import collect, send, start
 
 TILE, WIDTH, LINES = 4, 8, 32
 

@@ -25,14 +25,23 @@ CONFIGS = {
         **SMALL, name="one_by_two", grid_rows=1, grid_columns=2, lines_per_beat=2, skip="activation", activation_banks=2,
         bus_width=256, integer_bits=4, fraction_bits=12, softmax_units=1, layernorm_units=2, functions=("relu", "tanh"),
     ),
+    "wide": AcceleratorConfig(
+        **SMALL | {"tile": 16}, name="wide", grid_rows=1, grid_columns=1, lines_per_beat=4, skip="none", activation_banks=1,
+        weight_banks=1, bus_width=256, integer_bits=6, fraction_bits=10,
+    ),
+    "window_of_eight": AcceleratorConfig(
+        **SMALL, name="window_of_eight", grid_rows=2, grid_columns=1, lines_per_beat=2, window=8, operand_slots=3,
+        activation_banks=2, weight_banks=1, bus_width=64, softmax_units=2,
+    ),
 }
+SLOW = ("wide", "window_of_eight")
 
 
 def encoders(config, count):
     """Shapes drawn at random, seeded: heads, widths, layers, lengths, batches, pruning."""
     rng = random.Random(config.name)
     for number in range(count):
-        head = 8 * rng.randint(1, 2)
+        head = config.tile * rng.randint(1, 2)
         heads = rng.randint(1, 2)
         shape = {
             "hidden": head * heads, "heads": heads, "layers": rng.randint(1, 2), "ffn": rng.choice([8, 20, 32]),
@@ -49,7 +58,7 @@ def encoders(config, count):
         }
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in CONFIGS])
 def test_random_encoders(name, tmp_path):
     config = CONFIGS[name]
     model = build_system(config, memory_bits=20)
