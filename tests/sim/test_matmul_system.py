@@ -3,15 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from test_encoder_system import CONFIGS
 
-from acceltran.hw.config import AcceleratorConfig
 from acceltran.hw.isa import Buffer, Engine, LoopOrder, Opcode
 from acceltran.sim.design import build_system
 from acceltran.sim.system import simulate
 from acceltran.sw.golden.post_process import post_process
 from programs import HandProgram
 
-SMALL = {"tile": 8, "lines_per_beat": 2, "activation_tiles": 256, "weight_tiles": 64, "vector_lines": 64}
 MEMORY, MATRIX, VECTOR = (1 << int(e) for e in Engine)
 
 
@@ -73,14 +72,7 @@ def run(program, config, folder, model, tau=0):
                     curves=[[tau] * 9], timeout=200_000, watchdog=20_000, model=model)
 
 
-CONFIGS = [
-    AcceleratorConfig(**SMALL, name="one_pe", grid_rows=1, grid_columns=1, activation_banks=1, weight_banks=1, bus_width=64),
-    AcceleratorConfig(**SMALL, name="four_pes", grid_rows=2, grid_columns=2, activation_banks=4, bus_width=128,
-                      integer_bits=4, fraction_bits=4),
-]
-
-
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: c.name)
+@pytest.mark.parametrize("config", [CONFIGS["one_pe"], CONFIGS["four_pes"]], ids=lambda c: c.name)
 def test_products(config, tmp_path):
     rng = np.random.default_rng(1)
     cases = [
