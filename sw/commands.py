@@ -20,6 +20,7 @@ from .disassemble import disassemble
 __all__ = ["bench_command", "compile_command", "disassemble_command", "generate_command", "run_command"]
 
 console = Console(soft_wrap=True, highlight=False)
+progress = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def generate_command(config, output, json_path):
@@ -31,7 +32,7 @@ def generate_command(config, output, json_path):
     if output.exists() and not output.is_dir():
         raise ConfigError(f"output = {str(output)!r}: is a file; choose an empty or new folder")
     check_outputs(json_path)
-    with Status(f"generating {config.name}", console=console):
+    with Status(f"generating {config.name}", console=progress):
         manifest = generate(config, output)
     if json_path:
         write_json(json_path, manifest)
@@ -119,11 +120,14 @@ def run_command(*, config, model, texts, file, skip, order, json_path, trace, wa
 
 @contextlib.contextmanager
 def stages(title):
-    """Show what is being done: a spinner on a terminal, else a line per stage."""
-    if not console.is_terminal:
-        yield lambda name: console.print(f"{title}: {name} ...")
+    """Show on standard error what is being done: a spinner on a terminal, else a line per stage.
+
+    Compiling is not announced in a log: it is quick, and bad input, found there, is to be a single line.
+    """
+    if not progress.is_terminal:
+        yield lambda name: name.endswith("compiling") or progress.print(f"{title}: {name} ...")
         return
-    with Status(f"{title} ...", console=console) as status:
+    with Status(f"{title} ...", console=progress) as status:
         yield lambda name: status.update(f"{title}: {name} ...")
 
 

@@ -66,6 +66,7 @@ class CommandSequencer(wiring.Component):
         bias = Signal(data.ArrayLayout(line_layout(self._tile, self._width), self._columns), reset_less=True)
         bias_column, bias_valid = Signal(COUNT_BITS), Signal()
         active = Signal(self._rows * self._columns)
+        outside = Signal()
         m.d.comb += active.eq(Cat(
             (row + r < product.rows) & (column + c < product.columns)
             for r in range(self._rows) for c in range(self._columns)
@@ -94,8 +95,8 @@ class CommandSequencer(wiring.Component):
                         m.d.sync += [bias_column.eq(column), bias_valid.eq(1)]
                         m.next = "OFFER"
             with m.State("OFFER"):
-                self._check(m, product, walker, active)
-                m.d.comb += offering.eq(~self.slot_fault)
+                m.d.comb += [outside.eq(self._outside(active)), offering.eq(~outside & ~self.slot_fault)]
+                m.d.sync += self.slot_fault.eq(self.slot_fault | outside)
                 with m.If(taken):
                     m.d.comb += [
                         walker.advance.eq(1), self.close.eq(walker.done),
@@ -161,9 +162,8 @@ class CommandSequencer(wiring.Component):
                 m.d.sync += [asked.eq(0), got.eq(0)]
         return complete
 
-    def _check(self, m, product, walker, active):
-        outside = Cat(
+    def _outside(self, active):
+        """An output tile of the group lies outside the activation buffer: none of its commands is offered."""
+        return Cat(
             active[n] & (self.o[n].payload.post.slot >= self._activation_tiles) for n in range(len(active))
         ).any()
-        with m.If(outside):
-            m.d.sync += self.slot_fault.eq(1)

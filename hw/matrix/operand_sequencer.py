@@ -121,7 +121,7 @@ class OperandSequencer(wiring.Component):
         return offer, offer & Mux(product.b_buffer, self.activation.ready, self.weight.ready)
 
     def _check(self, m, product, request, offered):
-        # The address of an active lane is compared one cycle after it is formed; the access itself cannot harm.
+        # The fault shows a cycle late: reading a wrong slot once cannot harm.
         capacity = self._activation_tiles
         if self._operand == "b":
             capacity = Mux(product.b_buffer, self._activation_tiles, self._weight_tiles)

@@ -100,7 +100,7 @@ module acceltran_memory #(
         end
         if (wvalid && wready) begin
             for (lane = 0; lane < DATA / 8; lane = lane + 1)
-                if (wstrb[lane]) words[target[$clog2(BYTES)-1:WORD]][8*lane +: 8] <= wdata[8*lane +: 8];
+                if (wstrb[lane] && bresp == 2'b00) words[target[$clog2(BYTES)-1:WORD]][8*lane +: 8] <= wdata[8*lane +: 8];
             $fwrite(log, "%0d %0d %h %h\n", $time, target, wstrb, wdata);
             target <= target + DATA / 8;
             if (wlast) begin
