@@ -31,6 +31,7 @@ class Inference:
     golden : tensors of the golden model by name
     mismatches : {tensor: number of unequal integers}, only those with any
     outputs, golden_outputs : stored results by name, floats
+    labels : names of the classes, by number
     """
 
     program: object

@@ -35,7 +35,7 @@ class MatrixEngine(wiring.Component):
     write : Out(stream(tile_write)).array(ports), output tiles
     curve, tau : threshold look-up
     busy, stalled : Out(1)
-    fired, dense : Out, multiplications done in this cycle, and those of the tiles issued to it
+    fired, dense : Out, multiplications done (three cycles after they were picked), and those of the step issued now
     a_tiles, b_tiles : Out, operand tiles asked for
     pe_busy, pe_starved, pe_blocked : Out(rows * columns)
     """

@@ -30,7 +30,7 @@ class PEGrid(wiring.Component):
     step : In(stream(pe_step)), for all PEs
     command : In(stream(pe_command)).array(rows * columns)
     o : Out(stream(pe_output)).array(rows + columns - 1)
-    fired : Out, multiplications done, two cycles late
+    fired : Out, multiplications done, three cycles after they were picked
     busy, starved, blocked : Out(rows * columns)
     """
 

@@ -28,7 +28,7 @@ class PE(wiring.Component):
     step : In(stream(pe_step)), one per pair of tiles
     command : In(stream(pe_command)), one per output tile
     o : Out(stream(pe_output)), writes of output tiles to the activation buffer
-    fired : Out, multiplications done in this cycle
+    fired : Out, multiplications done, two cycles after they were picked
     busy, starved, blocked : Out(1), some lane works; waits for operands; waits for its hold registers
     """
 

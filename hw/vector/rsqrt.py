@@ -14,7 +14,7 @@ __all__ = ["Rsqrt"]
 class Rsqrt(wiring.Component):
     """``o`` is 1/sqrt(a) for a in [1, 4), `latency` enabled cycles after ``u``; one evaluation per enabled cycle.
 
-    Error below one unit of 2**-17, and half a unit of 2**-mantissa where that is shorter (see the golden function).
+    Error at most one unit of 2**-17, and half a unit of 2**-mantissa where that is shorter (see the golden function).
 
     Parameters
     ----------
