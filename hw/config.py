@@ -34,6 +34,7 @@ _RULES = {
     "skip": _one_of("none", "activation", "both"),
     "window": _one_of(2, 4, 8),
     "operand_slots": _one_of(2, 3),
+    "psum_tiles": _one_of(1, 2, 4),
     "lines_per_beat": _one_of(1, 2, 4),
     "activation_banks": _one_of(*_POWERS),
     "weight_banks": _one_of(*_POWERS),
@@ -65,6 +66,8 @@ class AcceleratorConfig:
     skip : "none" spends a cycle on every k, "activation" skips zero activations, "both" every ineffectual pair
     window : entries a lane keeps between its MACs with skip="both"
     operand_slots : A tiles and B tiles that each PE holds
+    psum_tiles : output tiles whose partial sums each PE holds; loop orders in which k is not innermost share a pass of k
+        between that many
     lines_per_beat : packed lines of T values that a tile stream moves per cycle
     activation_banks, weight_banks : SRAM banks; powers of two
     activation_tiles, weight_tiles : capacity of the buffers, in tiles (slots of T lines)
@@ -92,6 +95,7 @@ class AcceleratorConfig:
     skip: str = "both"
     window: int = 4
     operand_slots: int = 2
+    psum_tiles: int = 1
     lines_per_beat: int = 2
     activation_banks: int = 4
     weight_banks: int = 2

@@ -185,7 +185,7 @@ INSTRUCTIONS = (
         _count("rows", "tile rows of A and C"),
         _count("inner", "tile columns of A"),
         _count("columns", "tile columns of C"),
-        Field("order", 5, "loop order, see LoopOrder: k always runs to its end for each output tile"),
+        Field("order", 5, "loop order, see LoopOrder; where k is not innermost, psum_tiles output tiles share a pass of k"),
         Field("bias", 1, "add a bias row"),
         Field("bias_line", LINE_ADDRESS_BITS, "line of the bias of tile column 0"),
         Field("bias_shift", 6, "left shift of the bias to the accumulator's binary point"),

@@ -75,13 +75,13 @@ def vector_write(tile, width):
     return data.StructLayout({"address": LINE_ADDRESS_BITS, "line": line_layout(tile, width)})
 
 
-def pe_step():
+def pe_step(psum_tiles):
     """One pair of tiles: C += A * B over the T values of k.
 
-    ``last`` completes the output tile and the next step, which repeats this in ``first``, starts another; a slot that is not
-    released serves the next step again.
+    ``psum`` names the partial sum of C; output tiles begin and end in the order of their numbers, modulo `psum_tiles`.
+    ``last`` completes the output tile; a slot that is not released serves the next step again.
     """
-    return data.StructLayout({"first": 1, "last": 1, "a_release": 1, "b_release": 1})
+    return data.StructLayout({"psum": range(psum_tiles), "last": 1, "a_release": 1, "b_release": 1})
 
 
 def post_command(tile, width):

@@ -132,7 +132,8 @@ _CONFIG = (
         constant=True),
     Register("CONFIG_GRID", 0x048, "ro", "PEs", _fields(
         ("rows", 8, "rows of PEs"), ("columns", 8, "columns of PEs"), ("operand_slots", 4, "tiles that a PE holds"),
-        ("window", 4, "entries of a lane's window"), ("skip", 2, "0 none, 1 activation, 2 both")), constant=True),
+        ("window", 4, "entries of a lane's window"), ("skip", 2, "0 none, 1 activation, 2 both"),
+        ("psum_tiles", 3, "output tiles that a PE holds")), constant=True),
     Register("CONFIG_ACTIVATION", 0x04C, "ro", "activation buffer", _fields(
         ("tiles", 24, "slots"), ("banks", 8, "banks")), constant=True),
     Register("CONFIG_WEIGHT", 0x050, "ro", "weight buffer", _fields(
@@ -196,7 +197,7 @@ def config_values(config, loop_orders=tuple(LoopOrder)):
                          "fraction_bits": config.fraction_bits, "lines_per_beat": config.lines_per_beat},
         "CONFIG_GRID": {"rows": config.grid_rows, "columns": config.grid_columns,
                         "operand_slots": config.operand_slots, "window": config.window,
-                        "skip": _SKIPS.index(config.skip)},
+                        "skip": _SKIPS.index(config.skip), "psum_tiles": config.psum_tiles},
         "CONFIG_ACTIVATION": {"tiles": config.activation_tiles, "banks": config.activation_banks},
         "CONFIG_WEIGHT": {"tiles": config.weight_tiles, "banks": config.weight_banks},
         "CONFIG_VECTOR": {"value": config.vector_lines},

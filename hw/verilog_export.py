@@ -32,6 +32,7 @@ def to_verilog(component, name):
                 source.write_text(rtlil.convert(part, name=module, platform=library, emit_src=False))
                 ys.run_pass(f"read_rtlil {source}", design)
             target = Path(folder) / "out.v"
+            ys.run_pass("delete */s:0", design)  # Fields of no width, such as the number of the only partial sum.
             ys.run_pass("proc -nomux", design)
             ys.run_pass(f"write_verilog -noattr {target}", design)
         # Yosys numbers these through all conversions of a process; without it, equal designs are equal texts.

@@ -49,7 +49,7 @@ class _Operand:
 class LaneBench:
     """Random steps for the lane of one row, and the driver of its inputs.
 
-    ``work[n]`` is, per step, (row of A, B tile, number of the A tile, number of the B tile, last).
+    ``work[n]`` is, per step, (row of A, B tile, number of the A tile, number of the B tile, partial sum, last).
     """
 
     def __init__(self, dut, p, rng, steps):
@@ -58,6 +58,7 @@ class LaneBench:
         self.rows = p["lines_per_beat"]
         self.group_bits, self.slot_bits = (self.size // self.rows - 1).bit_length(), (self.slots - 1).bit_length()
         self.a, self.b = _Operand(self, 1), _Operand(self, self.size // self.rows)
+        self.psum_bits = (p["psum_tiles"] - 1).bit_length()
         self.work, self.flags = [], []
         self._plan(steps)
         self.pushed = 0
@@ -72,17 +73,28 @@ class LaneBench:
         densities = (0.0, 0.1, 0.5, 1.0)
         keep_a = keep_b = False
         a_density = b_density = 0.5
-        for n in range(steps):
+        for psum, last, end in self._chunks(steps):
             if rng.random() < 0.3:
                 a_density, b_density = rng.choice(densities), rng.choice(densities)
             if not keep_a:
                 self.a.tiles.append(random_tile(rng, self.size, self.width, a_density)[0])
             if not keep_b:
                 self.b.tiles.append(random_tile(rng, self.size, self.width, b_density))
-            last = n == steps - 1 or rng.random() < 0.3
-            self.work.append((self.a.tiles[-1], self.b.tiles[-1], len(self.a.tiles) - 1, len(self.b.tiles) - 1, last))
-            keep_a, keep_b = (n < steps - 1 and rng.random() < 0.2 for _ in range(2))
-            self.flags.append(last << 1 | (not keep_a) << 2 | (not keep_b) << 3)
+            self.work.append((self.a.tiles[-1], self.b.tiles[-1], len(self.a.tiles) - 1, len(self.b.tiles) - 1, psum, last))
+            keep_a, keep_b = (not end and rng.random() < 0.2 for _ in range(2))
+            self.flags.append(psum | (last | (not keep_a) << 1 | (not keep_b) << 2) << self.psum_bits)
+
+    def _chunks(self, steps):
+        """(partial sum, last of its output tile, end of everything) of at least `steps` steps."""
+        count, output, psums = 0, 0, self.p["psum_tiles"]
+        while count < steps:
+            size, length = self.rng.randint(1, psums), self.rng.choice((1, 1, 2, 3, 6))
+            count += size * length
+            for k in range(length):
+                for n in range(size):
+                    last = k == length - 1
+                    yield (output + n) % psums, last, count >= steps and last and n == size - 1
+            output += size
 
     def drive(self, pace):
         """Move the writers (probability `pace`) and set the inputs; on the falling edge."""
@@ -103,7 +115,7 @@ class LaneBench:
         ring = [0] * STEP_RING
         for n in range(max(0, self.pushed - STEP_RING), self.pushed):
             ring[n % STEP_RING] = self.flags[n]
-        dut.steps.value = pack_bits(ring, 4)
+        dut.steps.value = pack_bits(ring, 3 + self.psum_bits)
         dut.steps_end.value = self.pushed % (2 * STEP_RING)
 
     def observe(self, pace):

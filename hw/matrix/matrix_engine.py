@@ -66,13 +66,14 @@ class MatrixEngine(wiring.Component):
         m = Module()
         c = self._config
         grid_size = {"rows": c.grid_rows, "columns": c.grid_columns}
+        walk = {**grid_size, "psum_tiles": c.psum_tiles}
         capacity = {"activation_tiles": c.activation_tiles, "weight_tiles": c.weight_tiles}
 
         # The instruction goes to four sequencers, each of which walks the loops at its own pace.
         m.submodules.fork = fork = StreamFork(shape=PRODUCT, branches=4)
-        m.submodules.a_sequencer = a = OperandSequencer(operand="a", **grid_size, **capacity)
-        m.submodules.b_sequencer = b = OperandSequencer(operand="b", **grid_size, **capacity)
-        m.submodules.step_sequencer = steps = StepSequencer(**grid_size)
+        m.submodules.a_sequencer = a = OperandSequencer(operand="a", **walk, **capacity)
+        m.submodules.b_sequencer = b = OperandSequencer(operand="b", **walk, **capacity)
+        m.submodules.step_sequencer = steps = StepSequencer(**walk)
         m.submodules.command_sequencer = commands = CommandSequencer(
             tile=c.tile, width=c.width, **grid_size, activation_tiles=c.activation_tiles, vector_lines=c.vector_lines
         )

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..buffer.tile_reader import read_request
 from ..layout import SLOT_BITS
 from .affine_walker import AffineWalker
-from .product import COUNT_BITS, PRODUCT, position_of, set_loops
+from .product import COUNT_BITS, LEVELS, PRODUCT, kept, moves, position_of, set_loops
 
 __all__ = ["OperandSequencer"]
 
@@ -15,13 +15,14 @@ __all__ = ["OperandSequencer"]
 class OperandSequencer(wiring.Component):
     """One request per step of the grid: the tiles of all grid rows (A) or all grid columns (B).
 
-    A tile that the next step uses again (K of one tile, and the innermost loop does not move the operand) is not asked
-    for twice; the step sequencer keeps it in its operand slot by the same rule. One request per cycle.
+    A tile that the next step uses again is not asked for twice; the step sequencer keeps it in its operand slot by the same
+    rule. One request per cycle.
 
     Parameters
     ----------
     operand : "a" or "b"
     rows, columns : PEs in the grid
+    psum_tiles : output tiles that a PE holds
     activation_tiles, weight_tiles : capacities; a slot outside stops the sequencer and raises `fault`
 
     Members
@@ -35,8 +36,8 @@ class OperandSequencer(wiring.Component):
     fault : Out(1), a slot is outside its buffer
     """
 
-    def __init__(self, *, operand, rows, columns, activation_tiles, weight_tiles):
-        self._operand, self._rows, self._columns = operand, rows, columns
+    def __init__(self, *, operand, rows, columns, psum_tiles, activation_tiles, weight_tiles):
+        self._operand, self._rows, self._columns, self._psum_tiles = operand, rows, columns, psum_tiles
         self._activation_tiles, self._weight_tiles = activation_tiles, weight_tiles
         self._lanes = rows if operand == "a" else columns
         request = Out(stream.Signature(read_request(self._lanes)))
@@ -51,10 +52,10 @@ class OperandSequencer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.walker = walker = AffineWalker(
-            levels=4, position_bits=COUNT_BITS, stride_bits=SLOT_BITS, address_bits=SLOT_BITS
+            levels=LEVELS, position_bits=COUNT_BITS, stride_bits=SLOT_BITS, address_bits=SLOT_BITS
         )
         product, walking = Signal(PRODUCT, reset_less=True), Signal()
-        moving, lane_stride, repeated = self._loops(m, walker, product)
+        level, lane_stride = self._loops(m, walker, product)
 
         # Start a product once the last request of the one before is taken, and B's source may change.
         finished = Signal()
@@ -73,8 +74,11 @@ class OperandSequencer(wiring.Component):
             m.d.sync += walking.eq(0)
 
         request = Signal(read_request(self._lanes))
-        self._request(m, walker, product, request, moving, lane_stride)
+        self._request(m, walker, product, request, level["i" if self._operand == "a" else "j"], lane_stride)
+        repeated = Signal()
         offered, taken = self._offer(m, product, request, walking & ~repeated & ~self.fault)
+        with m.If(walker.advance):
+            m.d.sync += repeated.eq(kept(walker, moves(product, level, self._operand)))
         m.d.comb += [
             walker.advance.eq(walking & ~self.fault & (taken | repeated)),
             finished.eq(walker.advance & walker.done),
@@ -86,15 +90,14 @@ class OperandSequencer(wiring.Component):
     def _loops(self, m, walker, product):
         if self._operand == "a":
             strides = {"b": product.a_batch, "i": product.a_pitch * self._rows, "j": 0}
-            lane_stride, inner_stride, fixed = product.a_pitch, 1, "j"
+            lane_stride, inner_stride = product.a_pitch, 1
         else:
             lane_stride = Mux(product.transpose, product.b_pitch, 1)
             strides = {"b": product.b_batch, "i": 0, "j": lane_stride * self._columns}
-            inner_stride, fixed = Mux(product.transpose, 1, product.b_pitch), "i"
+            inner_stride = Mux(product.transpose, 1, product.b_pitch)
         level = set_loops(m, walker, product, rows_step=self._rows, columns_step=self._columns, strides=strides,
-                          inner_stride=inner_stride)
-        repeated = (product.inner == 1) & level[fixed][2] & ~walker.first[2]
-        return level["i" if self._operand == "a" else "j"], lane_stride, repeated
+                          inner_stride=inner_stride, psum_tiles=self._psum_tiles)
+        return level, lane_stride
 
     def _request(self, m, walker, product, request, moving, lane_stride):
         limit = product.rows if self._operand == "a" else product.columns

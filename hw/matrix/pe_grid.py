@@ -42,7 +42,7 @@ class PEGrid(wiring.Component):
         super().__init__({
             "a": In(beat).array(c.grid_rows),
             "b": In(beat).array(c.grid_columns),
-            "step": In(stream.Signature(pe_step())),
+            "step": In(stream.Signature(pe_step(c.psum_tiles))),
             "command": In(stream.Signature(pe_command(c.tile, c.width))).array(c.pes),
             "o": Out(stream.Signature(self._output)).array(self.ports),
             "fired": Out(range(c.multipliers + 1)),
@@ -61,7 +61,7 @@ class PEGrid(wiring.Component):
 
         rows = [fork(f"a_fork_{n}", self.a[n], beat, c.grid_columns) for n in range(c.grid_rows)]
         columns = [fork(f"b_fork_{n}", self.b[n], beat, c.grid_rows) for n in range(c.grid_columns)]
-        steps = fork("step_fork", self.step, pe_step(), c.pes)
+        steps = fork("step_fork", self.step, pe_step(c.psum_tiles), c.pes)
 
         diagonals = [[] for _ in range(self.ports)]
         pes = []
@@ -71,7 +71,7 @@ class PEGrid(wiring.Component):
                 pe = instantiate(
                     m, platform, f"pe_{row}_{column}", PE, tile=c.tile, width=c.width,
                     accumulator_width=c.accumulator_width, lines_per_beat=c.lines_per_beat, skip=c.skip,
-                    window=c.window, operand_slots=c.operand_slots, functions=c.functions,
+                    window=c.window, operand_slots=c.operand_slots, psum_tiles=c.psum_tiles, functions=c.functions,
                 )
                 connect(m, rows[row][column], pe.a)
                 connect(m, columns[column][row], pe.b)

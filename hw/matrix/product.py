@@ -1,10 +1,10 @@
-"""What the sequencers of the matrix engine share: a decoded MATMUL and its loops."""
+"""What the sequencers of the matrix engine share: a decoded MATMUL, its loops, and what they reuse."""
 
-from amaranth.hdl import Signal
+from amaranth.hdl import Cat, Mux, Signal
 
 from .. import isa
 
-__all__ = ["COUNT_BITS", "PRODUCT", "position_of", "set_loops"]
+__all__ = ["COUNT_BITS", "LEVELS", "PRODUCT", "kept", "moves", "position_of", "set_loops"]
 
 PRODUCT = isa.layout(isa.Opcode.MATMUL)
 """The instruction as it lies in the 512 bits."""
@@ -12,31 +12,38 @@ PRODUCT = isa.layout(isa.Opcode.MATMUL)
 COUNT_BITS = 12
 """Bits of a tile count."""
 
+LEVELS = 5
+"""Loops over pairs of tiles, outermost first: two of b, i and j; chunks of the third; k; the third inside its chunk."""
+
 _PERMUTATIONS = ("bij", "bji", "ibj", "ijb", "jbi", "jib")
 
 
-def _permutation(m, order):
-    """Which of the six orders of b, i, j a loop order induces: k always runs to its end for each output tile."""
-    chosen = Signal(range(len(_PERMUTATIONS)))
+def _order(m, order):
+    """Which permutation of b, i, j a loop order induces, and whether another loop than k is its innermost."""
+    chosen, chunked = Signal(range(len(_PERMUTATIONS))), Signal()
     with m.Switch(order):
         for entry in isa.LoopOrder:
+            name = entry.name.lower()
             with m.Case(int(entry)):
-                m.d.comb += chosen.eq(_PERMUTATIONS.index(entry.name.lower().replace("k", "")))
-    return chosen
+                m.d.comb += [chosen.eq(_PERMUTATIONS.index(name.replace("k", ""))), chunked.eq(name[-1] != "k")]
+    return chosen, chunked
 
 
-def set_loops(m, walker, product, *, rows_step, columns_step, strides, inner_stride=None):
+def set_loops(m, walker, product, *, rows_step, columns_step, strides, inner_stride=None, psum_tiles=1):
     """Give `walker` the loops of `product` in its order; returns which level is b, i and j, as one-hot triples.
 
-    `strides` maps "b", "i", "j" to address strides; `inner_stride` adds the k loop as the innermost level.
+    `strides` maps "b", "i", "j" to address strides. With `inner_stride`, that of k, the loops are the `LEVELS` over pairs of
+    tiles: where k is not the innermost loop of the order, as many output tiles as a PE holds (`psum_tiles`) share a pass of k.
+    Without it they are the three over output tiles, whose order is the same.
     """
-    chosen = _permutation(m, product.order)
+    chosen, chunked = _order(m, product.order)
     loops = {
         "b": (product.batch, 1, strides["b"]),
         "i": (product.rows, rows_step, strides["i"]),
         "j": (product.columns, columns_step, strides["j"]),
     }
     level_of = {name: Signal(3, name=f"level_of_{name}") for name in loops}
+    third = walker.loops[2]
     with m.Switch(chosen):
         for number, names in enumerate(_PERMUTATIONS):
             with m.Case(number):
@@ -45,9 +52,19 @@ def set_loops(m, walker, product, *, rows_step, columns_step, strides, inner_str
                     loop = walker.loops[level]
                     m.d.comb += [loop.limit.eq(limit), loop.step.eq(step), loop.stride.eq(stride)]
                     m.d.comb += level_of[name][level].eq(1)
+                if inner_stride is not None:
+                    limit, step, stride = loops[names[2]]
+                    within, rest = walker.loops[4], Signal(COUNT_BITS, name=f"rest_{number}")
+                    m.d.comb += [
+                        rest.eq(limit - walker.position[2]),
+                        within.limit.eq(Mux(rest < third.step, rest, third.step)),
+                        within.step.eq(step), within.stride.eq(stride),
+                    ]
+                    with m.If(chunked):
+                        m.d.comb += [third.step.eq(step * psum_tiles), third.stride.eq(stride * psum_tiles)]
     if inner_stride is not None:
-        loop = walker.loops[3]
-        m.d.comb += [loop.limit.eq(product.inner), loop.step.eq(1), loop.stride.eq(inner_stride)]
+        k = walker.loops[3]
+        m.d.comb += [k.limit.eq(product.inner), k.step.eq(1), k.stride.eq(inner_stride)]
     return level_of
 
 
@@ -55,5 +72,25 @@ def position_of(walker, level):
     """The position of the loop at a one-hot level."""
     chosen = 0
     for n in range(3):
-        chosen = chosen | (walker.position[n] & level[n].replicate(len(walker.position[n])))
+        position = walker.position[n]
+        if n == 2 and len(walker.position) == LEVELS:
+            position = (position + walker.position[4])[: len(position)]
+        chosen = chosen | (position & level[n].replicate(len(position)))
     return chosen
+
+
+def moves(product, level, operand):
+    """Which of the `LEVELS` bring another tile of `operand`, "a" or "b"; a batch stride of zero shares it in the batch."""
+    batch = level["b"] & (getattr(product, f"{operand}_batch") != 0).replicate(3)
+    own = batch | level["i" if operand == "a" else "j"]
+    return Cat(own, 1, own[2])
+
+
+def kept(walker, moving):
+    """High where the iteration after this one, of the same product, uses the same tile; `moving` as from `moves`."""
+    brings = []
+    for n in range(LEVELS):
+        here = ~walker.last[n] & walker.last[n + 1:].all() if n + 1 < LEVELS else ~walker.last[n]
+        restarted = (moving[n + 1:] & ~walker.first[n + 1:]).any() if n + 1 < LEVELS else 0
+        brings.append(here & (moving[n] | restarted))
+    return ~walker.done & ~Cat(brings).any()

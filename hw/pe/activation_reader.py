@@ -7,20 +7,18 @@ from amaranth.lib.wiring import In, Out
 from ..layout import pe_step
 from .operand_slots import ring_position
 
-__all__ = ["ActivationReader", "STEP", "STEP_RING", "entry_layout", "words"]
-
-STEP = pe_step()
-"""One pair of an A tile and a B tile. An output tile starts after a step with `last`: `first` says nothing new."""
+__all__ = ["ActivationReader", "STEP_RING", "entry_layout", "words"]
 
 STEP_RING = 4
 """Steps that the lanes of a PE may be apart."""
 
 
-def entry_layout(tile, width, slots):
-    """A window entry: the activation, its row of B (slot * T + k) and lap, whether B's rows are given up behind it, and
-    one bit of the number of its output tile.
+def entry_layout(tile, width, slots, psum_tiles):
+    """A window entry: the activation, its row of B (slot * T + k) and lap, whether B's rows are given up behind it, its
+    partial sum, and one bit of the number of output tiles that ended before it.
     """
-    return data.StructLayout({"a": signed(width), "row": range(slots * tile), "lap": 1, "release": 1, "output": 1})
+    return data.StructLayout({"a": signed(width), "row": range(slots * tile), "psum": range(psum_tiles), "lap": 1,
+                              "release": 1, "output": 1})
 
 
 def words(bits, size):
@@ -39,6 +37,7 @@ class ActivationReader(wiring.Component):
     Parameters
     ----------
     tile, width, lines_per_beat, slots : as in `OperandSlots`
+    psum_tiles : output tiles held
     skip : "none" (every k is an activation), "activation" or "both"
     entries : activations per cycle, 1 or 2
 
@@ -50,17 +49,17 @@ class ActivationReader(wiring.Component):
     offer : Out(entries), ``offer[n]`` only together with ``offer[n - 1]``
     room : In(entries), ``room[n]`` only together with ``room[n - 1]``; an entry is taken where both are set
     entry, pending : the entries, and the MACs that need them (one bit with `skip` other than "both")
-    output : Out(1), one bit of the number of the output tile
+    output : Out(1), one bit of the number of output tiles that ended
     started : In(1), all MACs are on this output tile
     lacking : Out(1), there is a step, but it can neither offer an entry nor end
     """
 
-    def __init__(self, *, tile, width, lines_per_beat, slots, skip, entries):
+    def __init__(self, *, tile, width, lines_per_beat, slots, psum_tiles, skip, entries):
         self._tile, self._width, self._rows, self._slots = tile, width, lines_per_beat, slots
-        self._skip, self._entries = skip, entries
+        self._skip, self._entries, self._step = skip, entries, pe_step(psum_tiles)
         position = ring_position(tile, lines_per_beat, slots)
         super().__init__({
-            "steps": In(STEP_RING * STEP.size),
+            "steps": In(STEP_RING * self._step.size),
             "steps_end": In(range(2 * STEP_RING)),
             "position": Out(range(2 * STEP_RING)),
             "a_group": In(range(tile // lines_per_beat)),
@@ -74,7 +73,7 @@ class ActivationReader(wiring.Component):
             "b_position": Out(position),
             "offer": Out(entries),
             "room": In(entries),
-            "entry": Out(entry_layout(tile, width, slots)).array(entries),
+            "entry": Out(entry_layout(tile, width, slots, psum_tiles)).array(entries),
             "pending": Out(tile if skip == "both" else 1).array(entries),
             "output": Out(1),
             "started": In(1),
@@ -84,13 +83,13 @@ class ActivationReader(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         tile, a, b = self._tile, self.a_position, self.b_position
-        step = Signal(STEP)
+        step = Signal(self._step)
         active, resumed, finish = Signal(), Signal(), Signal()
         a_complete, b_complete = Signal(), Signal()
         rest, remaining, usable, left = Signal(tile, reset_less=True), Signal(tile), Signal(tile), Signal(tile)
 
         m.d.comb += [
-            step.eq(words(self.steps, STEP.size)[self.position[:-1]]),
+            step.eq(words(self.steps, self._step.size)[self.position[:-1]]),
             a_complete.eq((self.a_end.slot != a.slot) | (self.a_end.lap != a.lap)),
             b_complete.eq((self.b_end.slot != b.slot) | (self.b_end.lap != b.lap)),
             active.eq((self.position != self.steps_end) & (a_complete | (self.a_end.group > self.a_group))),
@@ -117,7 +116,7 @@ class ActivationReader(wiring.Component):
                     self._next_slot(m, place)
 
         for entry in self.entry:
-            m.d.comb += [entry.lap.eq(b.lap), entry.release.eq(step.b_release), entry.output.eq(self.output)]
+            m.d.comb += [entry.psum.eq(step.psum), entry.lap.eq(b.lap), entry.release.eq(step.b_release), entry.output.eq(self.output)]
         return m
 
     def _offer(self, m, usable):

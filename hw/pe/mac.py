@@ -1,6 +1,6 @@
-"""Multiplier, accumulator and hold register of one element of the output tile."""
+"""Multiplier, accumulators and hold register of one element of the output tile."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Array, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,7 +14,8 @@ class Mac(wiring.Component):
     """Fetches its value of B, multiplies and accumulates, as a pick says; exact.
 
     Three stages, always moving: fetch (one wide multiplexer); multiply by the lower (unsigned) and the upper half of the
-    value of B; add both products to the accumulator. A pick with neither `fire` nor `close` changes nothing.
+    value of B; add both products to an accumulator. There is one for each partial sum; they close in turn. A pick with
+    neither `fire` nor `close` changes nothing.
 
     Latency: `latency` cycles from `pick` to `hold`. Throughput: one pick per cycle.
 
@@ -23,6 +24,7 @@ class Mac(wiring.Component):
     width : bits of a value
     accumulator_width : bits of the accumulator, enough for every sum
     rows : values in the column of B
+    psum_tiles : accumulators
 
     Members
     -------
@@ -33,12 +35,12 @@ class Mac(wiring.Component):
 
     latency = 3
 
-    def __init__(self, *, width, accumulator_width, rows):
+    def __init__(self, *, width, accumulator_width, rows, psum_tiles):
         if accumulator_width < 2 * width:
             raise ValueError(f"accumulator_width = {accumulator_width}: at least {2 * width}")
-        self._width = width
+        self._width, self._psum_tiles = width, psum_tiles
         super().__init__({
-            "pick": In(pick_layout(width, rows)),
+            "pick": In(pick_layout(width, rows, psum_tiles)),
             "column": In(rows * width),
             "hold": Out(signed(accumulator_width)),
         })
@@ -50,23 +52,32 @@ class Mac(wiring.Component):
         b = Signal(signed(self._width), reset_less=True)
         low = Signal(signed(self._width + half), reset_less=True)
         high = Signal(signed(2 * self._width - half), reset_less=True)
-        accumulator = Signal(self.hold.shape())
-        base = Signal(self.hold.shape())
-        close_fetched = Signal()
-        close_multiplied = Signal()
+        accumulators = [Signal(self.hold.shape(), name=f"accumulator_{p}") for p in range(self._psum_tiles)]
+        base, total = Signal(self.hold.shape()), Signal(self.hold.shape())
+        psum_fetched, psum_multiplied = (Signal(range(self._psum_tiles), reset_less=True) for _ in range(2))
+        close_fetched, close_multiplied = Signal(), Signal()
+        closing = Signal(range(self._psum_tiles))
 
         m.d.sync += [
             a.eq(self.pick.a),
             b.eq(Mux(self.pick.fire, words(self.column, self._width)[self.pick.row], 0)),
+            psum_fetched.eq(self.pick.psum),
             close_fetched.eq(self.pick.close),
 
             low.eq(a * b[:half]),
             high.eq(a * b[half:].as_signed()),
+            psum_multiplied.eq(psum_fetched),
             close_multiplied.eq(close_fetched),
-
-            accumulator.eq(base + low + (high << half)),
         ]
-        m.d.comb += base.eq(Mux(close_multiplied, 0, accumulator))
+        m.d.comb += [
+            base.eq(Mux(close_multiplied & (psum_multiplied == closing), 0, Array(accumulators)[psum_multiplied])),
+            total.eq(base + low + (high << half)),
+        ]
         with m.If(close_multiplied):
-            m.d.sync += self.hold.eq(accumulator)
+            m.d.sync += [self.hold.eq(Array(accumulators)[closing]), closing.eq(closing + 1)]
+        for p, accumulator in enumerate(accumulators):
+            with m.If(close_multiplied & (closing == p)):
+                m.d.sync += accumulator.eq(0)
+            with m.If(psum_multiplied == p):
+                m.d.sync += accumulator.eq(total)
         return m

@@ -5,8 +5,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import popcount
+from ..layout import pe_step
 from ..shared_module import instantiate
-from .activation_reader import STEP, STEP_RING
+from .activation_reader import STEP_RING
 from .mac import Mac
 from .operand_slots import ring_position
 from .precompute_sparsity import PrecomputeSparsity
@@ -19,7 +20,7 @@ class MacLane(wiring.Component):
 
     Parameters
     ----------
-    tile, width, lines_per_beat, slots, skip, window : as in `PrecomputeSparsity`
+    tile, width, lines_per_beat, slots, psum_tiles, skip, window : as in `PrecomputeSparsity`
     accumulator_width : as in `Mac`
 
     Members
@@ -33,15 +34,16 @@ class MacLane(wiring.Component):
     working, starved, blocked : as in `PrecomputeSparsity`
     """
 
-    def __init__(self, *, tile, width, accumulator_width, lines_per_beat, slots, skip, window):
+    def __init__(self, *, tile, width, accumulator_width, lines_per_beat, slots, psum_tiles, skip, window):
         self._tile = tile
         self._sparsity = {
-            "tile": tile, "width": width, "lines_per_beat": lines_per_beat, "slots": slots, "skip": skip, "window": window,
+            "tile": tile, "width": width, "lines_per_beat": lines_per_beat, "slots": slots, "psum_tiles": psum_tiles,
+            "skip": skip, "window": window,
         }
-        self._mac = {"width": width, "accumulator_width": accumulator_width, "rows": slots * tile}
+        self._mac = {"width": width, "accumulator_width": accumulator_width, "rows": slots * tile, "psum_tiles": psum_tiles}
         position = ring_position(tile, lines_per_beat, slots)
         super().__init__({
-            "steps": In(STEP_RING * STEP.size),
+            "steps": In(STEP_RING * pe_step(psum_tiles).size),
             "steps_end": In(range(2 * STEP_RING)),
             "steps_position": Out(range(2 * STEP_RING)),
             "a_group": In(range(tile // lines_per_beat)),

@@ -20,7 +20,7 @@ class PE(wiring.Component):
 
     Parameters
     ----------
-    tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots, functions : see AcceleratorConfig
+    tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots, psum_tiles, functions : see AcceleratorConfig
 
     Members
     -------
@@ -32,14 +32,16 @@ class PE(wiring.Component):
     busy, starved, blocked : Out(1), some lane works; waits for operands; waits for its hold registers
     """
 
-    def __init__(self, *, tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots, functions):
+    def __init__(self, *, tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots, psum_tiles,
+                 functions):
         self._tile, self._width, self._lines = tile, width, lines_per_beat
         self._accumulator_width, self._functions = accumulator_width, functions
-        self._core = {"skip": skip, "window": window, "operand_slots": operand_slots}
+        self._core = {"skip": skip, "window": window, "operand_slots": operand_slots, "psum_tiles": psum_tiles}
+        self._step = pe_step(psum_tiles)
         beat = stream.Signature(tile_beat(tile, width, lines_per_beat))
         super().__init__({
             "a": In(beat), "b": In(beat),
-            "step": In(stream.Signature(pe_step())),
+            "step": In(stream.Signature(self._step)),
             "command": In(stream.Signature(pe_command(tile, width))),
             "o": Out(stream.Signature(pe_output(tile, width, lines_per_beat))),
             "fired": Out(range(tile * tile + 1)),
@@ -56,7 +58,7 @@ class PE(wiring.Component):
             m.submodules[name] = fifo = TileFifo(**size)
             connect(m, flipped(port), fifo.i)
             connect(m, fifo.o, operand)
-        m.submodules.steps = steps = StreamQueue(shape=pe_step(), depth=4)
+        m.submodules.steps = steps = StreamQueue(shape=self._step, depth=4)
         connect(m, flipped(self.step), steps.i)
         connect(m, steps.o, core.step)
         m.d.comb += [

@@ -5,9 +5,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..arithmetic import tree_sum
-from ..layout import tile_beat
+from ..layout import pe_step, tile_beat
 from ..shared_module import instantiate
-from .activation_reader import STEP, STEP_RING
+from .activation_reader import STEP_RING
 from .expander import Expander
 from .mac_lane import MacLane
 from .operand_slots import OperandSlots
@@ -34,35 +34,36 @@ class PECore(wiring.Component):
     skip : "none", "activation" or "both"; changes the time, never the result
     window : entries per lane with `skip` "both" (2, 4, 8); others use one
     operand_slots : tiles held of each operand
+    psum_tiles : output tiles held
 
     Members
     -------
     a, b : In(stream(tile_beat)), the operand tiles in the order of the steps; b with `transpose` is used transposed
-    step : In(stream), a pair of tiles: `last` completes the output tile, and the next step starts a new one (which `first`
-        repeats); `a_release`, `b_release` give the tile up after this step, else the next step uses it again
+    step : In(stream(pe_step)), a pair of tiles
     o : Out(stream), rows 0 to T-1 of each output tile; `last` with row T-1
     fired : Out(range(T*T + 1)), multiplications in a cycle; registered, two cycles after the picks
     busy, starved, blocked : Out(1), registered: some lane has work; some lane has a step but no operand for it; some MAC
         cannot end its output tile because its hold register has not been read
     """
 
-    def __init__(self, *, tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots):
+    def __init__(self, *, tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots, psum_tiles):
         self._tile, self._accumulator_width = tile, accumulator_width
         common = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat}
         self._expander = {**common, "rows_per_beat": lines_per_beat}
         self._operands = {**common, "slots": operand_slots}
         self._slot_count = operand_slots
+        self._step = pe_step(psum_tiles)
         self._lines_per_beat = lines_per_beat
         self._lane = {
-            **common, "accumulator_width": accumulator_width, "slots": operand_slots, "skip": skip,
-            "window": window if skip == "both" else 1,
+            **common, "accumulator_width": accumulator_width, "slots": operand_slots, "psum_tiles": psum_tiles,
+            "skip": skip, "window": window if skip == "both" else 1,
         }
         row = data.StructLayout({"row": data.ArrayLayout(signed(accumulator_width), tile), "last": 1})
         operand = stream.Signature(tile_beat(tile, width, lines_per_beat))
         super().__init__({
             "a": In(operand),
             "b": In(operand),
-            "step": In(stream.Signature(STEP)),
+            "step": In(stream.Signature(self._step)),
             "o": Out(stream.Signature(row)),
             "fired": Out(range(tile * tile + 1)),
             "busy": Out(1),
@@ -94,12 +95,12 @@ class PECore(wiring.Component):
 
     def _queue_steps(self, m, lanes):
         """Ring of steps: a place is written again when every lane is past it."""
-        ring = Signal(STEP_RING * STEP.size, reset_less=True)
+        ring = Signal(STEP_RING * self._step.size, reset_less=True)
         end = Signal(range(2 * STEP_RING))
         free = [end != lane.steps_position ^ STEP_RING for lane in lanes]
         m.d.comb += self.step.ready.eq(Cat(free).all())
         with m.If(self.step.valid & self.step.ready):
-            m.d.sync += [ring.word_select(end[:-1], STEP.size).eq(self.step.payload), end.eq(end + 1)]
+            m.d.sync += [ring.word_select(end[:-1], self._step.size).eq(self.step.payload), end.eq(end + 1)]
         return ring, end
 
     def _feed(self, m, i, lane, a, b):

@@ -4,17 +4,18 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from .activation_reader import STEP, STEP_RING, ActivationReader, entry_layout
+from ..layout import pe_step
+from .activation_reader import STEP_RING, ActivationReader, entry_layout
 from .operand_slots import ring_position
 
 __all__ = ["PrecomputeSparsity", "pick_layout"]
 
 
-def pick_layout(width, rows):
-    """What a MAC does in a cycle: with `fire` multiply `a` by row `row` (slot * T + k) of its column of B; with `close`
-    first put the accumulator in the hold register and start from zero.
+def pick_layout(width, rows, psum_tiles):
+    """What a MAC does in a cycle: with `fire` multiply `a` by row `row` (slot * T + k) of its column of B, for partial sum
+    `psum`; with `close` first move the partial sum whose turn it is to the hold register and start it from zero.
     """
-    return data.StructLayout({"a": signed(width), "row": range(rows), "fire": 1, "close": 1})
+    return data.StructLayout({"a": signed(width), "row": range(rows), "psum": range(psum_tiles), "fire": 1, "close": 1})
 
 
 class PrecomputeSparsity(wiring.Component):
@@ -23,14 +24,16 @@ class PrecomputeSparsity(wiring.Component):
     Activations enter a window, two per cycle (one with a window of one), with their value, their row of B and a pending
     bit for every MAC that needs them: B's mask row with `skip` "both", else one bit for the whole lane, which then works
     in lockstep. Each MAC takes the oldest entry that is pending for it; up to two entries leave per cycle, from the old
-    end, when nothing is pending. The window runs on across steps and output tiles. A MAC that has no entry of its output
-    tile left, while the lane has read that tile to its end, *closes* it: that costs no cycle, but needs its hold register.
+    end, when nothing is pending. The window runs on across steps and output tiles. A MAC that has no entry left from before
+    the end of its output tile, while the lane has read that tile to its end, *closes* it: that costs no cycle, but needs its
+    hold register.
 
     Latency: two cycles from an activation to `picks`. Throughput: one pick per MAC and cycle.
 
     Parameters
     ----------
     tile, width, lines_per_beat, slots : as in `OperandSlots`
+    psum_tiles : output tiles held
     skip : "none", every k; "activation", k with a non-zero activation; "both", pairs of non-zeros
     window : entries; one unless `skip` is "both"
 
@@ -48,20 +51,21 @@ class PrecomputeSparsity(wiring.Component):
         a MAC cannot close its output tile because of its hold register
     """
 
-    def __init__(self, *, tile, width, lines_per_beat, slots, skip, window):
+    def __init__(self, *, tile, width, lines_per_beat, slots, psum_tiles, skip, window):
         if skip not in ("none", "activation", "both"):
             raise ValueError(f"skip = {skip!r}: none, activation or both")
         if window < 1 or (skip != "both" and window != 1):
             raise ValueError(f"window = {window}: at least one, and one unless skip is both")
         self._tile, self._width, self._slots, self._rows = tile, width, slots, lines_per_beat
+        self._psum_tiles = psum_tiles
         self._window, self._pickers = window, tile if skip == "both" else 1
         self._reading = {
-            "tile": tile, "width": width, "lines_per_beat": lines_per_beat, "slots": slots, "skip": skip,
+            "tile": tile, "width": width, "lines_per_beat": lines_per_beat, "slots": slots, "psum_tiles": psum_tiles, "skip": skip,
             "entries": min(2, window),
         }
         position = ring_position(tile, lines_per_beat, slots)
         super().__init__({
-            "steps": In(STEP_RING * STEP.size),
+            "steps": In(STEP_RING * pe_step(psum_tiles).size),
             "steps_end": In(range(2 * STEP_RING)),
             "steps_position": Out(range(2 * STEP_RING)),
             "a_group": In(range(tile // lines_per_beat)),
@@ -73,7 +77,7 @@ class PrecomputeSparsity(wiring.Component):
             "b_masks": In(slots * tile * tile),
             "a_progress": Out(position),
             "b_progress": Out(position),
-            "picks": Out(pick_layout(width, slots * tile)).array(self._pickers),
+            "picks": Out(pick_layout(width, slots * tile, psum_tiles)).array(self._pickers),
             "full": Out(1),
             "drained": In(1),
             "working": Out(1),
@@ -93,7 +97,7 @@ class PrecomputeSparsity(wiring.Component):
             m.d.comb += getattr(reader, name).eq(getattr(self, name))
         m.d.comb += [self.steps_position.eq(reader.position), self.a_progress.eq(reader.a_position)]
 
-        layout = entry_layout(self._tile, self._width, self._slots)
+        layout = entry_layout(self._tile, self._width, self._slots, self._psum_tiles)
         window = [Signal(layout, name=f"entry_{n}", reset_less=True) for n in range(self._window)]
         pending = [Signal(self._pickers, name=f"pending_{n}") for n in range(self._window)]
         valid = Signal(self._window)
@@ -141,10 +145,10 @@ class PrecomputeSparsity(wiring.Component):
         m.d.sync += [output.eq(output ^ close), held.eq(Mux(self.drained, 0, held | close))]
 
         for p, pick in enumerate(self.picks):
-            chosen = Cat(window[-1].a, window[-1].row)
+            chosen = Cat(window[-1].a, window[-1].row, window[-1].psum)
             for entry, want in zip(reversed(window[:-1]), reversed(pending[:-1]), strict=True):
-                chosen = Mux(want[p], Cat(entry.a, entry.row), chosen)
-            m.d.sync += Cat(pick.a, pick.row, pick.fire, pick.close).eq(Cat(chosen, fire[p], close[p]))
+                chosen = Mux(want[p], Cat(entry.a, entry.row, entry.psum), chosen)
+            m.d.sync += Cat(pick.a, pick.row, pick.psum, pick.fire, pick.close).eq(Cat(chosen, fire[p], close[p]))
         return left
 
     def _shift(self, m, reader, window, pending, valid, left):

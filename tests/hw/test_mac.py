@@ -17,7 +17,8 @@ async def check_sums(dut):
     p = parameters()
     width, rows, rng = p["width"], p["rows"], random.Random(1)
     low, high = -(1 << (width - 1)), (1 << (width - 1)) - 1
-    row_bits = (rows - 1).bit_length()
+    row_bits, psums = (rows - 1).bit_length(), p["psum_tiles"]
+    psum_bits = (psums - 1).bit_length()
     Clock(dut.clk, 10, "ns").start()
     dut.rst.value = 1
     dut.pick.value = 0
@@ -25,24 +26,26 @@ async def check_sums(dut):
     await FallingEdge(dut.clk)
     dut.rst.value = 0
     column = [0] * rows
-    total, held, due = 0, 0, []
+    totals, turn, held, due = [0] * psums, 0, 0, []
     for cycle in range(3000):
         extreme = cycle % 500 > 250
         a = low if extreme else rng.choice((low, high, 0, 1, -1, rng.randint(low, high)))
         row, fire, close = rng.randrange(rows), rng.random() < 0.7, rng.random() < 0.05
-        dut.pick.value = (a & (1 << width) - 1) | row << width | fire << width + row_bits | close << width + row_bits + 1
+        psum, at = rng.randrange(psums), width + row_bits + psum_bits
+        dut.pick.value = (a & (1 << width) - 1) | row << width | psum << width + row_bits | fire << at | close << at + 1
         column = [low if extreme else rng.randint(low, high) for _ in range(rows)]
         dut.column.value = pack_bits(column, width)
         if close:
-            held, total = total, 0
-        total += a * column[row] if fire else 0
+            held, totals[turn] = totals[turn], 0
+            turn = (turn + 1) % psums
+        totals[psum] += a * column[row] if fire else 0
         due.append(held)
         await FallingEdge(dut.clk)
         if len(due) == Mac.latency:
             assert dut.hold.value.to_signed() == due.pop(0)
 
 
-@pytest.mark.parametrize(("width", "rows"), [(20, 32), (9, 48), (8, 16)])
-def test_mac(width, rows):
-    values = {"width": width, "accumulator_width": 2 * width + 9, "rows": rows}
+@pytest.mark.parametrize(("width", "rows", "psum_tiles"), [(20, 32, 1), (9, 48, 2), (8, 16, 4)])
+def test_mac(width, rows, psum_tiles):
+    values = {"width": width, "accumulator_width": 2 * width + 9, "rows": rows, "psum_tiles": psum_tiles}
     simulate_component(Mac(**values), **values)

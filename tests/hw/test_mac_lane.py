@@ -22,14 +22,14 @@ async def check_rows(dut):
     dut.steps_end.value = 0
     await start(dut)
     bench = LaneBench(dut, p, rng, 300)
-    rows, total, pairs = [], 0, 0
-    for a, b, _, _, last in bench.work:
-        total = total + a @ b
+    rows, totals, pairs = [], [0] * p["psum_tiles"], 0
+    for a, b, _, _, psum, last in bench.work:
+        totals[psum] = totals[psum] + a @ b
         pairs += {"none": size * size, "activation": int((a != 0).sum()) * size,
                   "both": int((a != 0).astype(int) @ (b != 0).astype(int).sum(axis=1))}[p["skip"]]
         if last:
-            rows.append(total)
-            total = np.zeros(size, dtype=np.int64)
+            rows.append(totals[psum])
+            totals[psum] = np.zeros(size, dtype=np.int64)
     taken, take, fired, quiet = 0, False, 0, 0
     for cycle in range(30000):
         dut.row_taken.value = int(take)
@@ -49,8 +49,9 @@ async def check_rows(dut):
     assert fired == pairs
 
 
-@pytest.mark.parametrize(("skip", "window", "slots", "width"), [("both", 4, 2, 20), ("activation", 1, 3, 8)])
-def test_mac_lane(skip, window, slots, width):
+@pytest.mark.parametrize(("skip", "window", "slots", "width", "psum_tiles"),
+                         [("both", 4, 2, 20, 1), ("activation", 1, 3, 8, 2), ("both", 2, 2, 8, 4)])
+def test_mac_lane(skip, window, slots, width, psum_tiles):
     values = {"tile": 8, "width": width, "accumulator_width": 2 * width + 12, "lines_per_beat": 2, "slots": slots,
-              "skip": skip, "window": window}
+              "skip": skip, "window": window, "psum_tiles": psum_tiles}
     simulate_component(MacLane(**values), **values)

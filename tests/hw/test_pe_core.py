@@ -1,6 +1,7 @@
 """PECore: exact products for every way of skipping, under stalls; counters; and the speed that sparsity gives."""
 
 import random
+from itertools import product
 
 import cocotb
 import numpy as np
@@ -21,18 +22,21 @@ class Work:
         self.p = p
         self.a, self.b, self.steps, self.outputs = [], [], [], []
         self.fired = 0
-        self._sum = 0
+        self._sums = [0] * p["psum_tiles"]
+        self._released = 3
 
-    def step(self, a, b, *, transpose=False, last=False, a_release=True, b_release=True, a_mask=None, b_mask=None):
-        """Add C += a * b; a tile is sent only if the step before released its slot."""
-        p, size, previous = self.p, self.p["tile"], self.steps[-1] if self.steps else 0b1110
+    def step(self, a, b, *, transpose=False, last=False, a_release=True, b_release=True, a_mask=None, b_mask=None, ahead=0):
+        """Add C += a * b, for the output tile `ahead` of the next to end; a tile is sent if the step before released it."""
+        p, size, psums = self.p, self.p["tile"], self.p["psum_tiles"]
         sent = b.T if transpose else b
-        if previous >> 2 & 1:
+        if self._released & 1:
             self.a.append(tile_beats(a, p["width"], p["lines_per_beat"], mask=a_mask))
-        if previous >> 3 & 1:
+        if self._released & 2:
             sent_mask = b_mask.T if transpose and b_mask is not None else b_mask
             self.b.append(tile_beats(sent, p["width"], p["lines_per_beat"], transpose=transpose, mask=sent_mask))
-        self.steps.append((previous >> 1 & 1) | last << 1 | a_release << 2 | b_release << 3)
+        self._released = a_release | b_release << 1
+        psum = (len(self.outputs) + ahead) % psums
+        self.steps.append(psum | (last | self._released << 1) << (psums - 1).bit_length())
         a_on = (a != 0) | (a_mask if a_mask is not None else False)
         b_on = (b != 0) | (b_mask if b_mask is not None else False)
         self.fired += {
@@ -40,22 +44,31 @@ class Work:
             "activation": int(a_on.sum()) * size,
             "both": int((a_on.astype(int) @ b_on.astype(int)).sum()),
         }[p["skip"]]
-        self._sum = self._sum + a @ b
+        self._sums[psum] = self._sums[psum] + a @ b
         if last:
-            self.outputs.append(self._sum)
-            self._sum = 0
+            self.outputs.append(self._sums[psum])
+            self._sums[psum] = 0
 
-    def product(self, rng, length, a_density, b_density, **more):
-        """One output tile from `length` steps of random tiles."""
+    def align(self):
+        """End with the last partial sum, so that another sequence may follow."""
+        zero = np.zeros((self.p["tile"],) * 2, dtype=np.int64)
+        while len(self.outputs) % self.p["psum_tiles"]:
+            self.step(zero, zero, last=True)
+
+    def product(self, rng, length, a_density, b_density, chunk=1):
+        """`chunk` output tiles from `length` steps of random tiles each; they share every B tile."""
         size, width = self.p["tile"], self.p["width"]
-        for n in range(length):
-            a, b = random_tile(rng, size, width, a_density), random_tile(rng, size, width, b_density)
-            self.step(a, b, last=n == length - 1, **more)
+        for k in range(length):
+            b = random_tile(rng, size, width, b_density)
+            for n in range(chunk):
+                a, last = random_tile(rng, size, width, a_density), k == length - 1
+                self.step(a, b, last=last, b_release=n == chunk - 1, ahead=0 if last else n)
 
 
 async def run(dut, work, rng=None, idle=0.0, stall=0.0):
     """Do all steps; check the rows and `fired`; returns cycles from the last row of the first output to the very last."""
     p, size = work.p, work.p["tile"]
+    work.align()
     fired, done = 0, False
     times = []
 
@@ -121,16 +134,17 @@ def mixture(p, rng, tiles):
     a = b = None
     a_kept = b_kept = False
     for _ in range(tiles):
-        length = rng.choice((1, 1, 2, 3, 5))
+        length, chunk = rng.choice((1, 1, 2, 3, 5)), rng.randint(1, p["psum_tiles"])
         a_density, b_density = rng.choice(densities), rng.choice(densities)
-        for n in range(length):
+        for k, n in product(range(length), range(chunk)):
             if not a_kept:
                 a = random_tile(rng, size, width, a_density)
             if not b_kept:
                 b = random_tile(rng, size, width, b_density)
                 transpose = rng.random() < 0.4
-            a_kept, b_kept = rng.random() < 0.3, rng.random() < 0.3
-            work.step(a, b, transpose=transpose, last=n == length - 1, a_release=not a_kept, b_release=not b_kept)
+            a_kept, b_kept, last = rng.random() < 0.3, rng.random() < 0.3, k == length - 1
+            work.step(a, b, transpose=transpose, last=last, a_release=not a_kept, b_release=not b_kept,
+                      ahead=0 if last else n)
     work.step(a if a_kept else low_tile(p), b if b_kept else low_tile(p), last=True)
     return work
 
@@ -164,10 +178,10 @@ async def check_speed(dut):
     rng = random.Random(9)
 
     async def cycles(a_density, b_density, length=16, tiles=5):
-        work = Work(p)
+        work, chunk = Work(p), p["psum_tiles"]
         for _ in range(tiles):
-            work.product(rng, length, a_density, b_density)
-        return await run(dut, work) / (length * (tiles - 1))
+            work.product(rng, length, a_density, b_density, chunk)
+        return await run(dut, work) / (length * chunk * (tiles - 1) + chunk - 1)
 
     dense = await cycles(1.0, 1.0)
     figures = {"dense": size / dense, "one step": size / await cycles(1.0, 1.0, 1, 48)}
@@ -179,36 +193,37 @@ async def check_speed(dut):
         assert figures[name] >= bound, (name, figures)
 
 
-def core_test(tile, width, lines, skip, window, slots, **bounds):
+def core_test(tile, width, lines, skip, window, slots, psum_tiles=1, **bounds):
     values = {
         "tile": tile, "width": width, "accumulator_width": 2 * width + 12, "lines_per_beat": lines, "skip": skip,
-        "window": window, "operand_slots": slots,
+        "window": window, "operand_slots": slots, "psum_tiles": psum_tiles,
     }
     simulate_component(PECore(**values), bounds=bounds, **values)
 
 
 CONFIGURATIONS = [
-    (8, 4, "none", 2, 2),
-    (20, 2, "activation", 2, 3),
-    (8, 2, "both", 2, 2),
-    (20, 4, "both", 4, 2),
-    (8, 1, "both", 8, 3),
+    (8, 4, "none", 2, 2, 1),
+    (20, 2, "activation", 2, 3, 2),
+    (8, 2, "both", 2, 2, 1),
+    (20, 4, "both", 4, 2, 2),
+    (8, 1, "both", 8, 3, 4),
 ]
 MORE = [
-    (12, 4, "both", 2, 3), (8, 1, "both", 4, 3), (24, 4, "both", 8, 2), (20, 1, "none", 2, 3), (8, 4, "activation", 2, 2),
+    (12, 4, "both", 2, 3, 1), (8, 1, "both", 4, 3, 2), (24, 4, "both", 8, 2, 1), (20, 1, "none", 2, 3, 2),
+    (8, 4, "activation", 2, 2, 1),
 ]
 
 
 @pytest.mark.parametrize(
-    ("width", "lines", "skip", "window", "slots"),
+    ("width", "lines", "skip", "window", "slots", "psum_tiles"),
     CONFIGURATIONS + [pytest.param(*c, marks=pytest.mark.slow) for c in MORE],
 )
-def test_pe_core(width, lines, skip, window, slots):
-    core_test(8, width, lines, skip, window, slots)
+def test_pe_core(width, lines, skip, window, slots, psum_tiles):
+    core_test(8, width, lines, skip, window, slots, psum_tiles)
 
 
 def test_pe_core_speed():
-    core_test(16, 20, 4, "both", 4, 2, **{"50x50": 2.5, "50x100": 1.75, "10x100": 3.8})
+    core_test(16, 20, 4, "both", 4, 2, 1, **{"50x50": 2.5, "50x100": 1.75, "10x100": 3.8})
 
 
 @pytest.mark.slow
@@ -220,4 +235,4 @@ def test_pe_core_speed():
     (8, "both", 8, 3, {"50x50": 2.8, "50x100": 1.8}),
 ])
 def test_pe_core_speed_of_others(width, skip, window, slots, bounds):
-    core_test(16, width, 4, skip, window, slots, **bounds)
+    core_test(16, width, 4, skip, window, slots, 1, **bounds)

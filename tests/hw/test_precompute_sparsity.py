@@ -12,12 +12,12 @@ from streams import start
 
 
 def expected_picks(bench, skip, column):
-    """Per output tile the (a, row of B) that MAC `column` multiplies; None for the whole lane."""
+    """Per end of an output tile the (a, row of B, partial sum) that MAC `column` multiplies before it."""
     outputs = [[]]
-    for a, b, _, number, last in bench.work:
+    for a, b, _, number, psum, last in bench.work:
         for k in range(bench.size):
             if skip == "none" or (a[k] and (skip == "activation" or b[k, column])):
-                outputs[-1].append((int(a[k]), number % bench.slots * bench.size + k))
+                outputs[-1].append((int(a[k]), number % bench.slots * bench.size + k, psum))
         if last:
             outputs.append([])
     return outputs[:-1]
@@ -43,7 +43,8 @@ async def check_picks(dut):
         await bench.cycle((1.0, 0.4, 0.9)[cycle // 500 % 3])
         for j, place in enumerate(at):
             word = int(getattr(dut, f"picks__{j}").value)
-            fire, close = word >> width + row_bits & 1, word >> width + row_bits + 1
+            psum = word >> width + row_bits & (1 << bench.psum_bits) - 1
+            fire, close = word >> width + row_bits + bench.psum_bits & 1, word >> width + row_bits + bench.psum_bits + 1
             if close:
                 assert place[1] == len(expected[j][place[0]])
                 place[:] = place[0] + 1, 0
@@ -51,7 +52,7 @@ async def check_picks(dut):
             if fire:
                 value = word & (1 << width) - 1
                 value -= value >> width - 1 << width
-                assert (value, word >> width & (1 << row_bits) - 1) == expected[j][place[0]][place[1]]
+                assert (value, word >> width & (1 << row_bits) - 1, psum) == expected[j][place[0]][place[1]]
                 place[1] += 1
         full = bool(dut.full.value)
         assert full == (min(place[0] for place in at) == drained + 1)
@@ -63,10 +64,12 @@ async def check_picks(dut):
     assert drained == outputs
 
 
-CONFIGURATIONS = [("none", 1, 2, 4), ("activation", 1, 3, 2), ("both", 2, 2, 4), ("both", 4, 3, 2), ("both", 8, 2, 1)]
+CONFIGURATIONS = [("none", 1, 2, 4, 2), ("activation", 1, 3, 2, 1), ("both", 2, 2, 4, 1), ("both", 4, 3, 2, 2),
+                  ("both", 8, 2, 1, 4)]
 
 
-@pytest.mark.parametrize(("skip", "window", "slots", "lines"), CONFIGURATIONS)
-def test_precompute_sparsity(skip, window, slots, lines):
-    values = {"tile": 8, "width": 8, "lines_per_beat": lines, "slots": slots, "skip": skip, "window": window}
+@pytest.mark.parametrize(("skip", "window", "slots", "lines", "psum_tiles"), CONFIGURATIONS)
+def test_precompute_sparsity(skip, window, slots, lines, psum_tiles):
+    values = {"tile": 8, "width": 8, "lines_per_beat": lines, "slots": slots, "skip": skip, "window": window,
+              "psum_tiles": psum_tiles}
     simulate_component(PrecomputeSparsity(**values), **values)

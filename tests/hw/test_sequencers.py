@@ -26,8 +26,8 @@ def random_product(rng, order, **fixed):
     transpose = rng.randrange(2)
     values = {
         **counts, "transpose": transpose, "b_buffer": rng.randrange(2), "order": int(order),
-        "a_slot": rng.randrange(100), "a_pitch": rng.randrange(1, 40), "a_batch": rng.randrange(300),
-        "b_slot": rng.randrange(100), "b_pitch": rng.randrange(1, 40), "b_batch": rng.randrange(300),
+        "a_slot": rng.randrange(100), "a_pitch": rng.randrange(1, 40), "a_batch": rng.choice([0, rng.randrange(1, 300)]),
+        "b_slot": rng.randrange(100), "b_pitch": rng.randrange(1, 40), "b_batch": rng.choice([0, rng.randrange(1, 300)]),
         "c_slot": rng.randrange(100), "c_pitch": rng.randrange(1, 40), "c_batch": rng.randrange(300),
         "bias": rng.randrange(2), "bias_line": rng.randrange(LINES - 8), "bias_shift": rng.randrange(64),
         "shift": rng.randrange(-64, 64), "function": rng.randrange(4), "function_shift": rng.randrange(-32, 32),
@@ -47,29 +47,45 @@ def groups(p, rows, columns):
                 yield at["b"], at["i"], at["j"]
 
 
-def innermost(p):
-    return isa.LoopOrder(p["order"]).name.lower().replace("k", "")[2]
-
-
-def operand_requests(p, operand, rows, columns):
-    """(buffer, slots, active, transpose) of every request."""
-    lanes, out, before = rows if operand == "a" else columns, [], None
-    for b, i, j in groups(p, rows, columns):
+def pairs(p, t):
+    """(b, i, j, k, number in its chunk, numbers of its chunk) of every pair of tiles, in loop order."""
+    walk = list(groups(p, t["rows"], t["columns"]))
+    name = isa.LoopOrder(p["order"]).name.lower()
+    third = {"b": 0, "i": 1, "j": 2}[name.replace("k", "")[2]]
+    size = 1 if name[-1] == "k" else t["psum_tiles"]
+    while walk:
+        fixed = [v for n, v in enumerate(walk[0]) if n != third]
+        chunk = [at for at in walk[:size] if [v for n, v in enumerate(at) if n != third] == fixed]
+        del walk[:len(chunk)]
         for k in range(p["inner"]):
-            if operand == "a":
-                base, moving, limit = p["a_slot"] + b * p["a_batch"] + i * p["a_pitch"] + k, i, p["rows"]
-                stride, kept = p["a_pitch"], p["inner"] == 1 and innermost(p) == "j" and before == (b, i)
-            else:
-                stride = p["b_pitch"] if p["transpose"] else 1
-                inner = 1 if p["transpose"] else p["b_pitch"]
-                base, moving, limit = p["b_slot"] + b * p["b_batch"] + j * stride + k * inner, j, p["columns"]
-                kept = p["inner"] == 1 and innermost(p) == "i" and before == (b, j)
-            before = (b, moving)
-            if not kept:
-                active = [moving + n < limit for n in range(lanes)]
-                out.append((p["b_buffer"] if operand == "b" else 1,
-                            [base + n * stride if active[n] else None for n in range(lanes)], active,
-                            p["transpose"] if operand == "b" else 0))
+            for n, at in enumerate(chunk):
+                yield *at, k, n, len(chunk)
+
+
+def operand_tile(p, operand, b, i, j, k):
+    """What tells one tile of an operand from another."""
+    batch = b if p[f"{operand}_batch"] else 0
+    return (batch, i, k) if operand == "a" else (batch, k, j)
+
+
+def operand_requests(p, operand, t):
+    """(buffer, slots, active, transpose) of every request."""
+    lanes, out, before = t["rows"] if operand == "a" else t["columns"], [], None
+    for b, i, j, k, _, _ in pairs(p, t):
+        if operand == "a":
+            base, moving, limit = p["a_slot"] + b * p["a_batch"] + i * p["a_pitch"] + k, i, p["rows"]
+            stride = p["a_pitch"]
+        else:
+            stride = p["b_pitch"] if p["transpose"] else 1
+            inner = 1 if p["transpose"] else p["b_pitch"]
+            base, moving, limit = p["b_slot"] + b * p["b_batch"] + j * stride + k * inner, j, p["columns"]
+        tile = operand_tile(p, operand, b, i, j, k)
+        if tile != before:
+            active = [moving + n < limit for n in range(lanes)]
+            out.append((p["b_buffer"] if operand == "b" else 1,
+                        [base + n * stride if active[n] else None for n in range(lanes)], active,
+                        p["transpose"] if operand == "b" else 0))
+        before = tile
     return out
 
 
@@ -99,7 +115,7 @@ async def check_operands(dut):
         dut.drained.value = 1
         dut.weight__ready.value = 0
     work = products(t["stall"])
-    expected = [r for p in work for r in operand_requests(p, t["operand"], t["rows"], t["columns"])]
+    expected = [r for p in work for r in operand_requests(p, t["operand"], t)]
     sender = cocotb.start_soon(send(dut, "product", [encoded(p) for p in work], rng, t["stall"] / 10))
     ports = {1: "activation", 0: "weight"}
     takers = {
@@ -128,25 +144,30 @@ async def check_operand_outside(dut):
     assert dut.fault.value
 
 
+GRIDS = [(1, 1, 1), (2, 3, 2), (2, 1, 4)]
+
+
 @pytest.mark.parametrize("stall", [0, 4])
 @pytest.mark.parametrize("operand", ["a", "b"])
-@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 3)])
-def test_operand_sequencer(operand, rows, columns, stall):
-    simulate_component(
-        OperandSequencer(operand=operand, rows=rows, columns=columns, activation_tiles=TILES, weight_tiles=TILES),
-        operand=operand, rows=rows, columns=columns, stall=stall, testcase="check_operand",
-    )
+@pytest.mark.parametrize(("rows", "columns", "psum_tiles"), GRIDS)
+def test_operand_sequencer(operand, rows, columns, psum_tiles, stall):
+    grid = {"rows": rows, "columns": columns, "psum_tiles": psum_tiles}
+    simulate_component(OperandSequencer(operand=operand, **grid, activation_tiles=TILES, weight_tiles=TILES),
+                       operand=operand, **grid, stall=stall, testcase="check_operand")
 
 
-def operand_steps(p, rows, columns):
-    walk = list(groups(p, rows, columns))
-    single = p["inner"] == 1
-    for n, (b, i, j) in enumerate(walk):
-        following = walk[n + 1] if n + 1 < len(walk) else None
-        same_a = single and innermost(p) == "j" and following and following[:2] == (b, i)
-        same_b = single and innermost(p) == "i" and following and (following[0], following[2]) == (b, j)
-        for k in range(p["inner"]):
-            yield (k == 0) | (k == p["inner"] - 1) << 1 | (not same_a) << 2 | (not same_b) << 3
+def expected_steps(work, t):
+    """Every step of all products: partial sums count on from one to the next."""
+    bits, output, steps = (t["psum_tiles"] - 1).bit_length(), 0, []
+    for p in work:
+        walk = list(pairs(p, t))
+        for at, following in zip(walk, [*walk[1:], None], strict=True):
+            *tile, n, size = at
+            last = tile[3] == p["inner"] - 1
+            release = [following is None or operand_tile(p, x, *tile) != operand_tile(p, x, *following[:4]) for x in "ab"]
+            steps.append((output + n) % t["psum_tiles"] | (last | release[0] << 1 | release[1] << 2) << bits)
+            output += size if last and n == size - 1 else 0
+    return steps
 
 
 @cocotb.test()
@@ -155,15 +176,16 @@ async def check_steps(dut):
     rng = random.Random(6)
     await start(dut, "product")
     work = products(9)
-    expected = [s for p in work for s in operand_steps(p, t["rows"], t["columns"])]
+    expected = expected_steps(work, t)
     sender = cocotb.start_soon(send(dut, "product", [encoded(p) for p in work], rng, 0.2))
     assert await collect(dut, "o", len(expected), rng, 0.3) == expected
     await sender
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 3)])
-def test_step_sequencer(rows, columns):
-    simulate_component(StepSequencer(rows=rows, columns=columns), rows=rows, columns=columns, testcase="check_steps")
+@pytest.mark.parametrize(("rows", "columns", "psum_tiles"), GRIDS)
+def test_step_sequencer(rows, columns, psum_tiles):
+    grid = {"rows": rows, "columns": columns, "psum_tiles": psum_tiles}
+    simulate_component(StepSequencer(**grid), **grid, testcase="check_steps")
 
 
 def bias_line(address):

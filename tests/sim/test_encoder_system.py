@@ -18,7 +18,7 @@ CONFIGS = {
         weight_banks=1, bus_width=64, outstanding_reads=1, burst_beats=4, instruction_queue=2,
     ),
     "four_pes": AcceleratorConfig(
-        **SMALL, name="four_pes", grid_rows=2, grid_columns=2, lines_per_beat=4, window=4, operand_slots=3,
+        **SMALL, name="four_pes", grid_rows=2, grid_columns=2, lines_per_beat=4, window=4, operand_slots=3, psum_tiles=2,
         activation_banks=4, bus_width=128, integer_bits=4, fraction_bits=4, softmax_units=2, layernorm_units=2,
     ),
     "one_by_two": AcceleratorConfig(
@@ -30,7 +30,7 @@ CONFIGS = {
         weight_banks=1, bus_width=256, integer_bits=6, fraction_bits=10,
     ),
     "window_of_eight": AcceleratorConfig(
-        **SMALL, name="window_of_eight", grid_rows=2, grid_columns=1, lines_per_beat=2, window=8, operand_slots=3,
+        **SMALL, name="window_of_eight", grid_rows=2, grid_columns=1, lines_per_beat=2, window=8, operand_slots=3, psum_tiles=4,
         activation_banks=2, weight_banks=1, bus_width=64, softmax_units=2,
     ),
 }

@@ -1,5 +1,7 @@
 """Products from main memory and back through the whole accelerator, every integer checked."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -70,6 +72,44 @@ def product_program(config, rng, *, rows, inner, columns, density_a, density_b, 
 def run(program, config, folder, model, tau=0):
     return simulate(config, program.image(), program_address=0, program_length=len(program.instructions), folder=folder,
                     curves=[[tau] * 9], timeout=200_000, watchdog=20_000, model=model)
+
+
+def expected_loads(config, order, *, rows, inner, columns, batch):
+    """A and B tiles that a plain walk of the loops asks for, in chunks of `psum_tiles` where k is not innermost."""
+    steps = {"b": 1, "i": config.grid_rows, "j": config.grid_columns}
+    limits = {"b": batch, "i": rows, "j": columns}
+    names = order.name.lower().replace("k", "")
+    counts = [range(0, limits[n], steps[n]) for n in names]
+    size = 1 if order.name[-1] == "K" else config.psum_tiles
+    loads, before = [0, 0], [None, None]
+    for outer, middle in product(*counts[:2]):
+        for first in range(0, len(counts[2]), size):
+            for k, third in product(range(inner), counts[2][first:first + size]):
+                at = dict(zip(names, (outer, middle, third), strict=True))
+                tiles = (at["b"], at["i"], k), (at["b"], k, at["j"])
+                lanes = (min(config.grid_rows, rows - at["i"]), min(config.grid_columns, columns - at["j"]))
+                for x in range(2):
+                    loads[x] += lanes[x] * (tiles[x] != before[x])
+                    before[x] = tiles[x]
+    return loads
+
+
+@pytest.mark.parametrize("config", [CONFIGS["four_pes"], CONFIGS["one_pe"],
+                                    pytest.param(CONFIGS["window_of_eight"], marks=pytest.mark.slow)], ids=lambda c: c.name)
+@pytest.mark.parametrize("shape", [{"rows": 3, "inner": 2, "columns": 5, "batch": 2}], ids=str)
+def test_loop_orders(config, shape, tmp_path):
+    rng = np.random.default_rng(2)
+    model = build_system(config, memory_bits=20)
+    for order in LoopOrder:
+        program, stored, expected, tau, effectual = product_program(config, rng, **shape, density_a=0.5, density_b=0.7,
+                                                                    order=order)
+        result = run(program, config, tmp_path / order.name, model, tau)
+        assert result.error is None
+        for read, want in zip(stored, expected, strict=True):
+            assert (read(result) == want).all(), order
+        assert result.counters["multiplications"] == effectual
+        loads = [result.counters[f"{x}_tile_loads"] for x in "ab"]
+        assert loads == expected_loads(config, order, **shape), order
 
 
 @pytest.mark.parametrize("config", [CONFIGS["one_pe"], CONFIGS["four_pes"]], ids=lambda c: c.name)
