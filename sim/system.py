@@ -54,7 +54,7 @@ class RunResult:
 
 def simulate(config, image, *, program_address, program_length, folder, curves=(), target=0, watchdog=1 << 22,
              timeout=200_000_000, log_activations=True, activity=False, waves=False, latency=40, memory_bits=27,
-             model=None):
+             stall=0.0, stall_seed=1, model=None):
     """Run a program from a main-memory image (bytes, from address 0) until the interrupt.
 
     Parameters
@@ -65,6 +65,7 @@ def simulate(config, image, *, program_address, program_length, folder, curves=(
     log_activations : log every write to the activation buffer, for `sim.replay`
     activity : log which PEs and units work in each cycle
     waves : record an FST of everything (another, slower build)
+    stall, stall_seed : share of cycles in which main memory holds each handshake back, at random
     latency : cycles from a read's address to its first data
     model : a Build of this system, if the caller has one; the options of the build are then its own
 
@@ -79,6 +80,8 @@ def simulate(config, image, *, program_address, program_length, folder, curves=(
     plusargs = ["+image=image.hex"]
     if log_activations:
         plusargs += [f"+activation_{kind}_{n}" for kind in ("lines", "masks") for n in range(config.activation_banks)]
+    if stall:
+        plusargs += [f"+stall={round(256 * stall)}", f"+stall_seed={stall_seed}"]
     if activity:
         plusargs.append("+activity")
     started = time.monotonic()

@@ -55,7 +55,7 @@ class LaneBench:
     def __init__(self, dut, p, rng, steps):
         self.dut, self.p, self.rng = dut, p, rng
         self.size, self.width, self.slots = p["tile"], p["width"], p["slots"]
-        self.rows = p["lines_per_beat"]
+        self.rows = p["group_rows"]
         self.group_bits, self.slot_bits = (self.size // self.rows - 1).bit_length(), (self.slots - 1).bit_length()
         self.a, self.b = _Operand(self, 1), _Operand(self, self.size // self.rows)
         self.psum_bits = (p["psum_tiles"] - 1).bit_length()

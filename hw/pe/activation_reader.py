@@ -36,9 +36,7 @@ class ActivationReader(wiring.Component):
 
     Parameters
     ----------
-    tile, width, lines_per_beat, slots : as in `OperandSlots`
-    psum_tiles : output tiles held
-    skip : "none" (every k is an activation), "activation" or "both"
+    tile, width, group_rows, slots, psum_tiles, skip : as in `PrecomputeSparsity`
     entries : activations per cycle, 1 or 2
 
     Members
@@ -54,15 +52,15 @@ class ActivationReader(wiring.Component):
     lacking : Out(1), there is a step, but it can neither offer an entry nor end
     """
 
-    def __init__(self, *, tile, width, lines_per_beat, slots, psum_tiles, skip, entries):
-        self._tile, self._width, self._rows, self._slots = tile, width, lines_per_beat, slots
+    def __init__(self, *, tile, width, group_rows, slots, psum_tiles, skip, entries):
+        self._tile, self._width, self._rows, self._slots = tile, width, group_rows, slots
         self._skip, self._entries, self._step = skip, entries, pe_step(psum_tiles)
-        position = ring_position(tile, lines_per_beat, slots)
+        position = ring_position(tile, group_rows, slots)
         super().__init__({
             "steps": In(STEP_RING * self._step.size),
             "steps_end": In(range(2 * STEP_RING)),
             "position": Out(range(2 * STEP_RING)),
-            "a_group": In(range(tile // lines_per_beat)),
+            "a_group": In(range(tile // group_rows)),
             "a_end": In(position),
             "b_end": In(position),
             "b_partial": In(1),
@@ -116,7 +114,9 @@ class ActivationReader(wiring.Component):
                     self._next_slot(m, place)
 
         for entry in self.entry:
-            m.d.comb += [entry.psum.eq(step.psum), entry.lap.eq(b.lap), entry.release.eq(step.b_release), entry.output.eq(self.output)]
+            m.d.comb += [
+                entry.psum.eq(step.psum), entry.lap.eq(b.lap), entry.release.eq(step.b_release), entry.output.eq(self.output),
+            ]
         return m
 
     def _offer(self, m, usable):

@@ -20,7 +20,7 @@ class MacLane(wiring.Component):
 
     Parameters
     ----------
-    tile, width, lines_per_beat, slots, psum_tiles, skip, window : as in `PrecomputeSparsity`
+    tile, width, group_rows, slots, psum_tiles, skip, window : as in `PrecomputeSparsity`
     accumulator_width : as in `Mac`
 
     Members
@@ -34,19 +34,19 @@ class MacLane(wiring.Component):
     working, starved, blocked : as in `PrecomputeSparsity`
     """
 
-    def __init__(self, *, tile, width, accumulator_width, lines_per_beat, slots, psum_tiles, skip, window):
+    def __init__(self, *, tile, width, accumulator_width, group_rows, slots, psum_tiles, skip, window):
         self._tile = tile
         self._sparsity = {
-            "tile": tile, "width": width, "lines_per_beat": lines_per_beat, "slots": slots, "psum_tiles": psum_tiles,
+            "tile": tile, "width": width, "group_rows": group_rows, "slots": slots, "psum_tiles": psum_tiles,
             "skip": skip, "window": window,
         }
         self._mac = {"width": width, "accumulator_width": accumulator_width, "rows": slots * tile, "psum_tiles": psum_tiles}
-        position = ring_position(tile, lines_per_beat, slots)
+        position = ring_position(tile, group_rows, slots)
         super().__init__({
             "steps": In(STEP_RING * pe_step(psum_tiles).size),
             "steps_end": In(range(2 * STEP_RING)),
             "steps_position": Out(range(2 * STEP_RING)),
-            "a_group": In(range(tile // lines_per_beat)),
+            "a_group": In(range(tile // group_rows)),
             "a_end": In(position),
             "b_end": In(position),
             "b_partial": In(1),

@@ -4,14 +4,15 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..arithmetic import popcount
 from ..layout import row_beat
 
 __all__ = ["OperandSlots", "ring_position"]
 
 
-def ring_position(tile, lines_per_beat, slots):
-    """A place in the ring: group of `lines_per_beat` rows, slot, and a bit that flips whenever the slots wrap."""
-    return data.StructLayout({"group": range(tile // lines_per_beat), "slot": range(slots), "lap": 1})
+def ring_position(tile, group_rows, slots):
+    """A place in the ring: group of `group_rows` rows, slot, and a bit that flips whenever the slots wrap."""
+    return data.StructLayout({"group": range(tile // group_rows), "slot": range(slots), "lap": 1})
 
 
 class OperandSlots(wiring.Component):
@@ -21,7 +22,8 @@ class OperandSlots(wiring.Component):
     A shared operand (B) is read in full by every lane, in order of its rows: a group is overwritten when all lanes
     are past it. It may be written transposed: then each group of rows of the stream becomes columns, the whole slot must be
     free first, and nothing of it is usable before it is complete. A private operand (A) has one lane per row: a group is
-    overwritten when the lanes of its rows are past the tile.
+    overwritten when the lanes of its rows are past the tile. A beat may bring several of its groups; those whose places are
+    free are written while the others wait.
 
     Latency: one cycle from a beat to `values`, `masks` and `frontier`. Throughput: one beat per cycle. `i.ready` depends on
     `progress` and ``i.payload.transpose`` combinationally.
@@ -29,7 +31,8 @@ class OperandSlots(wiring.Component):
     Parameters
     ----------
     tile, width : T and the bits of a value
-    lines_per_beat : rows per beat of the input
+    rows_per_beat : rows per beat of the input
+    group_rows : rows that are written, and become usable, together; those of a beat if `shared`
     slots : tiles held
     shared : B (True) or A (False)
 
@@ -44,11 +47,14 @@ class OperandSlots(wiring.Component):
     masks : Out, word ``slot * T + r`` of T bits is the mask of row r
     """
 
-    def __init__(self, *, tile, width, lines_per_beat, slots, shared):
-        self._tile, self._width, self._rows, self._slots, self._shared = tile, width, lines_per_beat, slots, shared
-        position = ring_position(tile, lines_per_beat, slots)
+    def __init__(self, *, tile, width, rows_per_beat, group_rows, slots, shared):
+        if rows_per_beat % group_rows or (shared and rows_per_beat != group_rows):
+            raise ValueError(f"group_rows = {group_rows}: a beat of {rows_per_beat} rows is whole groups, one if shared")
+        self._tile, self._width, self._slots, self._shared = tile, width, slots, shared
+        self._beat_rows, self._rows, self._parts = rows_per_beat, group_rows, rows_per_beat // group_rows
+        position = ring_position(tile, group_rows, slots)
         super().__init__({
-            "i": In(stream.Signature(row_beat(tile, width, lines_per_beat))),
+            "i": In(stream.Signature(row_beat(tile, width, rows_per_beat))),
             "progress": In(position).array(tile),
             "frontier": Out(position),
             "partial": Out(1),
@@ -62,16 +68,18 @@ class OperandSlots(wiring.Component):
         groups = self._tile // self._rows
         transpose = Signal()
         transposing = Signal(reset_less=True)
-        write = Signal()
+        writes = Signal(self._parts)
+        done = self._done(m, transpose)
+        place, part = self._split(end.group)
         m.d.comb += [
             transpose.eq(i.p.transpose if self._shared else 0),
-            i.ready.eq(self._free(m, transpose).all()),
-            write.eq(i.valid & i.ready),
+            i.ready.eq(done[-1]),
+            writes.eq(Cat(i.valid & done[n] & (part <= n) for n in range(self._parts))),
             self.partial.eq(~transposing),
         ]
-        with m.If(write):
-            m.d.sync += [end.group.eq(end.group + 1), transposing.eq(transpose)]
-            with m.If(end.group == groups - 1):
+        with m.If(writes.any()):
+            m.d.sync += [end.group.eq(end.group + popcount(writes)), transposing.eq(transpose)]
+            with m.If(i.ready & (place == groups // self._parts - 1)):
                 m.d.sync += [end.group.eq(0), end.slot.eq(end.slot + 1), transposing.eq(0)]
                 with m.If(end.slot == self._slots - 1):
                     m.d.sync += [end.slot.eq(0), end.lap.eq(~end.lap)]
@@ -84,26 +92,40 @@ class OperandSlots(wiring.Component):
             m.d.comb += row.eq(Mux(transpose, across, straight) if self._shared else straight)
         for slot in range(self._slots):
             enables = Signal(groups, name=f"enable_{slot}")
-            m.d.comb += [enables[g].eq(write & (end.slot == slot) & (end.group == g)) for g in range(groups)]
+            for g in range(groups):
+                here = (end.slot == slot) & (place == g // self._parts)
+                m.d.comb += enables[g].eq(writes[g % self._parts] & here)
             for r, row in enumerate(rows):
                 self._store(m, slot, r, row, enables, transpose)
         return m
 
     def _element(self, r, c):
-        return Cat(self.i.p.rows[r % self._rows][c], self.i.p.mask[r % self._rows][c])
+        return Cat(self.i.p.rows[r % self._beat_rows][c], self.i.p.mask[r % self._beat_rows][c])
 
-    def _free(self, m, transpose):
-        """Per lane: the group to be written is not needed any more."""
+    def _split(self, group):
+        """Number of the beat in its tile, and of the group in its beat."""
+        bits = (self._parts - 1).bit_length()
+        return group[bits:], group[:bits]
+
+    def _done(self, m, transpose):
+        """Per group of the beat: it and those before it are written, or their places are not needed any more."""
         end = self.frontier
+        place, part = self._split(end.group)
         free = Signal(self._tile)
         for lane, needed in enumerate(self.progress):
             passed = (end.lap == needed.lap) | (end.slot < needed.slot)
             if self._shared:
                 passed |= ~transpose & (end.slot == needed.slot) & (end.group < needed.group)
             else:
-                passed |= end.group != lane // self._rows
+                passed |= place != lane // self._beat_rows
             m.d.comb += free[lane].eq(passed)
-        return free
+        done = Signal(self._parts)
+        for n in range(self._parts):
+            lanes = range(self._tile) if self._shared else [
+                lane for lane in range(self._tile) if lane // self._rows % self._parts == n]
+            ready = (part > n) | Cat(free[lane] for lane in lanes).all()
+            m.d.comb += done[n].eq(ready & done[n - 1] if n else ready)
+        return done
 
     def _store(self, m, slot, r, row, enables, transpose):
         """Row r of a slot, in pieces that are written together whichever way the tile lies."""

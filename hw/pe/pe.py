@@ -84,11 +84,16 @@ class PE(wiring.Component):
             tags.i.payload.discard.eq(commands.o.payload.discard),
             commands.o.ready.eq(post.command.ready & tags.i.ready),
         ]
+        # A finished word waits for its write port while the next is collected.
+        m.submodules.words = words = StreamQueue(
+            shape=pe_output(self._tile, self._width, self._lines), depth=2 if self._lines == 1 else 1
+        )
+        connect(m, words.o, flipped(self.o))
         m.d.comb += [
-            self.o.valid.eq(post.o.valid & ~tags.o.payload.discard),
-            self.o.payload.write.eq(post.o.payload),
-            self.o.payload.tag.eq(tags.o.payload.tag),
-            post.o.ready.eq(self.o.ready | tags.o.payload.discard),
+            words.i.valid.eq(post.o.valid & ~tags.o.payload.discard),
+            words.i.payload.write.eq(post.o.payload),
+            words.i.payload.tag.eq(tags.o.payload.tag),
+            post.o.ready.eq(words.i.ready | tags.o.payload.discard),
             tags.o.ready.eq(post.o.valid & post.o.ready & post.o.payload.last),
         ]
         return m

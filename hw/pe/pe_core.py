@@ -23,7 +23,8 @@ class PECore(wiring.Component):
     hold register per MAC. With dense operands and `operand_slots` of two or more, a step takes exactly T cycles, output
     tiles included.
 
-    Throughput: see `skip`; at best T cycles per step with "none", ``tile / lines_per_beat`` cycles per new operand tile,
+    Throughput: see `skip`; at best T cycles per step with "none", ``tile / lines_per_beat`` cycles per new tile of B, as
+    many per new tile of A that is dense, down to ``1 / psum_tiles`` of that (two at least) for a sparse one,
     T cycles per output tile. All input streams and the output stream may stall at any time.
 
     Parameters
@@ -48,15 +49,17 @@ class PECore(wiring.Component):
 
     def __init__(self, *, tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots, psum_tiles):
         self._tile, self._accumulator_width = tile, accumulator_width
-        common = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat}
-        self._expander = {**common, "rows_per_beat": lines_per_beat}
+        # Up to psum_tiles steps share a tile of B, and each of them needs another of A.
+        self._rows_per_beat = {"a": min(lines_per_beat * psum_tiles, max(lines_per_beat, tile // 2)), "b": lines_per_beat}
+        self._group_rows = lines_per_beat
+        common = {"tile": tile, "width": width}
+        self._expander = {**common, "lines_per_beat": lines_per_beat}
         self._operands = {**common, "slots": operand_slots}
         self._slot_count = operand_slots
         self._step = pe_step(psum_tiles)
-        self._lines_per_beat = lines_per_beat
         self._lane = {
-            **common, "accumulator_width": accumulator_width, "slots": operand_slots, "psum_tiles": psum_tiles,
-            "skip": skip, "window": window if skip == "both" else 1,
+            **common, "accumulator_width": accumulator_width, "group_rows": lines_per_beat,
+            "slots": operand_slots, "psum_tiles": psum_tiles, "skip": skip, "window": window if skip == "both" else 1,
         }
         row = data.StructLayout({"row": data.ArrayLayout(signed(accumulator_width), tile), "last": 1})
         operand = stream.Signature(tile_beat(tile, width, lines_per_beat))
@@ -75,8 +78,11 @@ class PECore(wiring.Component):
         m = Module()
         slots = {}
         for x in "ab":
-            expander = instantiate(m, platform, f"expand_{x}", Expander, **self._expander)
-            m.submodules[f"slots_{x}"] = slots[x] = OperandSlots(**self._operands, shared=x == "b")
+            rows = self._rows_per_beat[x]
+            expander = instantiate(m, platform, f"expand_{x}", Expander, **self._expander, rows_per_beat=rows)
+            m.submodules[f"slots_{x}"] = slots[x] = OperandSlots(
+                **self._operands, rows_per_beat=rows, group_rows=self._group_rows, shared=x == "b"
+            )
             connect(m, flipped(getattr(self, x)), expander.i)
             connect(m, expander.o, slots[x].i)
         lanes = [instantiate(m, platform, f"lane_{i}", MacLane, **self._lane) for i in range(self._tile)]
@@ -105,7 +111,7 @@ class PECore(wiring.Component):
 
     def _feed(self, m, i, lane, a, b):
         m.d.comb += [
-            lane.a_group.eq(i // self._lines_per_beat),
+            lane.a_group.eq(i // self._group_rows),
             lane.a_end.eq(a.frontier),
             lane.a_values.eq(a.values.word_select(i, len(lane.a_values))),
             a.progress[i].eq(lane.a_progress),

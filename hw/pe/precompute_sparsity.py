@@ -32,7 +32,7 @@ class PrecomputeSparsity(wiring.Component):
 
     Parameters
     ----------
-    tile, width, lines_per_beat, slots : as in `OperandSlots`
+    tile, width, group_rows, slots : as in `OperandSlots`
     psum_tiles : output tiles held
     skip : "none", every k; "activation", k with a non-zero activation; "both", pairs of non-zeros
     window : entries; one unless `skip` is "both"
@@ -51,24 +51,24 @@ class PrecomputeSparsity(wiring.Component):
         a MAC cannot close its output tile because of its hold register
     """
 
-    def __init__(self, *, tile, width, lines_per_beat, slots, psum_tiles, skip, window):
+    def __init__(self, *, tile, width, group_rows, slots, psum_tiles, skip, window):
         if skip not in ("none", "activation", "both"):
             raise ValueError(f"skip = {skip!r}: none, activation or both")
         if window < 1 or (skip != "both" and window != 1):
             raise ValueError(f"window = {window}: at least one, and one unless skip is both")
-        self._tile, self._width, self._slots, self._rows = tile, width, slots, lines_per_beat
+        self._tile, self._width, self._slots, self._rows = tile, width, slots, group_rows
         self._psum_tiles = psum_tiles
         self._window, self._pickers = window, tile if skip == "both" else 1
         self._reading = {
-            "tile": tile, "width": width, "lines_per_beat": lines_per_beat, "slots": slots, "psum_tiles": psum_tiles, "skip": skip,
-            "entries": min(2, window),
+            "tile": tile, "width": width, "group_rows": group_rows, "slots": slots, "psum_tiles": psum_tiles,
+            "skip": skip, "entries": min(2, window),
         }
-        position = ring_position(tile, lines_per_beat, slots)
+        position = ring_position(tile, group_rows, slots)
         super().__init__({
             "steps": In(STEP_RING * pe_step(psum_tiles).size),
             "steps_end": In(range(2 * STEP_RING)),
             "steps_position": Out(range(2 * STEP_RING)),
-            "a_group": In(range(tile // lines_per_beat)),
+            "a_group": In(range(tile // group_rows)),
             "a_end": In(position),
             "b_end": In(position),
             "b_partial": In(1),

@@ -10,13 +10,13 @@ __all__ = ["Compressor"]
 
 
 class Compressor(wiring.Component):
-    """Pack the non-zero values of each tile row-major, one write per full line, the mask with the last write.
+    """Pack the non-zero values of each tile row-major, one write per full word, the mask with the last write.
 
-    Packed line n goes to word ``n // lines_per_beat``, line ``n % lines_per_beat`` (``line_enable`` is one-hot). The
-    last row writes what is left, filled with zeros, with ``last``; if nothing is left, as in an all-zero tile, with
-    ``line_enable = 0``. A last row that fills a line and leaves a remainder makes two writes.
+    Packed line n goes to word ``n // lines_per_beat``, line ``n % lines_per_beat``. The last row writes what is left, its
+    line filled with zeros, with ``last``; if nothing is left, as in an all-zero tile, with ``line_enable = 0``. A last row
+    that fills a line and leaves a remainder makes two lines.
 
-    One row per cycle, except for that second write; a write is at the output two cycles after the row that caused it.
+    One row per cycle, except for that second line; a write is at the output two cycles after the row that caused it.
     While a write that is not the last of its tile waits, rows that fill no line still enter. The only combinational
     path between the ports is ``o.ready`` to ``i.ready``, a few gates.
 
@@ -33,8 +33,8 @@ class Compressor(wiring.Component):
     Members
     -------
     i : In(stream), ``row`` of T values, ``last`` on row T-1, ``slot`` the same on all rows of a tile
-    o : Out(stream(tile_write)), registered; all lines of the word carry the same values, ``line_enable`` tells which
-        one is meant; ``mask`` is zero without ``last``
+    o : Out(stream(tile_write)), registered; lines that ``line_enable`` does not name are undefined; ``mask`` is zero
+        without ``last``
 
     Raises
     ------
@@ -96,8 +96,8 @@ class Compressor(wiring.Component):
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(go & emits):
-            m.d.sync += [self.o.valid.eq(1), last.eq(row.last & ~split)]
-        self._write(m, go & emits, merged, number, total.any() | flush, row.slot)
+            m.d.sync += last.eq(row.last & ~split)
+        self._write(m, go & emits, merged, number, total.any() | flush, row.last & ~split, row.slot)
         m.d.comb += [self.o.payload.last.eq(last), self.o.payload.mask.eq(Mux(last, mask_rows, 0))]
         return m
 
@@ -118,23 +118,25 @@ class Compressor(wiring.Component):
             m.d.sync += [rank.eq(ones) for rank, ones in zip(ranks[1:], prefix_sums(nonzero), strict=True)]
         return row, mask, ranks
 
-    def _write(self, m, load, line, number, some, slot):
-        """Output register of a write: packed line `number`, enabled if there is `some` value in it."""
-        place = (self._lines_per_beat - 1).bit_length()
-        written = Signal(data.StructLayout({
-            "line": line.shape(), "number": len(number), "some": 1, "slot": SLOT_BITS,
-        }), reset_less=True)
+    def _write(self, m, load, line, number, some, ends, slot):
+        """Collect packed line `number`, if there is `some` value in it; the word is written when full or the tile ends."""
+        write, count = self.o.payload, self._lines_per_beat
+        bits = (count - 1).bit_length()
+        place = number[:bits]
+        lines = [Signal(line.shape(), name=f"word_{n}", reset_less=True) for n in range(count)]
+        enable = Signal(count, reset_less=True)
+        index, address = Signal(len(write.index), reset_less=True), Signal(SLOT_BITS, reset_less=True)
         with m.If(load):
             m.d.sync += [
-                written.line.eq(line), written.number.eq(number), written.some.eq(some), written.slot.eq(slot),
+                self.o.valid.eq(ends | place.all()),
+                enable.eq(Mux(place.any(), enable, 0) | (some << place)),
+                index.eq(number[bits:]), address.eq(slot),
             ]
-        write = self.o.payload
-        m.d.comb += [write.index.eq(written.number[place:]), write.slot.eq(written.slot)]
-        for n in range(self._lines_per_beat):
-            m.d.comb += [
-                write.lines[n].eq(written.line),
-                write.line_enable[n].eq(written.some & (written.number[:place] == n)),
-            ]
+            for n in range(count):
+                with m.If(place == n):
+                    m.d.sync += lines[n].eq(line)
+        m.d.comb += [write.index.eq(index), write.slot.eq(address), write.line_enable.eq(enable)]
+        m.d.comb += [write.lines[n].eq(lines[n]) for n in range(count)]
 
     def _butterfly(self, m, row, mask, targets):
         """Move each value that `mask` marks to its target position; zeros elsewhere."""

@@ -1,6 +1,7 @@
 // Main memory for simulation: an AXI4 subordinate over an array, filled from a hexadecimal file (+image=FILE, one bus
 // word per line), with a log of its writes in memory.log. Reads are answered in order, the first beat LATENCY cycles after
-// its address, then one beat per cycle; up to QUEUE bursts wait. Writes are taken at one beat per cycle.
+// its address, then one beat per cycle; up to QUEUE bursts wait. Writes are taken at one beat per cycle. With +stall=N each
+// handshake is held back in N of 256 cycles, at random (seeded by +stall_seed=S).
 module acceltran_memory #(
     parameter DATA = 128,
     parameter BYTES = 1 << 27,
@@ -32,7 +33,7 @@ module acceltran_memory #(
     output wire              wready,
     output reg  [1:0]        bresp,
     output reg  [0:0]        bid,
-    output reg               bvalid,
+    output wire              bvalid,
     input  wire              bready
 );
     localparam WORD = $clog2(DATA / 8);
@@ -41,11 +42,25 @@ module acceltran_memory #(
 
     string image;
     integer log;
+    integer stall = 0, seed = 1, unused;
+    reg read_open = 1, response_open = 1;
+    reg [2:0] ready = 3'b111;
     initial begin
+        if ($value$plusargs("stall=%d", stall) && $value$plusargs("stall_seed=%d", seed)) unused = $urandom(seed);
         if ($value$plusargs("image=%s", image)) $readmemh(image, words);
         log = $fopen("memory.log", "w");
     end
     final $fclose(log);
+
+    // Valid stays open until its transfer; ready is drawn anew every cycle.
+    function open(input integer chance);
+        open = chance == 0 || ($urandom & 32'd255) >= chance;
+    endfunction
+    always @(posedge clk) begin
+        if (!read_open || rvalid && rready) read_open <= open(stall);
+        if (!response_open || bvalid && bready) response_open <= open(stall);
+        ready <= {open(stall), open(stall), open(stall)};
+    end
 
     // Reads: a ring of bursts, each with the time from which it may be answered.
     reg [31:0] now;
@@ -58,8 +73,8 @@ module acceltran_memory #(
     reg [7:0]  beat;
 
     wire [31:0] word_address = (address[head] >> WORD) + {24'd0, beat};
-    assign arready = count < QUEUE;
-    assign rvalid = count != 0 && now >= due[head];
+    assign arready = count < QUEUE && ready[0];
+    assign rvalid = count != 0 && now >= due[head] && read_open;
     assign rdata = words[word_address[$clog2(WORDS)-1:0]];
     assign rresp = (address[head] >> $clog2(BYTES)) == 0 ? 2'b00 : 2'b11;
     assign rid = id[head];
@@ -85,11 +100,12 @@ module acceltran_memory #(
     end
 
     // Writes: one burst at a time.
-    reg        writing;
+    reg        writing, answer;
     reg [31:0] target;
     integer    lane;
-    assign awready = !writing && !bvalid;
-    assign wready = writing;
+    assign awready = !writing && !answer && ready[1];
+    assign wready = writing && ready[2];
+    assign bvalid = answer && response_open;
 
     always @(posedge clk) begin
         if (awvalid && awready) begin
@@ -105,12 +121,12 @@ module acceltran_memory #(
             target <= target + DATA / 8;
             if (wlast) begin
                 writing <= 0;
-                bvalid <= 1;
+                answer <= 1;
             end
         end
-        if (bvalid && bready) bvalid <= 0;
+        if (bvalid && bready) answer <= 0;
         if (rst) begin
-            writing <= 0; bvalid <= 0;
+            writing <= 0; answer <= 0;
         end
     end
 endmodule

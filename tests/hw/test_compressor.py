@@ -22,15 +22,16 @@ def rows_of(tile, slot, width):
     ]
 
 
-def writes_of(tile, slot):
-    """(line number or None, values, slot, mask or None) of each write, in order."""
+def writes_of(tile, slot, lines_per_beat):
+    """({line number: values}, slot, mask or None) of each write, in order."""
     mask, lines = pack_tile(tile)
     bits = pack_bits(mask.reshape(-1), 1)
-    writes = [[n, line.tolist(), slot, None] for n, line in enumerate(lines)]
-    last_row = int(mask[-1].sum())
-    if not mask.any() or (last_row == 0 and mask.sum() % len(tile) == 0):
-        writes.append([None, None, slot, bits])
-    writes[-1][3] = bits
+    writes = [[{n: lines[n].tolist() for n in range(first, min(first + lines_per_beat, len(lines)))}, slot, None]
+              for first in range(0, len(lines), lines_per_beat)]
+    full_before = mask[-1].sum() == 0 and len(lines) % lines_per_beat == 0 and mask.sum() % len(tile) == 0
+    if not mask.any() or full_before:
+        writes.append([{}, slot, None])
+    writes[-1][2] = bits
     return [tuple(w) for w in writes]
 
 
@@ -38,15 +39,11 @@ def unpack_write(word, size, width, lines_per_beat):
     fields = {}
     for name, field in tile_write(size, width, lines_per_beat):
         fields[name] = word >> field.offset & (1 << field.width) - 1
-    enable = fields["line_enable"]
-    assert enable & (enable - 1) == 0
-    line = None
-    values = None
-    if enable:
-        place = enable.bit_length() - 1
-        line = fields["index"] * lines_per_beat + place
-        values = unpack_bits(fields["lines"] >> (place * size * width), width, size).tolist()
-    return line, values, fields["slot"], fields["mask"] if fields["last"] else None
+    lines = {
+        fields["index"] * lines_per_beat + place: unpack_bits(fields["lines"] >> (place * size * width), width, size).tolist()
+        for place in range(lines_per_beat) if fields["line_enable"] >> place & 1
+    }
+    return lines, fields["slot"], fields["mask"] if fields["last"] else None
 
 
 def random_tiles(rng, size, width, count):
@@ -114,7 +111,7 @@ def case(rng, size, width, lines_per_beat, count):
     for tile in random_tiles(rng, size, width, count):
         slot = rng.getrandbits(SLOT_BITS)
         words += rows_of(tile, slot, width)
-        expected += writes_of(tile, slot)
+        expected += writes_of(tile, slot, lines_per_beat)
     return words, expected
 
 
@@ -129,7 +126,7 @@ async def check_tiles(dut):
         for word, wanted in zip(writes, expected, strict=True):
             assert unpack_write(word, p["tile"], p["width"], p["lines_per_beat"]) == wanted
         if idle == stall == 0:
-            double = len([w for w, v in zip(expected, expected[1:], strict=False) if v[3] is not None and w[3] is None])
+            double = sum(write[2] is not None for write in expected)
             assert cycles <= len(words) + double + 2
 
 
@@ -141,7 +138,7 @@ async def check_one_cycle_per_row(dut):
     await start(dut)
     for tile in (np.zeros((size, size)), np.ones((size, size)), np.eye(size)):
         words = rows_of(tile.astype(np.int64), 5, p["width"]) * 4
-        count = 4 * len(writes_of(tile.astype(np.int64), 5))
+        count = 4 * len(writes_of(tile.astype(np.int64), 5, p["lines_per_beat"]))
         _, cycles = await transfer(dut, words, count, rng, 0, 0)
         assert cycles == 4 * size + 2
 

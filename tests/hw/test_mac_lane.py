@@ -52,6 +52,6 @@ async def check_rows(dut):
 @pytest.mark.parametrize(("skip", "window", "slots", "width", "psum_tiles"),
                          [("both", 4, 2, 20, 1), ("activation", 1, 3, 8, 2), ("both", 2, 2, 8, 4)])
 def test_mac_lane(skip, window, slots, width, psum_tiles):
-    values = {"tile": 8, "width": width, "accumulator_width": 2 * width + 12, "lines_per_beat": 2, "slots": slots,
-              "skip": skip, "window": window, "psum_tiles": psum_tiles}
+    values = {"tile": 8, "width": width, "accumulator_width": 2 * width + 12, "group_rows": 2,
+              "slots": slots, "skip": skip, "window": window, "psum_tiles": psum_tiles}
     simulate_component(MacLane(**values), **values)

@@ -15,7 +15,7 @@ from streams import random_tile, start
 
 def row_beats(tile, p, transpose):
     """The row beats of a tile."""
-    rows, size, width = p["lines_per_beat"], p["tile"], p["width"]
+    rows, size, width = p["rows_per_beat"], p["tile"], p["width"]
     words = []
     for first in range(0, size, rows):
         part = tile[first:first + rows].reshape(-1)
@@ -29,7 +29,7 @@ class Reader:
     """A lane that reads tile after tile, group after group, at its own pace."""
 
     def __init__(self, p):
-        self.groups = p["tile"] // p["lines_per_beat"]
+        self.groups = p["tile"] // p["group_rows"]
         self.slots = p["slots"]
         self.tile = self.group = 0
 
@@ -44,7 +44,7 @@ class Reader:
 async def check_ring(dut):
     p = parameters()
     size, width, slots, shared = p["tile"], p["width"], p["slots"], p["shared"]
-    rows, rng = p["lines_per_beat"], random.Random(2)
+    rows, rng = p["group_rows"], random.Random(2)
     await start(dut, "i")
     readers = [Reader(p) for _ in range(size)]
     groups = readers[0].groups
@@ -53,14 +53,19 @@ async def check_ring(dut):
         tile, transpose = random_tile(rng, size, width, rng.random()), shared and rng.random() < 0.4
         tiles.append((tile.T if transpose else tile, transpose))
         beats += row_beats(tile, p, transpose)
-    written, stuck = 0, 0
+    written, beat, stuck = 0, 0, 0
+    group_bits, slot_bits = (groups - 1).bit_length(), (slots - 1).bit_length()
     for cycle in range(6000):
         pace = 0.9 if cycle // 200 % 2 else 0.2
         for n, reader in enumerate(readers):
             getattr(dut, f"progress__{n}").value = reader.word()
-        dut.i__valid.value = int(written < len(beats) and rng.random() < 0.8)
-        dut.i__payload.value = beats[written] if written < len(beats) else 0
+        dut.i__valid.value = int(beat < len(beats) and rng.random() < 0.8)
+        dut.i__payload.value = beats[beat] if beat < len(beats) else 0
         await ReadOnly()
+        end = int(dut.frontier.value)
+        place = (end >> group_bits & (1 << slot_bits) - 1) + slots * (end >> group_bits + slot_bits)
+        written += (place * groups + (end & (1 << group_bits) - 1) - written) % (2 * slots * groups)
+        assert beat * p["rows_per_beat"] <= written * rows <= (beat + 1) * p["rows_per_beat"]
         values = unpack_bits(int(dut.values.value), width, slots * size * size).reshape(size, slots, size)
         masks = unpack_bits(int(dut.masks.value), 1, slots * size * size, signed=False).reshape(slots, size, size)
         complete, group = divmod(written, groups)
@@ -89,11 +94,11 @@ async def check_ring(dut):
                     reader.tile, reader.group = reader.tile + 1, 0
             elif rng.random() < pace and shared and reader.tile == complete and not tiles[min(complete, 59)][1]:
                 reader.group = max(reader.group, group - 1)
-        written += transfer
-        assert stuck < 300 or written == len(beats)
+        beat += transfer
+        assert stuck < 300 or beat == len(beats)
         if all(reader.tile == len(tiles) for reader in readers):
             break
-    assert written == len(beats)
+    assert beat == len(beats)
 
 
 @cocotb.test()
@@ -117,7 +122,8 @@ async def check_full(dut):
         await FallingEdge(dut.clk)
 
 
-@pytest.mark.parametrize(("shared", "slots", "lines"), [(True, 2, 4), (True, 3, 2), (False, 2, 2), (False, 3, 1)])
-def test_operand_slots(shared, slots, lines):
-    values = {"tile": 8, "width": 8, "lines_per_beat": lines, "slots": slots, "shared": shared}
+@pytest.mark.parametrize(("shared", "slots", "beat", "group"),
+                         [(True, 2, 4, 4), (True, 3, 2, 2), (False, 2, 2, 2), (False, 2, 4, 2), (False, 3, 4, 1)])
+def test_operand_slots(shared, slots, beat, group):
+    values = {"tile": 8, "width": 8, "rows_per_beat": beat, "group_rows": group, "slots": slots, "shared": shared}
     simulate_component(OperandSlots(**values), **values)

@@ -226,6 +226,10 @@ def test_pe_core_speed():
     core_test(16, 20, 4, "both", 4, 2, 1, **{"50x50": 2.5, "50x100": 1.75, "10x100": 3.8})
 
 
+def test_pe_core_speed_of_two_partial_sums():
+    core_test(16, 8, 4, "both", 4, 2, 2, **{"50x50": 2.4, "50x100": 1.75, "10x100": 4.8})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "skip", "window", "slots", "bounds"), [
     (8, "activation", 4, 2, {"50x50": 1.75, "50x100": 1.75, "10x100": 3.8}),

@@ -52,7 +52,7 @@ def case(rng, p, tiles):
         sums, slot = random_sums(rng, size, bits), rng.getrandbits(SLOT_BITS)
         result = post_process(torch.tensor(sums), None if zero else torch.tensor(bias), **fields, width=width,
                               functions=p["functions"])
-        writes += writes_of(result.numpy().astype(np.int64), slot)
+        writes += writes_of(result.numpy().astype(np.int64), slot, p["lines_per_beat"])
         rows += [pack_bits(row, wide) | (r == size - 1) << (size * wide) for r, row in enumerate(sums)]
         command = layout.const({**fields, "slot": slot, "bias": bias})
         commands.append(command.as_value().value & (1 << layout.size) - 1)

@@ -70,6 +70,6 @@ CONFIGURATIONS = [("none", 1, 2, 4, 2), ("activation", 1, 3, 2, 1), ("both", 2, 
 
 @pytest.mark.parametrize(("skip", "window", "slots", "lines", "psum_tiles"), CONFIGURATIONS)
 def test_precompute_sparsity(skip, window, slots, lines, psum_tiles):
-    values = {"tile": 8, "width": 8, "lines_per_beat": lines, "slots": slots, "skip": skip, "window": window,
+    values = {"tile": 8, "width": 8, "group_rows": lines, "slots": slots, "skip": skip, "window": window,
               "psum_tiles": psum_tiles}
     simulate_component(PrecomputeSparsity(**values), **values)
