@@ -14,6 +14,7 @@ _LEAD = 100
 def plan_order(steps, blocks, cost):
     """List scheduling: whenever a resource is free, the ready step from which the way to the end is longest.
 
+    The memory engine brings first what is needed first: when that is, a first pass finds out in which everything is there.
     Steps are ready when what they read is written, and their weights and vectors are loaded. Which slots they write does not
     matter yet: places are chosen afterwards, and prefer what was free first.
 
@@ -29,6 +30,7 @@ def plan_order(steps, blocks, cost):
     targets : by owner of a block, how many of the steps stand before its LOAD
     """
     jobs = _Jobs(steps, blocks, cost)
+    jobs.order_memory(jobs.schedule(memory=False))
     starts = jobs.schedule()
     order = sorted(range(len(steps)), key=lambda n: (starts[n], n))
     times = [starts[n] for n in order]
@@ -56,9 +58,15 @@ class _Jobs:
             for other in needs:
                 self.followers[other].append(number)
         self.length = [0.0] * len(self.needs)
-        for number in [*reversed(range(len(steps))), *self.loads.values()]:
+        for number in reversed(range(len(steps))):
             self.length[number] = self.busy[number] + self.latency[number] + max(
                 (self.length[n] for n in self.followers[number]), default=0)
+
+    def order_memory(self, starts):
+        """Rank the jobs of the memory engine by when their results are used in a plan."""
+        for number, resource in enumerate(self.resource):
+            if resource is Engine.MEMORY:
+                self.length[number] = -min((starts[n] for n in self.followers[number]), default=0)
 
     def _dependencies(self, steps):
         writers, needs = defaultdict(list), []
@@ -71,8 +79,8 @@ class _Jobs:
                 writers[region.owner].append((number, region))
         return needs
 
-    def schedule(self):
-        """Planned start of every job."""
+    def schedule(self, memory=True):
+        """Planned start of every job; without `memory`, its engine takes no time."""
         missing = [len(needs) for needs in self.needs]
         ready, starts = [0.0] * len(missing), [0.0] * len(missing)
         waiting, free = defaultdict(set), defaultdict(float)
@@ -85,8 +93,9 @@ class _Jobs:
                                  for resource, numbers in waiting.items() if numbers)[::2]
             number = max((n for n in waiting[resource] if ready[n] <= time), key=lambda n: (self.length[n], -n))
             waiting[resource].remove(number)
-            starts[number], free[resource] = time, time + self.busy[number]
-            done = free[resource] + self.latency[number]
+            instant = resource is Engine.MEMORY and not memory
+            starts[number], free[resource] = time, time + self.busy[number] * (not instant)
+            done = free[resource] + self.latency[number] * (not instant)
             if self.vector[number]:
                 done = reported = max(done, reported)
             for follower in self.followers[number]:
