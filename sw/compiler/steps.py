@@ -14,6 +14,9 @@ __all__ = ["Region", "Step", "Block", "Plan", "lower"]
 _GATHER_PARTS = 4
 """Gathers, and the layer-norms behind them, per group of tile rows."""
 
+_BLOCK_TILES = 32
+"""Tiles of a weight block in a fine plan, if that is a grid width of columns: a product starts when its first block is there."""
+
 _SOFTMAX_FIELDS = ("valid_columns", "scale", "scale_shift", "o_frac", "curve")
 _NORM_FIELDS = ("x_shift", "r_shift", "reciprocal", "reciprocal_shift", "epsilon", "beta_shift", "shift", "curve")
 
@@ -93,7 +96,8 @@ def lower(graph, config, *, chunks, stagger=0, order=None, fine=False):
     chunks : groups of tile rows, at least one grid height each
     stagger : heads in flight, from 1; 0 keeps the order of the graph
     order : LoopOrder of every product, or None for the best of each
-    fine : count `chunks` per sequence instead of per batch, cut attention and softmax too, and gather in smaller groups
+    fine : count `chunks` per sequence instead of per batch, cut attention and softmax too, gather in smaller groups, and load
+        smaller blocks
 
     Returns
     -------
@@ -233,6 +237,8 @@ class _Lowering:
             need = -(-2 * inner // config.weight_banks) * config.weight_banks
             raise CompileError(f"{tensor.name} has columns of {inner} tiles, of which the weight buffer must hold two, "
                                f"and has {config.weight_tiles}: raise weight_tiles to {need}")
+        if self.fine:
+            width = min(width, max(config.grid_columns, _BLOCK_TILES // inner))
         if columns > width >= config.grid_columns:
             width -= width % config.grid_columns
         count = -(-columns // width)
