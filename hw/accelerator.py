@@ -127,6 +127,7 @@ class Accelerator(wiring.Component):
         m.d.comb += [
             events.fired.eq(matrix.fired),
             events.dense.eq(matrix.dense),
+            *(events[f"lost_{cause}"].eq(matrix.lost[cause]) for cause in matrix.lost.shape().members),
             events.bytes_read.eq(memory.bytes_read),
             events.bytes_written.eq(memory.bytes_written),
             events.weight_tiles.eq(memory.weight_write.valid & memory.weight_write.ready & memory.weight_write.payload.last),

@@ -93,6 +93,11 @@ COUNTERS = (
     ("instructions", "instructions completed by the engines, SYNC included, HALT not"),
     ("word_reads", "words of lines read from the tile buffers"),
     ("word_writes", "words of lines written to the tile buffers"),
+    ("lost_operands", "multiplier cycles lost in lanes that had a step, but no operand"),
+    ("lost_output", "multiplier cycles lost in lanes of which a result waited to be read"),
+    ("lost_imbalance", "multiplier cycles lost in other lanes with work, too little of it for all their multipliers"),
+    ("lost_idle", "multiplier cycles of lanes without work; with multiplications and the other lost ones, every multiplier in "
+     "every cycle of the run"),
 )
 """64-bit performance counters, name and meaning, in the order of their registers."""
 

@@ -68,7 +68,7 @@ def infer(config, checkpoint, texts, *, folder, length=None, stage=lambda name: 
     golden = golden_run(program, ids, lengths)
     stage("building and running the RTL")
     run = simulate(config, program.image, program_address=program.entry, program_length=len(program.instructions),
-                   folder=folder, curves=program.curves, target=program.target, waves=waves, activity=activity,
+                   folder=folder, preload=tuple(program.preload.values()) if program.preload else None, curves=program.curves, target=program.target, waves=waves, activity=activity,
                    latency=latency, model=model)
     if run.error:
         raise SimulationError(f"the program stopped: {run.error}")
@@ -86,6 +86,8 @@ def infer(config, checkpoint, texts, *, folder, length=None, stage=lambda name: 
 def compare_tensors(config, program, run, golden):
     """Rebuild every tensor from the log of buffer writes at the completion of its last instruction; {name: unequal}.
 
+    One that the preload made is rebuilt at the start of the program.
+
     Raises
     ------
     SimulationError : an instruction that should have made a tensor never completed
@@ -96,7 +98,7 @@ def compare_tensors(config, program, run, golden):
         missing = [step for step in place["steps"] if step not in completed]
         if missing:
             raise SimulationError(f"{name}: instruction {missing[0]} did not complete")
-        ready[name] = max(completed[step] for step in place["steps"])
+        ready[name] = max((completed[step] for step in place["steps"]), default=run.started)
     replay = BufferReplay(config, run.folder)
     mismatches = {}
     for name in sorted(ready, key=ready.get):
@@ -185,8 +187,10 @@ def _valid_part(graph, name, matrix):
             return matrix[: operation.valid_columns, : operation.valid_columns]
         if isinstance(operation, Store) and name == operation.x.tensor == "logits":
             return matrix[:: graph.tile, : operation.shape[-1]]
-    if name == "pooler":
+    if name in ("pooler", "pooler.input"):
         return matrix[:: graph.tile]
+    if len(matrix) == graph.sequence and graph.batch > 1:
+        return matrix[: max(graph.lengths)]
     return matrix[np.concatenate([np.arange(graph.sequence) < length for length in graph.lengths])]
 
 

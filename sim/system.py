@@ -34,8 +34,8 @@ class Interval:
 class RunResult:
     """What a simulation showed.
 
-    ``counters`` are the performance counters by name, ``intervals`` the timeline in order of completion, ``folder`` holds
-    the logs of buffer and memory writes.
+    ``counters`` are the performance counters by name, ``intervals`` the timeline in order of completion, ``started`` the
+    cycle in which the program was started, ``folder`` holds the logs of buffer and memory writes.
     """
 
     folder: Path
@@ -43,6 +43,7 @@ class RunResult:
     error: str | None
     counters: dict
     intervals: tuple[Interval, ...]
+    started: int
     build_seconds: float
     simulation_seconds: float
     memory: dict = field(repr=False)
@@ -52,7 +53,7 @@ class RunResult:
         return bytes(self.memory.get(n, 0) for n in range(address, address + count))
 
 
-def simulate(config, image, *, program_address, program_length, folder, curves=(), target=0, watchdog=1 << 22,
+def simulate(config, image, *, program_address, program_length, folder, preload=None, curves=(), target=0, watchdog=1 << 22,
              timeout=200_000_000, log_activations=True, activity=False, waves=False, latency=40, memory_bits=27,
              stall=0.0, stall_seed=1, model=None):
     """Run a program from a main-memory image (bytes, from address 0) until the interrupt.
@@ -62,6 +63,7 @@ def simulate(config, image, *, program_address, program_length, folder, curves=(
     config : AcceleratorConfig
     curves : knots of the threshold curves; `target` the wanted sparsity in 1/256
     folder : where logs and results go
+    preload : (address, length) of a program that runs before, whose cycles, instructions and counters do not show
     log_activations : log every write to the activation buffer, for `sim.replay`
     activity : log which PEs and units work in each cycle
     waves : record an FST of everything (another, slower build)
@@ -87,8 +89,8 @@ def simulate(config, image, *, program_address, program_length, folder, curves=(
     started = time.monotonic()
     run_cocotb(model, "acceltran.sim.system_run", folder, plusargs=[*plusargs, *(["--trace"] if waves else [])], parameters={
         "curves": [list(map(int, knots)) for knots in curves],
-        "registers": {"PROGRAM_ADDRESS": program_address, "PROGRAM_LENGTH": program_length,
-                      "TARGET_SPARSITY": int(target), "WATCHDOG": watchdog},
+        "registers": {"TARGET_SPARSITY": int(target), "WATCHDOG": watchdog},
+        "programs": [*([preload] if preload else []), (program_address, program_length)],
         "timeout": timeout,
     })
     seconds = time.monotonic() - started
@@ -101,7 +103,7 @@ def simulate(config, image, *, program_address, program_length, folder, curves=(
         error = f"{ErrorCode(raw['error_code']).name} in instruction {raw['error_instruction']} ({source})"
     return RunResult(
         folder=folder, status=raw["status"], error=error, counters=raw["counters"],
-        intervals=_read_timeline(folder / "timeline.log"), build_seconds=model.seconds, simulation_seconds=seconds,
+        intervals=_read_timeline(folder / "timeline.log", raw["started"]), started=raw["started"], build_seconds=model.seconds, simulation_seconds=seconds,
         memory=read_memory(folder / "memory.log"),
     )
 
@@ -127,11 +129,14 @@ def read_memory(path):
     return memory
 
 
-def _read_timeline(path):
+def _read_timeline(path, first):
+    """Intervals of the program that was started in cycle `first`."""
     started, intervals = {}, []
     for line in path.read_text().splitlines():
         when, word = line.split()
         cycle = (int(when) - _CLOCK_OFFSET) // _PERIOD
+        if cycle < first:
+            continue
         trace = data.Const(TIMELINE, int(word, 16))
         for engine in ENGINES:
             if trace[engine].start:

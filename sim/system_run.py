@@ -1,4 +1,4 @@
-"""Inside the simulator: start the program through the registers, sleep until the interrupt, read the results.
+"""Inside the simulator: start each program through the registers, sleep until the interrupt, read the results.
 
 This is a cocotb test module; `sim.system.simulate` runs it. What to do comes from `sim.unit.parameters`, what was
 seen goes to ``result.json``.
@@ -10,6 +10,7 @@ from pathlib import Path
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, First, ReadOnly, RisingEdge, Timer
+from cocotb.utils import get_sim_time
 
 from acceltran.hw.registers import COUNTERS, CURVE_STRIDE, by_name
 
@@ -68,7 +69,7 @@ class Host:
 
 @cocotb.test()
 async def run_program(dut):
-    """Reset, set the curves, run, collect."""
+    """Reset, set the curves, run the programs one after the other, collect what the last one showed."""
     job = parameters()
     Clock(dut.clk, PERIOD, "ns", impl="gpi").start()
     dut.rst.value = 1
@@ -84,12 +85,19 @@ async def run_program(dut):
     for name, value in job["registers"].items():
         await host.write(by_name(name).offset, value)
     await host.write(by_name("IRQ_ENABLE").offset, 3)
-    await host.write(by_name("CONTROL").offset, 1)
-    await First(RisingEdge(dut.irq), Timer(job["timeout"] * PERIOD, "ns"))
-    interrupted = bool(dut.irq.value)
-    await FallingEdge(dut.clk)
+    for address, length in job["programs"]:
+        await host.write(by_name("PROGRAM_ADDRESS").offset, address)
+        await host.write(by_name("PROGRAM_LENGTH").offset, length)
+        await host.write(by_name("IRQ_STATUS").offset, 3)
+        started = get_sim_time("ns") // PERIOD
+        await host.write(by_name("CONTROL").offset, 1)
+        await First(RisingEdge(dut.irq), Timer(job["timeout"] * PERIOD, "ns"))
+        interrupted = bool(dut.irq.value)
+        await FallingEdge(dut.clk)
+        if not interrupted or await host.read(by_name("ERROR_CODE").offset):
+            break
 
-    result = {"interrupted": interrupted}
+    result = {"interrupted": interrupted, "started": int(started)}
     for name in ("STATUS", "IRQ_STATUS", "ERROR_CODE", "ERROR_ENGINE", "ERROR_INSTRUCTION"):
         result[name.lower()] = await host.read(by_name(name).offset)
     counters = {}

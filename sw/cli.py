@@ -26,7 +26,7 @@ app = typer.Typer(
 )
 
 DEFAULT_MODEL = Path("models/bert-tiny-reviews")
-ConfigOption = Annotated[str, typer.Option("--config", "-c", help="A preset (nano, mini, edge, server) or a TOML file.")]
+ConfigOption = Annotated[str, typer.Option("--config", "-c", help="A preset (nano, mini, int8, edge, server) or a TOML file.")]
 
 
 @app.command()
@@ -60,7 +60,9 @@ def run(
     target_sparsity: Annotated[float | None, typer.Option(min=0, max=1, help="DynaTran: wanted activation sparsity.")] = None,
     weight_sparsity: Annotated[float, typer.Option(min=0, max=0.99, help="Share of weights to zero by magnitude.")] = 0.0,
     skip: Annotated[str | None, typer.Option(help="none, activation or both, in place of the configuration's.")] = None,
-    order: Annotated[str, typer.Option(help="Loop order of every product: bijk, kijb, ...")] = "bijk",
+    order: Annotated[str | None, typer.Option(help="Loop order of every product: bijk, kijb, ... (default: the best).")] = None,
+    overlap: Annotated[bool, typer.Option(help="Let instructions overlap; else each waits for the one before.")] = True,
+    resident: Annotated[bool, typer.Option(help="Weights are in the buffers before cycles count.")] = False,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
     trace: Annotated[Path | None, typer.Option(help="Write a timeline for Perfetto or chrome://tracing.")] = None,
     waves: Annotated[Path | None, typer.Option(help="Record all signals to this FST file (slow).")] = None,
@@ -74,8 +76,8 @@ def run(
 
     raise typer.Exit(run_command(
         config=config, model=model, texts=text, file=file, length=length, layers=layers, tau=tau,
-        target_sparsity=target_sparsity, weight_sparsity=weight_sparsity, skip=skip, order=order, json_path=json_path,
-        trace=trace, waves=waves, latency=latency,
+        target_sparsity=target_sparsity, weight_sparsity=weight_sparsity, skip=skip, order=order, overlap=overlap,
+        resident=resident, json_path=json_path, trace=trace, waves=waves, latency=latency,
     ))
 
 
@@ -104,7 +106,9 @@ def compile_(
     tau: Annotated[float | None, typer.Option(min=0, help="DynaTran threshold.")] = None,
     target_sparsity: Annotated[float | None, typer.Option(min=0, max=1, help="DynaTran: wanted sparsity.")] = None,
     weight_sparsity: Annotated[float, typer.Option(min=0, max=0.99, help="Share of weights to zero.")] = 0.0,
-    order: Annotated[str, typer.Option(help="Loop order of every product.")] = "bijk",
+    order: Annotated[str | None, typer.Option(help="Loop order of every product (default: the best).")] = None,
+    overlap: Annotated[bool, typer.Option(help="Let instructions overlap.")] = True,
+    resident: Annotated[bool, typer.Option(help="Bring weights by a program of their own.")] = False,
 ):
     """Compile sentences to a program and its main-memory image.
 
@@ -113,7 +117,8 @@ def compile_(
     from .commands import compile_command
 
     compile_command(config=config, model=model, texts=text, file=file, length=length, layers=layers, tau=tau,
-                    target_sparsity=target_sparsity, weight_sparsity=weight_sparsity, order=order, output=output)
+                    target_sparsity=target_sparsity, weight_sparsity=weight_sparsity, order=order, overlap=overlap,
+                    resident=resident, output=output)
 
 
 @app.command()

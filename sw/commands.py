@@ -77,6 +77,8 @@ def read_texts(texts, file):
 
 
 def _loop_order(name):
+    if name is None:
+        return None
     try:
         return LoopOrder[name.upper()]
     except KeyError:

@@ -21,6 +21,10 @@ ENGINES = tuple(e.name.lower() for e in Engine)
 EVENTS = data.StructLayout({
     "fired": 24,
     "dense": 32,
+    "lost_operands": 24,
+    "lost_output": 24,
+    "lost_imbalance": 24,
+    "lost_idle": 24,
     "bytes_read": 8,
     "bytes_written": 8,
     "weight_tiles": 8,

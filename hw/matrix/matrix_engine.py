@@ -12,7 +12,7 @@ from ..stream_fork import StreamFork
 from .command_sequencer import CommandSequencer
 from .completion_tracker import CompletionTracker
 from .operand_sequencer import OperandSequencer
-from .pe_grid import PEGrid
+from .pe_grid import PEGrid, lost_multipliers
 from .product import PRODUCT
 from .step_sequencer import StepSequencer
 
@@ -35,9 +35,10 @@ class MatrixEngine(wiring.Component):
     write : Out(stream(tile_write)).array(ports), output tiles
     curve, tau : threshold look-up
     busy, stalled : Out(1)
-    fired, dense : Out, multiplications done (three cycles after they were picked), and those of the step issued now
+    fired, dense : Out, multiplications done (four cycles after they were picked), and those of the step issued now
+    lost : Out(lost_multipliers(multipliers)), the other multipliers in the cycle of `fired`
     a_tiles, b_tiles : Out, operand tiles asked for
-    pe_busy, pe_starved, pe_blocked : Out(rows * columns)
+    pe_busy : Out(rows * columns)
     """
 
     def __init__(self, *, config):
@@ -57,9 +58,10 @@ class MatrixEngine(wiring.Component):
             "curve": Out(6), "tau": In(c.width - 1),
             "busy": Out(1), "stalled": Out(1),
             "fired": Out(range(c.multipliers + 1)),
+            "lost": Out(lost_multipliers(c.multipliers)),
             "dense": Out(range(c.multipliers * c.tile + 1)),
             "a_tiles": Out(range(c.grid_rows + 1)), "b_tiles": Out(range(c.grid_columns + 1)),
-            "pe_busy": Out(c.pes), "pe_starved": Out(c.pes), "pe_blocked": Out(c.pes),
+            "pe_busy": Out(c.pes),
         })
 
     def elaborate(self, platform):
@@ -188,8 +190,8 @@ class MatrixEngine(wiring.Component):
         m.d.comb += [
             self.busy.eq(in_flight != 0),
             self.stalled.eq(self.busy & ~grid.busy.any()),
-            self.fired.eq(grid.fired),
+            self.fired.eq(grid.fired), self.lost.eq(grid.lost),
             self.dense.eq(Mux(steps.o.valid & steps.o.ready, c.multipliers * c.tile, 0)),
             self.a_tiles.eq(a.tiles), self.b_tiles.eq(b.tiles),
-            self.pe_busy.eq(grid.busy), self.pe_starved.eq(grid.starved), self.pe_blocked.eq(grid.blocked),
+            self.pe_busy.eq(grid.busy),
         ]

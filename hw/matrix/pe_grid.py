@@ -1,7 +1,7 @@
 """R x C PEs: A tiles multicast along rows, B tiles along columns."""
 
-from amaranth.hdl import Cat, Module
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..arithmetic import tree_sum
@@ -11,7 +11,14 @@ from ..shared_module import instantiate
 from ..stream_arbiter import StreamArbiter
 from ..stream_fork import StreamFork
 
-__all__ = ["PEGrid"]
+__all__ = ["PEGrid", "lost_multipliers"]
+
+
+def lost_multipliers(multipliers):
+    """Multipliers that did not fire in a cycle, by cause: no operand, hold register not read, too little work for all
+    multipliers of a lane, no work. Together with those that did they are all.
+    """
+    return data.StructLayout(dict.fromkeys(("operands", "output", "imbalance", "idle"), range(multipliers + 1)))
 
 
 class PEGrid(wiring.Component):
@@ -30,8 +37,9 @@ class PEGrid(wiring.Component):
     step : In(stream(pe_step)), for all PEs
     command : In(stream(pe_command)).array(rows * columns)
     o : Out(stream(pe_output)).array(rows + columns - 1)
-    fired : Out, multiplications done, three cycles after they were picked
-    busy, starved, blocked : Out(rows * columns)
+    fired : Out, multiplications done, four cycles after they were picked
+    lost : Out(lost_multipliers(multipliers)), the other multipliers in the same cycle
+    busy : Out(rows * columns)
     """
 
     def __init__(self, *, config):
@@ -46,7 +54,8 @@ class PEGrid(wiring.Component):
             "command": In(stream.Signature(pe_command(c.tile, c.width))).array(c.pes),
             "o": Out(stream.Signature(self._output)).array(self.ports),
             "fired": Out(range(c.multipliers + 1)),
-            "busy": Out(c.pes), "starved": Out(c.pes), "blocked": Out(c.pes),
+            "lost": Out(lost_multipliers(c.multipliers)),
+            "busy": Out(c.pes),
         })
 
     def elaborate(self, platform):
@@ -86,10 +95,28 @@ class PEGrid(wiring.Component):
                 connect(m, pe.o, arbiter.i[n])
             connect(m, arbiter.o, flipped(self.o[number]))
 
-        m.d.sync += self.fired.eq(tree_sum([pe.fired for pe in pes]))
-        m.d.comb += [
-            self.busy.eq(Cat(pe.busy for pe in pes)),
-            self.starved.eq(Cat(pe.starved for pe in pes)),
-            self.blocked.eq(Cat(pe.blocked for pe in pes)),
-        ]
+        self._count(m, pes)
+        m.d.comb += self.busy.eq(Cat(pe.busy for pe in pes))
         return m
+
+    def _count(self, m, pes):
+        """Sums over a grid row, then over the rows, each with a register."""
+        c = self._config
+
+        def total(name, values):
+            sums = []
+            for row in range(c.grid_rows):
+                value = tree_sum(values[row * c.grid_columns: (row + 1) * c.grid_columns])
+                sums.append(Signal(value.shape(), name=f"{name}_{row}"))
+                m.d.sync += sums[-1].eq(value)
+            return tree_sum(sums)
+
+        fired = total("fired", [pe.fired for pe in pes])
+        operands = total("operands", [pe.lost.operands for pe in pes]) * c.tile
+        output = total("output", [pe.lost.output for pe in pes])
+        idle = total("idle", [pe.lost.idle for pe in pes]) * c.tile
+        m.d.sync += [
+            self.fired.eq(fired),
+            self.lost.operands.eq(operands), self.lost.output.eq(output), self.lost.idle.eq(idle),
+            self.lost.imbalance.eq(c.multipliers - tree_sum([fired, operands, output, idle])),
+        ]

@@ -1,7 +1,7 @@
 """One lane of a PE: a row of A against all of B."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import popcount
@@ -12,7 +12,11 @@ from .mac import Mac
 from .operand_slots import ring_position
 from .precompute_sparsity import PrecomputeSparsity
 
-__all__ = ["MacLane"]
+__all__ = ["LOST", "MacLane"]
+
+LOST = data.StructLayout({"operands": 1, "output": 1, "idle": 1})
+"""Why the multipliers of a lane that did not fire in a cycle did not, at most one bit: it waits for operands; a hold register
+has not been read; it has no work. With none of them, the work of the lane does not fill all its multipliers."""
 
 
 class MacLane(wiring.Component):
@@ -31,7 +35,8 @@ class MacLane(wiring.Component):
     row_valid : Out(1), all MACs hold their element
     row_taken : In(1), the row has been read; only with `row_valid`
     fired : Out(range(tile + 1)), multiplications; registered, one cycle after the picks
-    working, starved, blocked : as in `PrecomputeSparsity`
+    lost : Out(LOST), why the others of the T multipliers did not fire, together with `fired`
+    working : as in `PrecomputeSparsity`
     """
 
     def __init__(self, *, tile, width, accumulator_width, group_rows, slots, psum_tiles, skip, window):
@@ -60,9 +65,8 @@ class MacLane(wiring.Component):
             "row_valid": Out(1),
             "row_taken": In(1),
             "fired": Out(range(tile + 1)),
+            "lost": Out(LOST),
             "working": Out(1),
-            "starved": Out(1),
-            "blocked": Out(1),
         })
 
     def elaborate(self, platform):
@@ -70,7 +74,7 @@ class MacLane(wiring.Component):
         m.submodules.sparsity = sparsity = PrecomputeSparsity(**self._sparsity)
         for name in ("steps", "steps_end", "a_group", "a_end", "b_end", "b_partial", "a_values", "a_masks", "b_masks"):
             m.d.comb += getattr(sparsity, name).eq(getattr(self, name))
-        for name in ("steps_position", "a_progress", "b_progress", "working", "starved", "blocked"):
+        for name in ("steps_position", "a_progress", "b_progress", "working"):
             m.d.comb += getattr(self, name).eq(getattr(sparsity, name))
 
         picks = list(sparsity.picks)
@@ -87,5 +91,12 @@ class MacLane(wiring.Component):
         m.d.comb += [self.row_valid.eq(settled[-1]), sparsity.drained.eq(self.row_taken)]
 
         fires = Cat(pick.fire for pick in picks)
-        m.d.sync += self.fired.eq(popcount(fires) * (self._tile // len(picks)))
+        waiting = Signal(LOST)  # With the picks.
+        m.d.sync += [
+            waiting.operands.eq(sparsity.starved),
+            waiting.output.eq(sparsity.blocked & ~sparsity.starved),
+            waiting.idle.eq(~(sparsity.working | sparsity.blocked)),
+            self.fired.eq(popcount(fires) * (self._tile // len(picks))),
+            self.lost.eq(waiting),
+        ]
         return m

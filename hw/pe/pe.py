@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ..layout import TAG_BITS, pe_command, pe_output, pe_step, tile_beat
 from ..post_process.post_process import PostProcess
 from ..stream_queue import StreamQueue
-from .pe_core import PECore
+from .pe_core import PECore, lost_layout
 from .tile_fifo import TileFifo
 
 __all__ = ["PE"]
@@ -29,7 +29,8 @@ class PE(wiring.Component):
     command : In(stream(pe_command)), one per output tile
     o : Out(stream(pe_output)), writes of output tiles to the activation buffer
     fired : Out, multiplications done, two cycles after they were picked
-    busy, starved, blocked : Out(1), some lane works; waits for operands; waits for its hold registers
+    lost : Out(lost_layout(tile)), why the others were not
+    busy : Out(1), some lane works
     """
 
     def __init__(self, *, tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots, psum_tiles,
@@ -45,7 +46,8 @@ class PE(wiring.Component):
             "command": In(stream.Signature(pe_command(tile, width))),
             "o": Out(stream.Signature(pe_output(tile, width, lines_per_beat))),
             "fired": Out(range(tile * tile + 1)),
-            "busy": Out(1), "starved": Out(1), "blocked": Out(1),
+            "lost": Out(lost_layout(tile)),
+            "busy": Out(1),
         })
 
     def elaborate(self, platform):
@@ -61,10 +63,7 @@ class PE(wiring.Component):
         m.submodules.steps = steps = StreamQueue(shape=self._step, depth=4)
         connect(m, flipped(self.step), steps.i)
         connect(m, steps.o, core.step)
-        m.d.comb += [
-            self.fired.eq(core.fired), self.busy.eq(core.busy), self.starved.eq(core.starved),
-            self.blocked.eq(core.blocked),
-        ]
+        m.d.comb += [self.fired.eq(core.fired), self.lost.eq(core.lost), self.busy.eq(core.busy)]
 
         # Finished rows are requantised, pruned and packed; tag and discard follow each tile to its writes.
         m.submodules.post = post = PostProcess(

@@ -1,10 +1,10 @@
 """The core of a PE: operand tiles and steps in, rows of output tiles out."""
 
-from amaranth.hdl import Array, Cat, Module, Signal, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..arithmetic import tree_sum
+from ..arithmetic import popcount, tree_sum
 from ..layout import pe_step, tile_beat
 from ..shared_module import instantiate
 from .activation_reader import STEP_RING
@@ -12,7 +12,14 @@ from .expander import Expander
 from .mac_lane import MacLane
 from .operand_slots import OperandSlots
 
-__all__ = ["PECore"]
+__all__ = ["PECore", "lost_layout"]
+
+
+def lost_layout(tile):
+    """Lost in a cycle: lanes that wait for operands (none of their multipliers fires), multipliers of lanes of which a hold
+    register has not been read, lanes without work. The rest of the multipliers that do not fire are lost to imbalance.
+    """
+    return data.StructLayout({"operands": range(tile + 1), "output": range(tile * tile + 1), "idle": range(tile + 1)})
 
 
 class PECore(wiring.Component):
@@ -43,8 +50,8 @@ class PECore(wiring.Component):
     step : In(stream(pe_step)), a pair of tiles
     o : Out(stream), rows 0 to T-1 of each output tile; `last` with row T-1
     fired : Out(range(T*T + 1)), multiplications in a cycle; registered, two cycles after the picks
-    busy, starved, blocked : Out(1), registered: some lane has work; some lane has a step but no operand for it; some MAC
-        cannot end its output tile because its hold register has not been read
+    lost : Out(lost_layout(tile)), why the others did not multiply, together with `fired`
+    busy : Out(1), registered: some lane has work
     """
 
     def __init__(self, *, tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots, psum_tiles):
@@ -69,9 +76,8 @@ class PECore(wiring.Component):
             "step": In(stream.Signature(self._step)),
             "o": Out(stream.Signature(row)),
             "fired": Out(range(tile * tile + 1)),
+            "lost": Out(lost_layout(tile)),
             "busy": Out(1),
-            "starved": Out(1),
-            "blocked": Out(1),
         })
 
     def elaborate(self, platform):
@@ -93,9 +99,12 @@ class PECore(wiring.Component):
         self._drain(m, lanes)
         m.d.sync += [
             self.fired.eq(tree_sum(lane.fired for lane in lanes)),
+            self.lost.operands.eq(popcount(Cat(lane.lost.operands for lane in lanes))),
+            self.lost.output.eq(tree_sum(
+                Mux(lane.lost.output, self._tile - lane.fired, 0)[:len(lane.fired)] for lane in lanes
+            )),
+            self.lost.idle.eq(popcount(Cat(lane.lost.idle for lane in lanes))),
             self.busy.eq(Cat(lane.working for lane in lanes).any()),
-            self.starved.eq(Cat(lane.starved for lane in lanes).any()),
-            self.blocked.eq(Cat(lane.blocked for lane in lanes).any()),
         ]
         return m
 

@@ -1,25 +1,27 @@
 """The vector engine: hands tile rows of SOFTMAX and LAYERNORM instructions to the row-streaming units."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .. import isa
-from ..arithmetic import tree_sum
 from ..buffer.tile_reader import TileReader, read_port
-from ..control.errors import ENGINE_CODE, ErrorCode
-from ..layout import LINE_ADDRESS_BITS, SLOT_BITS, line_layout, tile_write
-from .layernorm_unit import LayerNormUnit
-from .softmax_unit import SoftmaxUnit
+from ..layout import LINE_ADDRESS_BITS, line_layout, tile_write
+from ..stream_queue import StreamQueue
+from .layernorm_unit import LayerNormUnit, layernorm_command
+from .row_sequencer import RowSequencer, timed_instruction
+from .softmax_unit import SoftmaxUnit, softmax_command
 
 __all__ = ["VectorEngine"]
 
-_SOFTMAX = isa.layout(isa.Opcode.SOFTMAX)
-_LAYERNORM = isa.layout(isa.Opcode.LAYERNORM)
+_IN_FLIGHT = 8
+_KINDS = ("softmax", "layernorm")
 
 
 class VectorEngine(wiring.Component):
-    """Runs one instruction at a time; its tile rows go to the units in turn.
+    """A row sequencer for each kind of instruction, so that softmax, layer-norm and the instructions of one kind overlap.
+
+    Instructions wait in a queue of two in front of their sequencer. They are reported in order, whatever their kind.
 
     Parameters
     ----------
@@ -27,8 +29,8 @@ class VectorEngine(wiring.Component):
 
     Members
     -------
-    instruction : In(stream(512)); done : Out(1) pulse per finished instruction
-    error : Out({valid, code})
+    instruction : In(stream(512)); done : Out(1) pulse per finished instruction, in order
+    error : Out({valid, code}), held, once every instruction before the faulty one is done
     read : Out(read_port), one per operand: x of each softmax unit, then x and residual of each layer-norm unit,
         named ``read_0`` ...
     line_request, line : streams to the vector buffer, one per layer-norm unit
@@ -63,64 +65,71 @@ class VectorEngine(wiring.Component):
         self._connect_units(m, softmax_units, layernorm_units)
         units = (*softmax_units, *layernorm_units)
 
-        word = Signal(512, reset_less=True)
-        softmax, layernorm = data.View(_SOFTMAX, word), data.View(_LAYERNORM, word)
-        is_softmax = softmax.opcode == int(isa.Opcode.SOFTMAX)
-        tau = Signal(c.width - 1, reset_less=True)
-        row = Signal(12)
-        slots = {name: Signal(SLOT_BITS, name=f"{name}_slot", reset_less=True) for name in ("x", "r", "o")}
-        m.d.comb += self.curve.eq(Mux(is_softmax, softmax.curve, layernorm.curve))
-        offers = self._commands(m, softmax_units, layernorm_units, softmax, layernorm, slots, tau)
+        common = {"width": c.width, "tile": c.tile, "activation_tiles": c.activation_tiles, "vector_lines": c.vector_lines}
+        sequencers = (
+            RowSequencer(opcode=isa.Opcode.SOFTMAX, command=softmax_command(c.width), units=c.softmax_units, **common),
+            RowSequencer(opcode=isa.Opcode.LAYERNORM, command=layernorm_command(c.width), units=c.layernorm_units, **common),
+        )
+        for name, sequencer, group in zip(_KINDS, sequencers, (softmax_units, layernorm_units), strict=True):
+            m.submodules[f"{name}_sequencer"] = sequencer
+            m.d.comb += sequencer.finished.eq(Cat(unit.done for unit in group))
+            for n, unit in enumerate(group):
+                connect(m, sequencer.command[n], unit.command)
 
-        outstanding = Signal(range(len(units) * 8 + 1))
-        started, finished = Signal(), Signal(range(len(units) + 1))
-        m.d.comb += finished.eq(tree_sum([unit.done for unit in units]))
-        m.d.sync += outstanding.eq(outstanding + started - finished)
-        rows = Mux(is_softmax, softmax.rows, layernorm.rows)
-        turn = Signal(range(max(c.softmax_units, c.layernorm_units)))
-
-        with m.FSM(name="phase") as phase:
-            with m.State("IDLE"):
-                m.d.comb += self.instruction.ready.eq(1)
-                with m.If(self.instruction.valid):
-                    m.d.sync += word.eq(self.instruction.payload)
-                    m.next = "START"
-            with m.State("START"):
-                m.d.sync += [
-                    tau.eq(self.tau), row.eq(0), turn.eq(0),
-                    slots["x"].eq(Mux(is_softmax, softmax.x_slot, layernorm.x_slot)),
-                    slots["r"].eq(layernorm.r_slot),
-                    slots["o"].eq(Mux(is_softmax, softmax.o_slot, layernorm.o_slot)),
-                ]
-                m.next = "CHECK"
-            with m.State("CHECK"):
-                with m.If(~self._faults(m, is_softmax, softmax, layernorm, slots)):
-                    m.next = "OFFER"
-            with m.State("OFFER"):
-                chosen = self._offer(m, is_softmax, turn, offers)
-                with m.If(chosen):
-                    m.d.comb += started.eq(1)
-                    m.d.sync += [
-                        row.eq(row + 1),
-                        turn.eq(Mux(turn == Mux(is_softmax, c.softmax_units, c.layernorm_units) - 1, 0, turn + 1)),
-                        slots["x"].eq(slots["x"] + Mux(is_softmax, softmax.x_pitch, layernorm.x_pitch)),
-                        slots["r"].eq(slots["r"] + layernorm.r_pitch),
-                        slots["o"].eq(slots["o"] + Mux(is_softmax, softmax.o_pitch, layernorm.o_pitch)),
-                    ]
-                    m.next = "CHECK"
-                    with m.If(row + 1 == rows):
-                        m.next = "DRAIN"
-            with m.State("DRAIN"):
-                with m.If(outstanding == 0):
-                    m.d.comb += self.done.eq(1)
-                    m.next = "IDLE"
+        m.submodules.order = order = StreamQueue(shape=1, depth=_IN_FLIGHT)
+        holding = self._accept(m, order, sequencers)
+        self._retire(m, order, sequencers)
         moved = Cat(w.valid & w.ready for w in self.write).any()
         m.d.comb += [
-            self.busy.eq(~phase.ongoing("IDLE")),
+            self.busy.eq(holding | order.o.valid),
             self.stalled.eq(self.busy & ~moved & ~self.unit_busy.any()),
             self.unit_busy.eq(Cat(unit.busy for unit in units)),
         ]
         return m
+
+    def _accept(self, m, order, sequencers):
+        """Take an instruction, look its threshold up, and queue it for its sequencer."""
+        c = self._config
+        word, holding, known = Signal(512, reset_less=True), Signal(), Signal()
+        opcodes = (isa.Opcode.SOFTMAX, isa.Opcode.LAYERNORM)
+        is_norm = data.View(isa.layout(opcodes[1]), word).opcode == int(opcodes[1])
+        tau = Signal(c.width - 1, reset_less=True)
+        passed = Signal()
+        m.d.comb += [
+            self.instruction.ready.eq(~holding & order.i.ready),
+            order.i.valid.eq(passed), order.i.payload.eq(is_norm),
+            self.curve.eq(Mux(is_norm, data.View(isa.layout(opcodes[1]), word).curve,
+                              data.View(isa.layout(opcodes[0]), word).curve)),
+        ]
+        with m.If(self.instruction.valid & self.instruction.ready):
+            m.d.sync += [word.eq(self.instruction.payload), holding.eq(1), known.eq(0)]
+        with m.If(holding):
+            m.d.sync += [known.eq(1), tau.eq(self.tau)]
+        with m.If(passed):
+            m.d.sync += holding.eq(0)
+        for number, (name, opcode, sequencer) in enumerate(zip(_KINDS, opcodes, sequencers, strict=True)):
+            shape = timed_instruction(opcode, c.width)
+            m.submodules[f"{name}_queue"] = queue = StreamQueue(shape=shape, depth=2)
+            m.d.comb += [
+                queue.i.valid.eq(holding & known & (is_norm == number)),
+                queue.i.payload.instruction.eq(word), queue.i.payload.tau.eq(tau),
+            ]
+            with m.If(queue.i.valid & queue.i.ready):
+                m.d.comb += passed.eq(1)
+            connect(m, queue.o, sequencer.i)
+        return holding
+
+    def _retire(self, m, order, sequencers):
+        """Report instructions, and an error, in order."""
+        finished = [Signal(range(_IN_FLIGHT + 1), name=f"{name}_finished") for name in _KINDS]
+        for number, (sequencer, count) in enumerate(zip(sequencers, finished, strict=True)):
+            oldest = order.o.valid & (order.o.payload == number)
+            retire = oldest & (count != 0)
+            m.d.sync += count.eq(count + sequencer.done - retire)
+            with m.If(retire):
+                m.d.comb += [self.done.eq(1), order.o.ready.eq(1)]
+            with m.If(oldest & (count == 0) & sequencer.fault.valid):
+                m.d.comb += self.error.eq(sequencer.fault)
 
     def _connect_units(self, m, softmax_units, layernorm_units):
         """Readers, vector lines and writes of each unit."""
@@ -150,48 +159,3 @@ class VectorEngine(wiring.Component):
             connect(m, unit.vector_request, flipped(self.line_request[n]))
             connect(m, flipped(self.line[n]), unit.vector)
             connect(m, unit.o, flipped(self.write[len(softmax_units) + n]))
-
-    def _commands(self, m, softmax_units, layernorm_units, softmax, layernorm, slots, tau):
-        """Every unit sees its kind's fields; the ones that differ by tile row come from `slots`."""
-        for units, fields in ((softmax_units, softmax), (layernorm_units, layernorm)):
-            for unit in units:
-                command = unit.command.payload
-                for name in command.shape().members:
-                    source = slots[name[0]] if name in ("x_slot", "r_slot", "o_slot") else (
-                        tau if name == "tau" else fields[name])
-                    m.d.comb += command[name].eq(source)
-        return softmax_units, layernorm_units
-
-    def _offer(self, m, is_softmax, turn, offers):
-        """Offer the command to the unit whose turn it is; high when it is taken."""
-        taken = Const(0, 1)
-        for units, kind in zip(offers, (is_softmax, ~is_softmax), strict=True):
-            for n, unit in enumerate(units):
-                valid = kind & (turn == n)
-                m.d.comb += unit.command.valid.eq(valid)
-                taken = taken | (valid & unit.command.ready)
-        return taken
-
-    def _faults(self, m, is_softmax, softmax, layernorm, slots):
-        """Report an address outside a buffer or a field without meaning; high if there is one."""
-        c = self._config
-        columns = Mux(is_softmax, softmax.columns, layernorm.columns)
-        slot_fault = Cat(
-            slots["x"] + columns > c.activation_tiles,
-            slots["o"] + columns > c.activation_tiles,
-            ~is_softmax & layernorm.residual & (slots["r"] + columns > c.activation_tiles),
-        ).any()
-        line_fault = ~is_softmax & (
-            (layernorm.gamma_line + columns > c.vector_lines) | (layernorm.beta_line + columns > c.vector_lines)
-        )
-        field_fault = (columns == 0) | Mux(
-            is_softmax,
-            (softmax.rows == 0) | (softmax.valid_columns == 0) | (softmax.valid_columns > columns * c.tile),
-            layernorm.rows == 0,
-        )
-        for fault, code in (
-            (slot_fault, ErrorCode.SLOT_RANGE), (line_fault, ErrorCode.LINE_RANGE), (field_fault, ErrorCode.ENGINE_FIELD),
-        ):
-            with m.If(fault):
-                m.d.comb += [self.error.valid.eq(1), self.error.code.eq(code - ENGINE_CODE)]
-        return slot_fault | line_fault | field_fault

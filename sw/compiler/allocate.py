@@ -60,7 +60,7 @@ class _Ring:
         return best
 
 
-def place_activations(graph, steps, capacity, *, pack, modulus):
+def place_activations(graph, steps, capacity, *, pack, modulus, kept=()):
     """Slots of every activation tensor.
 
     Parameters
@@ -69,12 +69,16 @@ def place_activations(graph, steps, capacity, *, pack, modulus):
     capacity : of the activation buffer, in tiles
     pack : place the largest tensors first, which is denser, instead of preferring what was free first
     modulus : see `activation_pitch`
+    kept : tensors that nothing may overwrite, before they are written or after they were read
 
     Returns
     -------
     dict of Placement by name, or None where they do not fit
     """
     shapes = _shapes(graph, steps, modulus)
+    for name in kept:
+        size, pitch, *_ = shapes[name]
+        shapes[name] = size, pitch, 0, len(steps)
     if pack:
         placed, height = _pack(shapes)
         return placed if height <= capacity else None
@@ -118,7 +122,7 @@ def _pack(shapes):
     return placed, height
 
 
-def place_blocks(blocks, steps, home, capacity, field):
+def place_blocks(blocks, steps, home, capacity, field, *, resident=False):
     """Places of the blocks that LOADs bring, in a ring, in order of need.
 
     Parameters
@@ -128,6 +132,7 @@ def place_blocks(blocks, steps, home, capacity, field):
     home : weight or vector
     capacity : tiles or lines
     field : configuration field that holds the capacity
+    resident : every block keeps its place to itself
 
     Returns
     -------
@@ -141,6 +146,8 @@ def place_blocks(blocks, steps, home, capacity, field):
     for owner, (first, last) in sorted(lifetimes(steps, home).items(), key=lambda item: item[1]):
         block = blocks[owner]
         size = block.rows * block.columns
+        if resident:
+            last = len(steps)
         best = ring.place(size, first, last) if size <= capacity else None
         live = {name: entry for name, entry in live.items() if entry[1] >= first}
         if best is None:

@@ -1,5 +1,7 @@
 """The graph of an encoder for a batch of sequences."""
 
+from dataclasses import replace
+
 from ..golden.layernorm import layernorm_fields
 from ..golden.softmax import softmax_scale
 from .errors import CompileError
@@ -13,7 +15,8 @@ def build_graph(encoder, lengths, columns):
     """Lay a quantised encoder out for sequences of given lengths.
 
     Activations are matrices [batch * sequence, width]: a projection of the whole batch is one product. Attention works
-    per sequence and head on views of them. Pooler and classifier take the first tile row of each sequence.
+    per sequence and head on views of them, and the sequences share the rows of the position table. Pooler and classifier take
+    the first tile row of each sequence.
 
     Parameters
     ----------
@@ -54,10 +57,10 @@ class _Builder:
             state = self._layer(f"layer{layer}.", state)
         name, shape = state, (graph.batch, graph.sequence, encoder.model.hidden_size)
         if encoder.has_pooler:
-            state = name = self._project("pooler", self._first_tiles(state), "pooler", function="tanh")
+            name = self._project("pooler", self._first_tokens(state), "pooler", function="tanh")
             shape = graph.batch, encoder.model.hidden_size
         if encoder.has_classifier:
-            name = self._project("logits", self._first_tiles(state), "logits")
+            name = self._project("logits", graph.whole(name), "logits")
             shape = graph.batch, encoder.model.num_labels
         graph.operations.append(Store(x=graph.whole(name), output=name, shape=shape))
         return graph
@@ -76,11 +79,11 @@ class _Builder:
 
     def _embeddings(self):
         size = self.encoder.model.hidden_size
-        for name, indices, kind in (("embeddings.word", "ids", "word"),
-                                    ("embeddings.position_type", "positions", "position")):
+        for name, indices, kind, rows in (("embeddings.word", "ids", "word", self.rows),
+                                          ("embeddings.position_type", "positions", "position", self.graph.sequence)):
             self._constant_table(name)
             self.graph.operations.append(Gather(table=name + ".table", indices=indices,
-                                                o=self._activation(name, name, size, kind)))
+                                                o=self._activation(name, name, size, kind, rows)))
         return self._norm("embeddings.output", "embeddings.word", "embeddings.position_type", "input")
 
     def _constant_table(self, name):
@@ -91,7 +94,8 @@ class _Builder:
     def _layer(self, inside, state):
         whole = self.graph.whole
         for name in ("query", "key", "value"):
-            self._project(inside + name, whole(state), name)
+            self._project(inside + name, whole(state), name,
+                          column_parts=self.encoder.model.num_attention_heads if name == "value" else 1)
         context = self._activation(inside + "context", inside + "context", self.encoder.model.hidden_size, "context")
         for sequence in range(self.graph.batch):
             for head in range(self.encoder.model.num_attention_heads):
@@ -102,29 +106,20 @@ class _Builder:
         self._project(inside + "output", whole(inside + "hidden"), "output")
         return self._norm(inside + "output_norm", inside + "output", state, "input")
 
-    def _project(self, name, a, kind, function="none"):
-        """``name = f(a W + b)``; a batch of first tile rows gives one tile row per sequence."""
+    def _project(self, name, a, kind, function="none", column_parts=1):
+        """``name = f(a W + b)``."""
         graph, encoder = self.graph, self.encoder
         weight, bias = (self._constant(f"{name}.{part}", home) for part, home in (("weight", "weight"),
                                                                                  ("bias", "vector")))
-        rows = a.batch * a.rows
-        c = self._activation(name, name, weight.columns, kind, rows)
-        if a.batch > 1:
-            c = View(tensor=name, row=0, column=0, rows=a.rows, columns=c.columns, batch=a.batch, step=a.rows)
+        c = self._activation(name, name, weight.columns, kind, a.rows)
         product_frac = graph.tensors[a.tensor].frac + weight.frac
         graph.operations.append(MatMul(
             a=a, b=graph.whole(weight.name), c=c, bias=bias.name, function=function,
-            curve=encoder.curve_numbers.get(name, 0),
+            curve=encoder.curve_numbers.get(name, 0), column_parts=column_parts,
             **product_fields(name, product_frac=product_frac, bias_frac=bias.frac,
                              o_frac=graph.tensors[name].frac, function=function),
         ))
         return name
-
-    def _first_tiles(self, name):
-        graph = self.graph
-        tensor = graph.tensors[name]
-        return View(tensor=name, row=0, column=0, rows=graph.tile, columns=tensor.columns, batch=graph.batch,
-                    step=tensor.rows // graph.batch)
 
     def _head(self, inside, sequence, head, context):
         graph, encoder, size = self.graph, self.encoder, self.encoder.model.head_size
@@ -159,18 +154,44 @@ class _Builder:
         ))
 
     def _norm(self, name, x, residual, kind):
+        graph = self.graph
+        o = self._activation(name, name, self.encoder.model.hidden_size, kind)
+        rows = graph.tensors[residual].rows
+        for first in range(0, o.rows, rows):
+            self._layernorm(name, replace(graph.whole(x), row=first, rows=rows), graph.whole(residual),
+                            replace(o, row=first, rows=rows))
+        return name
+
+    def _layernorm(self, name, x, residual, o):
+        """The layer-norm `name` of some rows."""
         graph, encoder = self.graph, self.encoder
         gamma, beta = (self._constant(f"{name}.{part}", "vector") for part in ("gamma", "beta"))
-        o = self._activation(name, name, encoder.model.hidden_size, kind)
         try:
             fields = layernorm_fields(
-                n=encoder.model.hidden_size, x_frac=graph.tensors[x].frac, r_frac=graph.tensors[residual].frac,
-                x_max=encoder.maxima[x], r_max=encoder.maxima[residual], gamma_frac=gamma.frac,
-                beta_frac=beta.frac, o_frac=graph.tensors[name].frac, eps=encoder.model.layer_norm_eps,
-                width=graph.width)
+                n=encoder.model.hidden_size, x_frac=graph.tensors[x.tensor].frac,
+                r_frac=graph.tensors[residual.tensor].frac, x_max=encoder.maxima[x.tensor],
+                r_max=encoder.maxima[residual.tensor], gamma_frac=gamma.frac, beta_frac=beta.frac,
+                o_frac=graph.tensors[o.tensor].frac, eps=encoder.model.layer_norm_eps, width=graph.width)
         except ValueError as error:
             raise CompileError(f"{name}: {error}") from None
         graph.operations.append(LayerNorm(
-            x=graph.whole(x), residual=graph.whole(residual), o=o, gamma=gamma.name, beta=beta.name,
+            x=x, residual=residual, o=o, gamma=gamma.name, beta=beta.name,
             curve=encoder.curve_numbers.get(name, 0), **fields))
-        return name
+
+    def _first_tokens(self, name):
+        """The first tile row of every sequence of a layer-norm's result, one below the other, as one tensor.
+
+        They are normalised once more to where they can be read together: the first rows of the sequences lie too regularly
+        for that, in few banks.
+        """
+        graph = self.graph
+        if graph.batch == 1:
+            return replace(graph.whole(name), rows=graph.tile)
+        together = "pooler.input"
+        o = self._activation(together, name, self.encoder.model.hidden_size, "input", graph.batch * graph.tile)
+        norm = next(op for op in reversed(graph.operations) if isinstance(op, LayerNorm))
+        for number in range(graph.batch):
+            rows = {"row": number * graph.sequence, "rows": graph.tile}
+            self._layernorm(name, replace(norm.x, **rows), replace(norm.residual, **rows),
+                            replace(o, row=number * graph.tile, rows=graph.tile))
+        return o

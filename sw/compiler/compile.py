@@ -2,16 +2,21 @@
 
 import numpy as np
 
-from ...hw.isa import LoopOrder
+from ...hw.isa import Opcode
 from .allocate import place_activations, place_blocks, required_tiles
 from .build_encoder import build_graph
+from .cost import Cost
 from .emit import emit
 from .errors import CompileError
+from .planner import plan_order
 from .quantise import quantise_encoder
-from .schedule import check_progress, insert_loads, semaphores
+from .schedule import chain, check_progress, insert_loads, insert_planned_loads, load_step, semaphores
 from .steps import lower
 
 __all__ = ["compile_encoder", "compile_graph"]
+
+_PLANNED = ({"chunks": 4, "pack": False}, {"chunks": 4, "pack": True})
+"""Ways to place what the planner has put in order."""
 
 _ATTEMPTS = (
     {"stagger": 2, "chunks": 2, "pack": False},
@@ -20,11 +25,11 @@ _ATTEMPTS = (
     {"stagger": 1, "chunks": 1, "pack": True},
     {"stagger": 1, "chunks": 1, "pack": True, "modulus": 2},
 )
-"""Ways to schedule and place, from the one that keeps most in flight to the one that needs least room."""
+"""Ways to schedule and place where that needs too much room, from the one that keeps most in flight to the tightest."""
 
 
 def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsity=None, weight_sparsity=0.0,
-                    calibration_texts=None, layers=None, order=LoopOrder.BIJK, base=0):
+                    calibration_texts=None, layers=None, order=None, overlap=True, resident=False, base=0):
     """Compile one batch of sentences.
 
     Parameters
@@ -34,8 +39,7 @@ def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsi
     ids : int64 [batch, columns], token numbers; rows are padded to whole tiles
     lengths : valid tokens of each row
     tau, target_sparsity, weight_sparsity, calibration_texts, layers : see `quantise_encoder`
-    order : loop order of every product
-    base : address of the memory image, a multiple of 4096
+    order, overlap, resident, base : see `compile_graph`
 
     Returns
     -------
@@ -47,20 +51,32 @@ def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsi
     """
     encoder = quantise_encoder(checkpoint, config, tau=tau, target_sparsity=target_sparsity,
                                weight_sparsity=weight_sparsity, calibration_texts=calibration_texts, layers=layers)
-    return compile_graph(build_graph(encoder, lengths, len(ids[0])), config, ids, order=order, base=base)
+    return compile_graph(build_graph(encoder, lengths, len(ids[0])), config, ids, order=order, overlap=overlap,
+                         resident=resident, base=base)
 
 
-def compile_graph(graph, config, ids, *, order=LoopOrder.BIJK, base=0):
-    """Lower, place, schedule and emit a graph; the parameters are those of `compile_encoder`."""
+def compile_graph(graph, config, ids=None, *, order=None, overlap=True, resident=False, base=0):
+    """Lower, order, place and emit a graph.
+
+    Parameters
+    ----------
+    graph : Graph
+    config : AcceleratorConfig
+    ids : int64 [batch, columns], token numbers; none for a graph without gathers
+    order : LoopOrder of every product; None for the best of each
+    overlap : False makes every instruction wait for the one before it
+    resident : weights, vectors, position rows and loaded tensors are brought by a program of their own, the preload; the
+        program proper, which may run any number of times after it, leaves them where they are
+    base : address of the memory image, a multiple of 4096
+
+    Raises
+    ------
+    CompileError : what is needed does not fit
+    """
     if graph.sequence > config.max_inner:
         raise CompileError(f"contexts sum over {graph.sequence} tokens, the accumulators are made for {config.max_inner}: "
                            f"raise max_inner to {1 << (graph.sequence - 1).bit_length()}, or shorten the sequences")
-    plan, placements = _place(graph, config, order)
-    blocks = {}
-    for home, capacity in (("weight", "weight_tiles"), ("vector", "vector_lines")):
-        blocks |= place_blocks(plan.blocks, plan.steps, home, getattr(config, capacity), capacity)
-    steps = insert_loads(plan.steps, plan.blocks, blocks, config.instruction_queue)
-    placements |= {owner: place for owner, (place, _) in blocks.items()}
+    steps, preload, blocks, placements = _scheduled(graph, config, order, overlap, resident)
 
     def slots_of(region):
         place = placements[region.owner]
@@ -68,25 +84,76 @@ def compile_graph(graph, config, ids, *, order=LoopOrder.BIJK, base=0):
         return (first + place.pitch * np.arange(region.rows)[:, None] + np.arange(region.columns)).ravel()
 
     sizes = {"activation": config.activation_tiles, "weight": config.weight_tiles, "vector": config.vector_lines}
-    marks = semaphores(steps, slots_of, sizes)
-    check_progress([step.engine for step in steps], marks, config.instruction_queue)
+    programs = []
+    for part in (steps, preload):
+        marks = semaphores(part, slots_of, sizes) if overlap else chain(part)
+        check_progress([step.engine for step in part], marks, config.instruction_queue)
+        programs.append((part, marks))
     try:
-        return emit(graph, config, steps, plan.blocks, placements, marks, ids, base)
+        return emit(graph, config, programs, blocks, placements, ids, base)
     except CompileError:
         raise
     except ValueError as error:
         raise CompileError(error) from None
 
 
-def _place(graph, config, order):
-    for attempt in _ATTEMPTS:
-        plan = lower(graph, config, chunks=attempt["chunks"], stagger=attempt["stagger"], order=order)
-        modulus = attempt.get("modulus", config.activation_banks)
-        placements = place_activations(graph, plan.steps, config.activation_tiles, pack=attempt["pack"],
-                                       modulus=modulus)
-        if placements is not None:
-            return plan, placements
-    need, largest, size = required_tiles(graph, plan.steps, modulus)
+def _scheduled(graph, config, order, overlap, resident):
+    """Steps of the program and of the preload, blocks, and the placements of everything."""
+    if overlap:
+        plan = lower(graph, config, chunks=_PLANNED[0]["chunks"], order=order, fine=True)
+        kept, preload = _split(graph, plan.steps, resident)
+        loaded = {} if resident else plan.blocks
+        steps, targets = plan_order(kept, loaded, Cost(graph, config))
+        for attempt in _PLANNED:
+            try:
+                placed = _placed(graph, config, plan.blocks, steps, preload, resident, **attempt)
+            except CompileError:
+                break
+            if placed is not None:
+                activations, blocks = placed
+                if not resident:
+                    steps = insert_planned_loads(steps, plan.blocks, blocks, targets)
+                return steps, _preload(plan.blocks, preload, resident), plan.blocks, _placements(activations, blocks)
+    for attempt in _ATTEMPTS if overlap else _ATTEMPTS[2:]:
+        plan = lower(graph, config, order=order, chunks=attempt["chunks"], stagger=attempt["stagger"])
+        steps, preload = _split(graph, plan.steps, resident)
+        placed = _placed(graph, config, plan.blocks, steps, preload, resident, **attempt)
+        if placed is not None:
+            activations, blocks = placed
+            if not resident:
+                steps = insert_loads(steps, plan.blocks, blocks, config.instruction_queue)
+            return steps, _preload(plan.blocks, preload, resident), plan.blocks, _placements(activations, blocks)
+    need, largest, size = required_tiles(graph, [*preload, *steps], attempt["modulus"])
     need = -(-need // config.activation_banks) * config.activation_banks
     raise CompileError(f"the activations need {need} tiles ({largest} alone {size}), the activation buffer has "
                        f"{config.activation_tiles}: raise activation_tiles to {need}, or shorten the sequences")
+
+
+def _split(graph, steps, resident):
+    """Steps of the program, and of the preload: gathers of positions, and loads."""
+    if not resident:
+        return steps, []
+    first = [step.opcode is Opcode.LOAD or step.fields.get("indices") == "positions" for step in steps]
+    return ([step for step, early in zip(steps, first, strict=True) if not early],
+            [step for step, early in zip(steps, first, strict=True) if early])
+
+
+def _preload(blocks, preload, resident):
+    return [*(load_step(block) for block in blocks.values()), *preload] if resident else []
+
+
+def _placements(activations, blocks):
+    return activations | {owner: place for owner, (place, _) in blocks.items()}
+
+
+def _placed(graph, config, blocks, steps, preload, resident, *, pack, modulus=None, **_):
+    """Placements of the activations, and of the blocks with their first use; None where the activations do not fit."""
+    modulus = modulus or config.activation_banks
+    kept = {step.tensor for step in preload}
+    activations = place_activations(graph, [*preload, *steps], config.activation_tiles, pack=pack, modulus=modulus, kept=kept)
+    if activations is None:
+        return None
+    placed = {}
+    for home, capacity in (("weight", "weight_tiles"), ("vector", "vector_lines")):
+        placed |= place_blocks(blocks, steps, home, getattr(config, capacity), capacity, resident=resident)
+    return activations, placed

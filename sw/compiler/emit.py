@@ -12,24 +12,23 @@ __all__ = ["emit"]
 _ADDRESS_BITS = 32
 
 
-def emit(graph, config, steps, blocks, placements, marks, ids, base=0):
-    """Encode a scheduled program and lay out its memory.
+def emit(graph, config, programs, blocks, placements, ids, base=0):
+    """Encode a scheduled program, with its preload, and lay out their memory.
 
     Parameters
     ----------
     graph, config : what is compiled, and for what
-    steps : in program order, LOADs included
+    programs : (steps in program order, LOADs included; Semaphores of every step) of the program and of its preload
     blocks : Block by owner
     placements : Placement by owner, of all three buffers
-    marks : Semaphores of every step
-    ids : int64 [batch, columns]
+    ids : int64 [batch, columns]; None without gathers
     base : address of the image
 
     Returns
     -------
     Program
     """
-    return _Emission(graph, config, blocks, placements, base).run(steps, marks, ids)
+    return _Emission(graph, config, blocks, placements, base).run(*programs, ids)
 
 
 class _Emission:
@@ -38,26 +37,29 @@ class _Emission:
         self.image, self.addresses, self.outputs = Image(base), {}, {}
         self.bus_bytes = config.bus_width // 8
 
-    def run(self, steps, marks, ids):
+    def run(self, program, preload, ids):
         """Memory first, since instructions hold addresses."""
-        image = self.image
+        image, graph = self.image, self.graph
         image.section("program")
-        entry = image.add((len(steps) + 1) * INSTRUCTION_BYTES)
+        entries = [image.add((len(steps) + 1) * INSTRUCTION_BYTES) for steps, _ in (program, preload) if steps]
         self._constants()
-        self._indices(steps, self.graph.indices(ids))
-        self._outputs(steps)
+        self._indices(preload[0] + program[0], graph.indices(ids))
+        self._outputs(program[0])
         if image.end > 1 << _ADDRESS_BITS:
             raise CompileError(f"the memory image ends at {image.end}, instructions address {1 << _ADDRESS_BITS}: "
                                "use a smaller model")
-        instructions = [(step.opcode, mark.header() | self._fields(number, step))
-                        for number, (step, mark) in enumerate(zip(steps, marks, strict=True))]
-        instructions.append((Opcode.HALT, {}))
-        image.replace(entry, b"".join(self._encode(*instruction) for instruction in instructions))
+        lists = []
+        for entry, (steps, marks) in zip(entries, (program, preload), strict=False):
+            instructions = [(step.opcode, mark.header() | self._fields(step)) for step, mark in zip(steps, marks, strict=True)]
+            instructions.append((Opcode.HALT, {}))
+            image.replace(entry, b"".join(self._encode(*instruction) for instruction in instructions))
+            lists.append(instructions)
         return Program(
-            instructions=instructions, image=image.to_bytes(), base=image.base, entry=entry,
-            curves=[list(curve) for curve in self.graph.curves], target=self.graph.target, outputs=self.outputs,
-            tensors=self._tensors(steps), sections={name: tuple(span) for name, span in image.sections.items()},
-            config=self.config, graph=self.graph,
+            instructions=lists[0], image=image.to_bytes(), base=image.base, entry=entries[0],
+            preload={"entry": entries[1], "instructions": len(lists[1])} if preload[0] else None,
+            curves=[list(curve) for curve in graph.curves], target=graph.target, outputs=self.outputs,
+            tensors=self._tensors(program[0], preload[0]),
+            sections={name: tuple(span) for name, span in image.sections.items()}, config=self.config, graph=graph,
         )
 
     def _encode(self, opcode, fields):
@@ -73,12 +75,19 @@ class _Emission:
             for owner, block in self.blocks.items():
                 if block.home == home:
                     raw = (self._weights if home == "weight" else self._vectors)(block)
-                    self.addresses[owner] = self.image.add(raw), -(-len(raw) // self.bus_bytes) * self.bus_bytes
+                    self._add(owner, raw)
+        self.image.section("activations")
+        for name, tensor in graph.tensors.items():
+            if tensor.home == "activation" and name in graph.constants:
+                self._add(name, pack_matrix(graph.constants[name].numpy(), graph.tile, width))
         self.image.section("tables")
         for name, tensor in graph.tensors.items():
             if tensor.home == "table":
                 raw, pitch = pack_table(graph.constants[name].numpy(), width, self.bus_bytes)
                 self.addresses[name] = self.image.add(raw), pitch
+
+    def _add(self, owner, raw):
+        self.addresses[owner] = self.image.add(raw), -(-len(raw) // self.bus_bytes) * self.bus_bytes
 
     def _weights(self, block):
         size = self.graph.tile
@@ -92,11 +101,11 @@ class _Emission:
 
     def _indices(self, steps, indices):
         self.image.section("indices")
-        for number, step in enumerate(steps):
+        for step in steps:
             if step.opcode is Opcode.GATHER:
                 first, count = step.fields["first"], step.fields["rows"] * self.graph.tile
                 rows = indices[step.fields["indices"]][first: first + count]
-                self.addresses[number] = self.image.add(rows.numpy().astype("<u4").tobytes())
+                self.addresses[id(step)] = self.image.add(rows.numpy().astype("<u4").tobytes())
 
     def _outputs(self, steps):
         graph, size = self.graph, self.graph.tile
@@ -112,16 +121,16 @@ class _Emission:
                     "frac": tensor.frac, "shape": list(step.fields["shape"]),
                 }
 
-    def _tensors(self, steps):
+    def _tensors(self, steps, preload):
         tensors = {}
-        for number, step in enumerate(steps):
+        for number, step in [*((None, step) for step in preload), *enumerate(steps)]:
             if step.tensor in self.graph.tensors and self.graph.tensors[step.tensor].home == "activation":
                 tensor, place = self.graph.tensors[step.tensor], self.placements[step.tensor]
                 entry = tensors.setdefault(step.tensor, {
                     "steps": [], "slot": place.slot, "pitch": place.pitch, "rows": tensor.rows // self.graph.tile,
                     "columns": tensor.columns // self.graph.tile, "frac": tensor.frac, "kind": tensor.kind,
                 })
-                entry["steps"].append(number)
+                entry["steps"] += [] if number is None else [number]
         return tensors
 
     def _place(self, name, region, *, pitch=True):
@@ -130,7 +139,7 @@ class _Emission:
         prefix = f"{name}_" if name else ""
         return {prefix + "slot": slot} | ({prefix + "pitch": place.pitch} if pitch else {})
 
-    def _fields(self, number, step):
+    def _fields(self, step):
         fields = dict(step.fields)
         for name, region in step.places.items():
             if region.home == "vector" and name:
@@ -138,9 +147,10 @@ class _Emission:
             else:
                 fields |= self._place(name, region)
         if step.opcode is Opcode.LOAD:
-            block = self.blocks[fields.pop("block")]
-            address, count = self.addresses[block.owner]
-            buffer = {"weight": Buffer.WEIGHT, "vector": Buffer.VECTOR}[block.home]
+            owner = fields.pop("block")
+            address, count = self.addresses[owner]
+            home = self.blocks[owner].home if owner in self.blocks else "activation"
+            buffer = {"weight": Buffer.WEIGHT, "vector": Buffer.VECTOR, "activation": Buffer.ACTIVATION}[home]
             return fields | {"address": address, "bytes": count, "buffer": int(buffer)}
         if step.opcode is Opcode.STORE:
             del fields["shape"]
@@ -148,11 +158,9 @@ class _Emission:
         if step.opcode is Opcode.GATHER:
             address, row_bytes = self.addresses[fields.pop("table")]
             del fields["first"]
-            return fields | {"address": address, "indices": self.addresses[number], "row_bytes": row_bytes}
+            return fields | {"address": address, "indices": self.addresses[id(step)], "row_bytes": row_bytes}
         if step.opcode is Opcode.MATMUL:
-            a_rows, c_rows = fields.pop("a_rows"), fields.pop("c_rows")
-            batches = {"a_batch": a_rows * fields["a_pitch"], "b_batch": 0, "c_batch": c_rows * fields["c_pitch"]}
-            return {"bias_line": 0} | fields | batches
+            return {"bias_line": 0} | fields
         if step.opcode is Opcode.LAYERNORM:
             return {"r_slot": 0, "r_pitch": 0} | fields
         return fields

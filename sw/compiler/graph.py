@@ -6,7 +6,7 @@ import torch
 
 from ..golden.threshold import threshold
 
-__all__ = ["Tensor", "View", "Gather", "MatMul", "Softmax", "LayerNorm", "Store", "Graph", "unpad"]
+__all__ = ["Tensor", "View", "Gather", "Load", "MatMul", "Softmax", "LayerNorm", "Store", "Graph", "unpad"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +68,18 @@ class Gather:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Load:
+    """An activation tensor that lies in main memory, as one of the graph's constants."""
+
+    o: View
+
+
+@dataclass(frozen=True, kw_only=True)
 class MatMul:
-    """``c = f(a b + bias)``, with the fields of the MATMUL instruction."""
+    """``c = f(a b + bias)``, with the fields of the MATMUL instruction.
+
+    The columns of c may be made in `column_parts` parts, which those who read only some of them need not wait for.
+    """
 
     a: View
     b: View
@@ -81,6 +91,7 @@ class MatMul:
     function: str = "none"
     function_shift: int = 0
     curve: int = 0
+    column_parts: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,14 +177,16 @@ class Graph:
         return View(tensor=name, row=0, column=0, rows=tensor.rows, columns=tensor.columns)
 
     def indices(self, ids):
-        """Table rows that the gathers fetch, by the name of the index array: int64 [batch * sequence].
+        """Table rows that the gathers fetch: ``ids``, int64 [batch * sequence], and ``positions``, int64 [sequence].
 
-        Rows behind the given tokens get token 0; positions end at the last one.
+        Without gathers there are none, and `ids` is ignored. Rows behind the given tokens get token 0; positions end at the last one.
 
         Raises
         ------
         ValueError : for ids [batch, columns] of another batch, more columns, or outside the word table
         """
+        if not any(isinstance(operation, Gather) for operation in self.operations):
+            return {}
         ids = torch.as_tensor(ids, dtype=torch.int64)
         if ids.ndim != 2 or len(ids) != self.batch or ids.shape[1] > self.sequence:
             raise ValueError(f"ids {list(ids.shape)}: the graph takes [{self.batch}, up to {self.sequence}]")
@@ -182,8 +195,8 @@ class Graph:
             raise ValueError(f"token {int(ids.max())} is outside the word table of {words} rows")
         padded = torch.zeros(self.batch, self.sequence, dtype=torch.int64)
         padded[:, : ids.shape[1]] = ids
-        positions = torch.arange(self.sequence).clamp(max=self.positions - 1).expand_as(padded)
-        return {"ids": padded.flatten(), "positions": positions.flatten()}
+        positions = torch.arange(self.sequence).clamp(max=self.positions - 1)
+        return {"ids": padded.flatten(), "positions": positions}
 
     def tau(self, curve):
         """The integer threshold of a curve number (0: nothing is pruned), as the threshold calculator gives it."""

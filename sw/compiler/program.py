@@ -18,7 +18,7 @@ from .graph import Graph, unpad
 __all__ = ["Program"]
 
 _MANIFEST, _PROGRAM, _IMAGE = "manifest.json", "program.bin", "image.bin"
-_PLAIN = ("base", "entry", "curves", "target", "outputs", "tensors", "sections")
+_PLAIN = ("base", "entry", "preload", "curves", "target", "outputs", "tensors", "sections")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +30,13 @@ class Program:
     instructions : (Opcode, fields) in program order, HALT last; an instruction's number is its index
     image : main memory from address `base` on: program, vectors, weights, tables, indices, room for outputs
     base, entry : address of the image's first byte, and of the first instruction
+    preload : {"entry", "instructions"} of the program in the image that must have run once before; None: there is none
     curves : threshold curves, 9 knots each; curve field n means ``curves[n - 1]``
     target : wanted sparsity in 1/256, for the TARGET_SPARSITY register
     outputs : by name: tensor, address, bytes (at most), rows, columns (tiles, packed back to back), frac, shape of
         the result without padding
     tensors : every activation tensor that the program writes, by name: steps (numbers of the instructions that write
-        it; it is whole when the last is complete), slot, pitch, rows, columns (tiles), frac, kind
+        it, none where the preload does; it is whole when the last is complete), slot, pitch, rows, columns (tiles), frac, kind
     sections : address and bytes of each part of the image, by name
     config : AcceleratorConfig it is compiled for
     graph : the Graph that `golden_run` executes; None in a program that was loaded
@@ -45,6 +46,7 @@ class Program:
     image: bytes = field(repr=False)
     base: int
     entry: int
+    preload: dict | None
     curves: list[list[int]]
     target: int
     outputs: dict[str, dict]

@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from ...hw.isa import Engine, Opcode
 from .errors import CompileError
 from .steps import Region, Step
 
-__all__ = ["Semaphores", "insert_loads", "semaphores", "check_progress"]
+__all__ = ["Semaphores", "chain", "check_progress", "insert_loads", "insert_planned_loads", "load_step", "semaphores"]
 
 
 @dataclass
@@ -52,11 +53,35 @@ def insert_loads(steps, blocks, placed, lookahead):
         issue = max(issue, target, placement.release)
         ordered += steps[position: issue]
         position = issue
-        ordered.append(_load(blocks[owner]))
+        ordered.append(load_step(blocks[owner]))
     return ordered + steps[position:]
 
 
-def _load(block):
+def insert_planned_loads(steps, blocks, placed, targets):
+    """Place the LOADs where the planner wants them, or later, where their place is free.
+
+    Parameters
+    ----------
+    steps : in order of computation
+    blocks : Block by owner
+    placed : (Placement, first use) of weight and vector blocks, by owner
+    targets : by owner, how many steps stand before the LOAD
+
+    Returns
+    -------
+    list of Step
+    """
+    positions = {owner: min(max(targets[owner], placement.release), first) for owner, (placement, first) in placed.items()}
+    ordered, position = [], 0
+    for owner in sorted(positions, key=lambda owner: (positions[owner], placed[owner][1], blocks[owner].home != "vector")):
+        ordered += steps[position: positions[owner]]
+        position = positions[owner]
+        ordered.append(load_step(blocks[owner]))
+    return ordered + steps[position:]
+
+
+def load_step(block):
+    """The LOAD of a block."""
     region = Region(block.home, block.owner, 0, 0, block.rows, block.columns)
     fields = {"rows": block.rows, "columns": block.columns, "block": block.owner}
     return Step(Opcode.LOAD, Engine.MEMORY, fields, {"": region}, [], [region])
@@ -109,6 +134,20 @@ def semaphores(steps, slots_of, sizes):
             used[home][step.engine, slots] = number
         for home, slots in writes:
             written[home][slots] = number
+    return marks
+
+
+def chain(steps):
+    """Semaphores with which every step waits for the one before it: nothing overlaps.
+
+    Returns
+    -------
+    list of Semaphores
+    """
+    marks = [Semaphores() for _ in steps]
+    for (step, mark), (following, next_mark) in pairwise(zip(steps, marks, strict=True)):
+        mark.signals.add(following.engine)
+        next_mark.waits[step.engine] = 1
     return marks
 
 

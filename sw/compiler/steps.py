@@ -5,10 +5,17 @@ from itertools import groupby
 
 from ...hw.isa import Engine, Function, LoopOrder, Opcode
 from .errors import CompileError
-from .graph import Gather, LayerNorm, MatMul, Softmax, Store
+from .graph import Gather, LayerNorm, Load, MatMul, Softmax, Store
+from .loop_order import best_order
 
 __all__ = ["Region", "Step", "Block", "Plan", "lower"]
 
+
+_GATHER_PARTS = 4
+"""Gathers, and the layer-norms behind them, per group of tile rows."""
+
+_BLOCK_TILES = 32
+"""Tiles of a weight block in a fine plan, if that is a grid width of columns: a product starts when its first block is there."""
 
 _SOFTMAX_FIELDS = ("valid_columns", "scale", "scale_shift", "o_frac", "curve")
 _NORM_FIELDS = ("x_shift", "r_shift", "reciprocal", "reciprocal_shift", "epsilon", "beta_shift", "shift", "curve")
@@ -74,27 +81,30 @@ class Plan:
     blocks: dict[str, Block] = field(default_factory=dict)
 
 
-def lower(graph, config, *, chunks, stagger, order=LoopOrder.BIJK):
+def lower(graph, config, *, chunks, stagger=0, order=None, fine=False):
     """Lower a graph.
 
     Products with weights are cut into blocks of columns, so that at most a quarter of the weight buffer (half, if one
     grid width of columns needs that much) is loaded at once, and into `chunks` groups of tile rows, so that the
-    layer-norm of one group runs under the product of the next. Attention is staggered: the scores of `stagger`
-    heads come before the first context, and the value projection runs under the first softmax.
+    layer-norm of one group runs under the product of the next. With `stagger`, the scores of that many heads come before
+    the first context, and the value projection runs under the first softmax.
 
     Parameters
     ----------
     graph : Graph
     config : AcceleratorConfig
     chunks : groups of tile rows, at least one grid height each
-    stagger : heads in flight, from 1
-    order : loop order of every product
+    stagger : heads in flight, from 1; 0 keeps the order of the graph
+    order : LoopOrder of every product, or None for the best of each
+    fine : count `chunks` per sequence instead of per batch, cut attention and softmax too, gather in smaller groups, and load
+        smaller blocks
 
     Returns
     -------
     Plan
     """
-    return _Lowering(graph, config, chunks, order).run(_stagger(graph.operations, stagger))
+    groups = _stagger(graph.operations, stagger) if stagger else [[operation] for operation in graph.operations]
+    return _Lowering(graph, config, chunks, order, fine).run(groups)
 
 
 def _stagger(operations, stagger):
@@ -129,8 +139,8 @@ def _interleave(groups, heads, stagger):
 
 
 class _Lowering:
-    def __init__(self, graph, config, chunks, order):
-        self.graph, self.config, self.chunks, self.order = graph, config, chunks, order
+    def __init__(self, graph, config, chunks, order, fine):
+        self.graph, self.config, self.chunks, self.order, self.fine = graph, config, chunks, order, fine
         self.plan = Plan()
         self.vector_owner = {}
 
@@ -139,7 +149,7 @@ class _Lowering:
         self._group_vectors()
         for operations in groups:
             handler = {Gather: self._gather, MatMul: self._matmuls, Softmax: self._softmax, LayerNorm: self._layernorm,
-                       Store: self._store}[type(operations[0])]
+                       Load: self._load, Store: self._store}[type(operations[0])]
             handler(operations)
         self._interleave_gathers()
         return self.plan
@@ -148,19 +158,27 @@ class _Lowering:
         size = self.graph.tile
         return Region(home, view.tensor, view.row // size, view.column // size, view.rows // size, view.columns // size)
 
-    def _batched(self, view):
-        size = self.graph.tile
-        return [Region("activation", view.tensor, row // size, view.column // size, view.rows // size,
-                       view.columns // size) for row in view.first_rows()]
-
-    def _row_chunks(self, region):
-        """The region in groups of tile rows, each a multiple of the grid's height."""
+    def _row_chunks(self, region, parts=1):
+        """The region in groups of tile rows, each a multiple of the grid's height, or (fine) that in `parts` parts."""
         height = self.config.grid_rows
-        units = -(-region.rows // height)
-        count = min(self.chunks, units)
-        edges = [min(units * n // count * height, region.rows) for n in range(count + 1)]
+        if self.fine:
+            units = -(-self.graph.sequence // self.graph.tile // height)
+            step = -(-units // min(self.chunks, units)) * height
+            edges = [*range(0, region.rows, max(1, step // parts)), region.rows]
+        else:
+            units = -(-region.rows // height)
+            count = min(self.chunks, units)
+            edges = [min(units * n // count * height, region.rows) for n in range(count + 1)]
         return [Region(region.home, region.owner, region.row + low, region.column, high - low, region.columns)
                 for low, high in zip(edges, edges[1:], strict=False)]
+
+    def _column_parts(self, columns, parts):
+        """(First, number) of the tile columns of each part, as many as whole grid widths allow."""
+        width = self.config.grid_columns
+        units = -(-columns // width)
+        parts = min(parts, units) if self.fine else 1
+        edges = [min(units * n // parts * width, columns) for n in range(parts + 1)]
+        return [(low, high - low) for low, high in zip(edges, edges[1:], strict=False)]
 
     def _group_vectors(self):
         """One LOAD for the vectors of each half layer: those of its products and those of its layer-norm."""
@@ -180,7 +198,7 @@ class _Lowering:
 
     def _gather(self, operations):
         for operation in operations:
-            for chunk in self._row_chunks(self._tiles(operation.o)):
+            for chunk in self._row_chunks(self._tiles(operation.o), _GATHER_PARTS):
                 fields = {"rows": chunk.rows, "columns": chunk.columns, "table": operation.table,
                           "indices": operation.indices, "first": chunk.row * self.graph.tile}
                 self._emit(Opcode.GATHER, Engine.MEMORY, fields, {"": chunk}, [], [chunk])
@@ -219,6 +237,8 @@ class _Lowering:
             need = -(-2 * inner // config.weight_banks) * config.weight_banks
             raise CompileError(f"{tensor.name} has columns of {inner} tiles, of which the weight buffer must hold two, "
                                f"and has {config.weight_tiles}: raise weight_tiles to {need}")
+        if self.fine:
+            width = min(width, max(config.grid_columns, _BLOCK_TILES // inner))
         if columns > width >= config.grid_columns:
             width -= width % config.grid_columns
         count = -(-columns // width)
@@ -234,52 +254,59 @@ class _Lowering:
 
     def _chunked(self, operation, block):
         region, column = block
+        a, c = self._tiles(operation.a), self._tiles(operation.c)
         transpose = operation.transpose
-        columns = region.rows if transpose else region.columns
-
-        def part(c):
-            return Region(c.home, c.owner, c.row, c.column + column, c.rows, columns)
-
-        if operation.a.batch > 1 or region.home == "activation":
-            a, c = self._batched(operation.a), [part(region) for region in self._batched(operation.c)]
-            yield operation, a, region, c, column
-            return
-        pairs = zip(self._row_chunks(self._tiles(operation.a)), self._row_chunks(self._tiles(operation.c)), strict=True)
-        for a, c in pairs:
-            yield operation, [a], region, [part(c)], column
+        if region.home == "activation" and not self.fine:
+            pairs = [(a, c)]
+        else:
+            pairs = zip(self._row_chunks(a), self._row_chunks(c), strict=True)
+        for rows, result in pairs:
+            for first, count in self._column_parts(region.rows if transpose else region.columns, operation.column_parts):
+                b = (Region(region.home, region.owner, region.row + first, region.column, count, region.columns) if transpose
+                     else Region(region.home, region.owner, region.row, region.column + first, region.rows, count))
+                part = Region(c.home, c.owner, result.row, result.column + column + first, result.rows, count)
+                yield operation, rows, b, part, column + first
 
     def _matmul(self, operation, a, b, c, column):
+        order = best_order(a.rows, a.columns, c.columns, 1, self.config) if self.order is None else self.order
         fields = {
-            "b_buffer": int(b.home == "activation"), "transpose": int(operation.transpose), "batch": len(a),
-            "rows": a[0].rows, "inner": a[0].columns, "columns": c[0].columns, "order": int(self.order),
+            "b_buffer": int(b.home == "activation"), "transpose": int(operation.transpose), "batch": 1,
+            "rows": a.rows, "inner": a.columns, "columns": c.columns, "order": int(order),
             "bias": int(operation.bias is not None), "bias_shift": operation.bias_shift, "shift": operation.shift,
             "function": int(Function[operation.function.upper()]), "function_shift": operation.function_shift,
-            "curve": operation.curve, "a_rows": a[1].row - a[0].row if len(a) > 1 else 0,
-            "c_rows": c[1].row - c[0].row if len(c) > 1 else 0,
+            "curve": operation.curve, "a_batch": 0, "b_batch": 0, "c_batch": 0,
         }
-        places, reads = {"a": a[0], "b": b, "c": c[0]}, [*a, b]
+        places, reads = {"a": a, "b": b, "c": c}, [a, b]
         if operation.bias is not None:
-            places["bias"] = self._vector(operation.bias, column, c[0].columns)
+            places["bias"] = self._vector(operation.bias, column, c.columns)
             reads.append(places["bias"])
-        self._emit(Opcode.MATMUL, Engine.MATRIX, fields, places, reads, c)
+        self._emit(Opcode.MATMUL, Engine.MATRIX, fields, places, reads, [c])
 
     def _softmax(self, operations):
         for operation in operations:
-            x, o = self._tiles(operation.x), self._tiles(operation.o)
+            whole = [self._tiles(operation.x), self._tiles(operation.o)]
             fields = {name: getattr(operation, name) for name in _SOFTMAX_FIELDS}
-            self._emit(Opcode.SOFTMAX, Engine.VECTOR, fields | {"rows": x.rows, "columns": x.columns},
-                       {"x": x, "o": o}, [x], [o])
+            for x, o in zip(*map(self._row_chunks, whole), strict=True) if self.fine else [whole]:
+                self._emit(Opcode.SOFTMAX, Engine.VECTOR, fields | {"rows": x.rows, "columns": x.columns},
+                           {"x": x, "o": o}, [x], [o])
 
     def _layernorm(self, operations):
+        gathered = {operation.o.tensor for operation in self.graph.operations if isinstance(operation, Gather)}
         for operation in operations:
             views = [operation.x, operation.o, *([operation.residual] if operation.residual else [])]
             fields = {name: getattr(operation, name) for name in _NORM_FIELDS}
             vectors = {name: self._vector(getattr(operation, name)) for name in ("gamma", "beta")}
-            for x, o, *residual in zip(*(self._row_chunks(self._tiles(view)) for view in views), strict=True):
+            parts = _GATHER_PARTS if operation.x.tensor in gathered else 1
+            for x, o, *residual in zip(*(self._row_chunks(self._tiles(view), parts) for view in views), strict=True):
                 places = {"x": x, "o": o, **vectors, **({"r": residual[0]} if residual else {})}
                 self._emit(Opcode.LAYERNORM, Engine.VECTOR,
                            fields | {"rows": x.rows, "columns": x.columns, "residual": len(residual)}, places,
                            [x, *residual, *vectors.values()], [o])
+
+    def _load(self, operations):
+        for operation in operations:
+            o = self._tiles(operation.o)
+            self._emit(Opcode.LOAD, Engine.MEMORY, {"rows": o.rows, "columns": o.columns, "block": o.owner}, {"": o}, [], [o])
 
     def _store(self, operations):
         for operation in operations:

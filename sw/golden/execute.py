@@ -3,7 +3,7 @@
 import torch
 
 from ..compiler.build_encoder import build_graph
-from ..compiler.graph import Gather, Graph, LayerNorm, MatMul, Softmax, Store, unpad
+from ..compiler.graph import Gather, Graph, LayerNorm, Load, MatMul, Softmax, Store, unpad
 from .layernorm import layernorm
 from .matmul import matmul
 from .post_process import post_process
@@ -30,6 +30,8 @@ def execute(graph, ids):
         match operation:
             case Gather():
                 _write(graph, values, operation.o, graph.constants[operation.table][indices[operation.indices]])
+            case Load():
+                _write(graph, values, operation.o, graph.constants[operation.o.tensor])
             case MatMul():
                 _write(graph, values, operation.c, _matmul(graph, values, operation))
             case Softmax():

@@ -65,6 +65,16 @@ class Work:
                 self.step(a, b, last=last, b_release=n == chunk - 1, ahead=0 if last else n)
 
 
+def lost(dut, size):
+    """Multipliers lost in this cycle to operands, output, imbalance and for want of work."""
+    word, lanes, multipliers = int(dut.lost.value), size.bit_length(), (size * size).bit_length()
+    operands, idle = word & (1 << lanes) - 1, word >> lanes + multipliers
+    output = word >> lanes & (1 << multipliers) - 1
+    imbalance = size * size - int(dut.fired.value) - size * (operands + idle) - output
+    assert imbalance >= 0
+    return size * operands, output, imbalance, size * idle
+
+
 async def run(dut, work, rng=None, idle=0.0, stall=0.0):
     """Do all steps; check the rows and `fired`; returns cycles from the last row of the first output to the very last."""
     p, size = work.p, work.p["tile"]
@@ -77,6 +87,7 @@ async def run(dut, work, rng=None, idle=0.0, stall=0.0):
         while not done:
             await ReadOnly()
             fired += int(dut.fired.value)
+            lost(dut, size)
             await FallingEdge(dut.clk)
 
     tasks = [
@@ -167,6 +178,63 @@ async def check_mixtures_under_stalls(dut):
     for idle, stall in ((0, 0), (0.5, 0), (0, 0.5), (0.2, 0.2), (0, 0.97)):
         rng = random.Random(f"{idle} {stall}")
         await run(dut, mixture(parameters(), rng, 24 if parameters()["tile"] == 8 else 8), rng, idle, stall)
+
+
+@cocotb.test()
+async def check_lost_cycles(dut):
+    """Each cause in a situation that has no other."""
+    p = parameters()
+    size = p["tile"]
+    everything = size * size
+    await start(dut, "a", "b", "step")
+    dut.o__ready.value = 0
+
+    async def expect(fired, *causes, cycles=3 * size):
+        for _ in range(cycles):
+            await ReadOnly()
+            assert (int(dut.fired.value), *lost(dut, size)) == (fired, *causes)
+            await FallingEdge(dut.clk)
+
+    async def settle(cycles=8):
+        for _ in range(cycles):
+            await FallingEdge(dut.clk)
+
+    await settle()
+    await expect(0, 0, 0, 0, everything)
+    work, rng = Work(p), random.Random(10)
+    for _ in range(4):
+        work.product(rng, 1, 1.0, 1.0)
+    await send(dut, "step", work.steps)
+    await settle()
+    await expect(0, everything, 0, 0, 0)
+    await send(dut, "a", work.a[0])
+    await settle(2 * size)
+    await expect(0, everything, 0, 0, 0)
+    rest = cocotb.start_soon(send(dut, "a", [word for tile in work.a[1:] for word in tile]))
+    await send(dut, "b", [word for tile in work.b for word in tile])
+    await settle(4 * size)
+    await expect(0, 0, everything, 0, 0)
+    dut.o__ready.value = 1
+    await rest
+    await settle(6 * size)
+    await expect(0, 0, 0, 0, everything)
+
+    # Dense A, and B with a single column: one multiplier per lane has work, unless all take every k.
+    work = Work(p)
+    column = np.zeros((size, size), dtype=np.int64)
+    column[:, 1] = 1
+    a = random_tile(rng, size, p["width"], 1.0)
+    for n in range(16):
+        work.step(a, column, last=n == 15, a_release=n == 15, b_release=n == 15)
+    tasks = [cocotb.start_soon(send(dut, name, words)) for name, words in (
+        ("step", work.steps), ("a", [w for t in work.a for w in t]), ("b", [w for t in work.b for w in t]))]
+    await settle(4 * size)
+    fired = size if p["skip"] == "both" else everything
+    await expect(fired, 0, 0, everything - fired, 0, cycles=8 * size)
+    for task in tasks:
+        await task
+    await settle(8 * size)
+    await expect(0, 0, 0, 0, everything)
 
 
 @cocotb.test()

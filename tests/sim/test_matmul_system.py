@@ -132,3 +132,6 @@ def test_products(config, tmp_path):
             assert (read(result) == want).all(), case
         assert result.counters["multiplications"] == effectual
         assert result.counters["dense_multiplications"] >= effectual
+        lost = {cause: result.counters[f"lost_{cause}"] for cause in ("operands", "output", "imbalance", "idle")}
+        assert effectual + sum(lost.values()) == config.multipliers * result.counters["cycles"]
+        assert lost["operands"] and lost["idle"] and lost["output"] < config.multipliers * result.counters["cycles"]

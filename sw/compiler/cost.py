@@ -1,0 +1,92 @@
+"""How long instructions take, roughly: what the planner decides by. The simulation, not this, says how long they do take."""
+
+import torch
+
+from ...hw.isa import Engine, Opcode
+
+__all__ = ["Cost"]
+
+_SPARSE_EXPONENT = 0.7
+_MATRIX_LATENCY, _VECTOR_LATENCY, _MEMORY_LATENCY, _NORM_SCALARS = 60, 70, 70, 40
+_ROW_GAP = 2
+
+
+class Cost:
+    """Cycles per step, from its shape, and from how sparse its operands will be.
+
+    Parameters
+    ----------
+    graph : Graph
+    config : AcceleratorConfig
+    """
+
+    def __init__(self, graph, config):
+        self._graph, self._config = graph, config
+        self._activations = 1 - graph.target / 256 if graph.curves and graph.target else 1.0
+        self._weights = {}
+
+    def resource(self, step):
+        """What the step occupies: its engine; the vector engine runs softmax and layer-norm side by side."""
+        return step.opcode if step.engine is Engine.VECTOR else step.engine
+
+    def busy(self, step):
+        """Cycles after which the next step of the resource can start."""
+        match step.opcode:
+            case Opcode.MATMUL:
+                return self._matmul(step)
+            case Opcode.SOFTMAX | Opcode.LAYERNORM:
+                return self._row(step) * step.fields["rows"] / self._units(step)
+            case Opcode.GATHER:
+                row_bits = step.fields["columns"] * self._config.line_bits
+                return step.fields["rows"] * self._config.tile * (-(-row_bits // self._config.bus_width) + _ROW_GAP)
+            case Opcode.STORE:
+                return step.fields["rows"] * step.fields["columns"] * self._tile_load(1.0)
+        return 0
+
+    def latency(self, step):
+        """Cycles more until a step of another engine that waits for this one is at work."""
+        match step.opcode:
+            case Opcode.MATMUL:
+                return _MATRIX_LATENCY
+            case Opcode.SOFTMAX | Opcode.LAYERNORM:
+                rounds = -(-step.fields["rows"] // self._units(step))
+                return max(0, rounds * self._row(step) - self.busy(step)) + _VECTOR_LATENCY
+        return _MEMORY_LATENCY
+
+    def load(self, block):
+        """Cycles of the LOAD that brings a block."""
+        if block.home == "vector":
+            return block.columns * self._config.line_bits / self._config.bus_width + _ROW_GAP
+        return block.rows * block.columns * self._tile_load(self._density(block.sources[0]))
+
+    def _tile_load(self, density):
+        config = self._config
+        lines = density * config.tile
+        return max(1 + lines, (config.mask_bits + lines * config.line_bits) / config.bus_width)
+
+    def _matmul(self, step):
+        fields, config = step.fields, self._config
+        groups = -(-fields["rows"] // config.grid_rows) * -(-fields["columns"] // config.grid_columns)
+        b = step.places["b"]
+        density = self._activations if b.home == "activation" else self._density(b.owner.rpartition(".")[0])
+        share = 1.0
+        if config.skip == "both":
+            share = (self._activations * density) ** _SPARSE_EXPONENT
+        elif config.skip == "activation":
+            share = self._activations
+        return groups * max(config.tile, fields["inner"] * max(config.tile * share, config.tile / config.lines_per_beat))
+
+    def _density(self, name):
+        if name not in self._weights:
+            self._weights[name] = float((self._graph.constants[name] != 0).to(torch.float64).mean())
+        return self._weights[name]
+
+    def _units(self, step):
+        config = self._config
+        return config.softmax_units if step.opcode is Opcode.SOFTMAX else config.layernorm_units
+
+    def _row(self, step):
+        tile, columns = self._config.tile, step.fields["columns"]
+        if step.opcode is Opcode.SOFTMAX:
+            return tile * (columns + -(-step.fields["valid_columns"] // tile))
+        return 2 * tile * columns + _NORM_SCALARS
