@@ -2,11 +2,11 @@
 
 import torch
 
-from ...hw.isa import Engine, Opcode
+from ...hw.isa import Engine, LoopOrder, Opcode
+from .loop_order import order_cost
 
 __all__ = ["Cost"]
 
-_SPARSE_EXPONENT = 0.7
 _MATRIX_LATENCY, _VECTOR_LATENCY, _MEMORY_LATENCY, _NORM_SCALARS = 60, 70, 70, 40
 _ROW_GAP = 2
 
@@ -67,14 +67,14 @@ class Cost:
     def _matmul(self, step):
         fields, config = step.fields, self._config
         groups = -(-fields["rows"] // config.grid_rows) * -(-fields["columns"] // config.grid_columns)
-        b = step.places["b"]
+        cost = order_cost(LoopOrder(fields["order"]), fields["rows"], fields["inner"], fields["columns"], fields["batch"],
+                          config, **self.densities(step.places["b"]))
+        return max(groups * config.tile, cost.cycles)
+
+    def densities(self, b):
+        """Expected densities of the operands of a product with this B (a Region), as `order_cost` takes them."""
         density = self._activations if b.home == "activation" else self._density(b.owner.rpartition(".")[0])
-        share = 1.0
-        if config.skip == "both":
-            share = (self._activations * density) ** _SPARSE_EXPONENT
-        elif config.skip == "activation":
-            share = self._activations
-        return groups * max(config.tile, fields["inner"] * max(config.tile * share, config.tile / config.lines_per_beat))
+        return {"a_density": self._activations, "b_density": density}
 
     def _density(self, name):
         if name not in self._weights:

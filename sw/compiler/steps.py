@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from ...hw.isa import Engine, Function, LoopOrder, Opcode
+from ...hw.isa import Engine, Function, Opcode
+from .cost import Cost
 from .errors import CompileError
 from .graph import Gather, LayerNorm, Load, MatMul, Softmax, Store
 from .loop_order import best_order
@@ -141,6 +142,7 @@ def _interleave(groups, heads, stagger):
 class _Lowering:
     def __init__(self, graph, config, chunks, order, fine):
         self.graph, self.config, self.chunks, self.order, self.fine = graph, config, chunks, order, fine
+        self.cost = Cost(graph, config)
         self.plan = Plan()
         self.vector_owner = {}
 
@@ -268,7 +270,9 @@ class _Lowering:
                 yield operation, rows, b, part, column + first
 
     def _matmul(self, operation, a, b, c, column):
-        order = best_order(a.rows, a.columns, c.columns, 1, self.config) if self.order is None else self.order
+        order = self.order
+        if order is None:
+            order = best_order(a.rows, a.columns, c.columns, 1, self.config, **self.cost.densities(b))
         fields = {
             "b_buffer": int(b.home == "activation"), "transpose": int(operation.transpose), "batch": 1,
             "rows": a.rows, "inner": a.columns, "columns": c.columns, "order": int(order),
