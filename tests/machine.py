@@ -34,13 +34,23 @@ class Machine:
         self.seen = {}
 
     def run(self):
-        """Until HALT; raises when nothing moves."""
-        start = self.program.entry - self.program.base
+        """The preload, if there is one, and the program, until HALT; raises when nothing moves."""
+        preloaded = [name for name, tensor in self.program.tensors.items() if not tensor["steps"]]
+        if self.program.preload:
+            self._run(self.program.preload["entry"], {})
+        self.seen |= {name: self._tensor(name) for name in preloaded}
+        last = {}
+        for name, tensor in self.program.tensors.items():
+            if tensor["steps"]:
+                last.setdefault(max(tensor["steps"]), []).append(name)
+        self._run(self.program.entry, last)
+
+    def _run(self, entry, last):
+        """Until HALT; `last` names the tensors that are whole after an instruction."""
+        start = entry - self.program.base
         queues, flights = ({engine: deque() for engine in Engine} for _ in range(2))
         tokens = {(p, c): 0 for p in Engine for c in Engine}
-        number, last = 0, {}
-        for name, tensor in self.program.tensors.items():
-            last.setdefault(max(tensor["steps"]), []).append(name)
+        number = 0
         while True:
             moves = []
             opcode, fields = decode(self.memory[start + number * INSTRUCTION_BYTES:][:INSTRUCTION_BYTES])

@@ -1,0 +1,200 @@
+"""The planner's order, resident weights, and programs without overlap."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from acceltran.hw.config import AcceleratorConfig
+from acceltran.hw.isa import Buffer, Engine, Opcode
+from acceltran.sw.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.compiler import CompileError, Program, compile_graph, quantise_encoder
+from acceltran.sw.compiler.allocate import Placement
+from acceltran.sw.compiler.build_encoder import build_graph
+from acceltran.sw.compiler.cost import Cost
+from acceltran.sw.compiler.planner import plan_order
+from acceltran.sw.compiler.schedule import insert_planned_loads
+from acceltran.sw.compiler.steps import Block, Region, Step, lower
+from acceltran.sw.golden.execute import execute
+from acceltran.sw.ita import ita_graph
+from machine import Machine
+from models import make_checkpoint, random_texts
+
+NANO = AcceleratorConfig.load("nano")
+FOUR = replace(NANO, name="four", grid_rows=2, grid_columns=2, activation_banks=4, weight_banks=2, softmax_units=2,
+               lines_per_beat=4)
+OPCODES = {Engine.MEMORY: Opcode.GATHER, Engine.MATRIX: Opcode.MATMUL, Engine.VECTOR: Opcode.SOFTMAX}
+
+
+class Fixed:
+    """Costs given with each step: `busy` cycles, nothing more."""
+
+    def resource(self, step):
+        return step.engine
+
+    def busy(self, step):
+        return step.fields["busy"]
+
+    def latency(self, step):
+        return 0
+
+    def load(self, block):
+        return block.columns
+
+
+def step(name, engine, busy, reads=()):
+    regions = [Region("weight" if r.startswith("w") else "activation", r, 0, 0, 1, 1) for r in reads]
+    return Step(OPCODES[engine], engine, {"busy": busy}, {}, regions, [Region("activation", name, 0, 0, 1, 1)], name)
+
+
+def names(steps):
+    return [s.tensor for s in steps]
+
+
+def test_the_longest_way_to_the_end_goes_first():
+    steps = [step("a", Engine.MATRIX, 10), step("b", Engine.MATRIX, 10), step("c", Engine.VECTOR, 50, ["b"]),
+             step("d", Engine.MATRIX, 10, ["c"])]
+    assert names(plan_order(steps, {}, Fixed())[0]) == ["b", "a", "c", "d"]
+
+
+def test_what_waits_does_not_hold_up_what_is_ready():
+    steps = [step("a", Engine.VECTOR, 30), step("b", Engine.MATRIX, 100, ["a"]), step("c", Engine.MATRIX, 20),
+             step("d", Engine.MATRIX, 20)]
+    assert names(plan_order(steps, {}, Fixed())[0]) == ["a", "c", "d", "b"]
+
+
+def test_loads_come_in_the_order_of_need():
+    blocks = {f"w{n}": Block("weight", f"w{n}", 1, size, ("w",)) for n, size in ((0, 40), (1, 300), (2, 10))}
+    steps = [step("a", Engine.MATRIX, 500, ["w2"]), step("b", Engine.MATRIX, 500, ["w0", "a"]),
+             step("c", Engine.MATRIX, 500, ["w1", "b"])]
+    order, targets = plan_order(steps, blocks, Fixed())
+    assert names(order) == ["a", "b", "c"]
+    placed = {owner: (Placement(n, 1), {"w2": 0, "w0": 1, "w1": 2}[owner]) for n, owner in enumerate(blocks)}
+    loads = [s.fields["block"] for s in insert_planned_loads(order, blocks, placed, targets) if s.opcode is Opcode.LOAD]
+    assert loads == ["w2", "w0", "w1"]
+
+
+def test_a_load_waits_until_its_place_is_free():
+    blocks = {"w0": Block("weight", "w0", 1, 1, ("w",)), "w1": Block("weight", "w1", 1, 1, ("w",))}
+    steps = [step("a", Engine.MATRIX, 10, ["w0"]), step("b", Engine.MATRIX, 10, ["a"]),
+             step("c", Engine.MATRIX, 10, ["w1", "b"])]
+    placed = {"w0": (Placement(0, 1, 0), 0), "w1": (Placement(0, 1, 2), 2)}
+    ordered = insert_planned_loads(steps, blocks, placed, {"w0": 0, "w1": 0})
+    assert [s.fields.get("block", s.tensor) for s in ordered] == ["w0", "a", "b", "w1", "c"]
+
+
+GRAPHS = st.lists(st.tuples(st.sampled_from(Engine), st.integers(1, 300), st.frozensets(st.integers(1, 8), max_size=3)),
+                  min_size=1, max_size=40)
+
+
+@settings(deadline=None, max_examples=80)
+@given(GRAPHS)
+def test_every_step_stays_behind_what_it_reads(entries):
+    steps = [step(str(n), engine, busy, [str(n - back) for back in backs if n >= back])
+             for n, (engine, busy, backs) in enumerate(entries)]
+    order = names(plan_order(steps, {}, Fixed())[0])
+    assert sorted(order) == sorted(names(steps))
+    for s in steps:
+        assert all(order.index(r.owner) < order.index(s.tensor) for r in s.reads)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    checkpoint = load_checkpoint(make_checkpoint(tmp_path_factory.mktemp("model"), hidden=32, heads=2, ffn=72))
+    ids, lengths = encode_texts(checkpoint, random_texts(3, 14))
+    return checkpoint, ids, lengths
+
+
+def graph_of(model, config, **options):
+    checkpoint, ids, lengths = model
+    encoder = quantise_encoder(checkpoint, config, calibration_texts=random_texts(2, 9), **options)
+    return build_graph(encoder, lengths, ids.shape[1]), ids
+
+
+def run(program, golden, seeds=3):
+    for seed in range(seeds):
+        machine = Machine(program, seed)
+        machine.run()
+        assert machine.seen.keys() == golden.keys()
+        assert all((machine.seen[name] == values).all() for name, values in golden.items()), seed
+
+
+@pytest.mark.parametrize("config", [NANO, FOUR], ids=["nano", "four"])
+@pytest.mark.parametrize("options", [{"resident": True}, {"overlap": False}, {"overlap": False, "resident": True}, {}],
+                         ids=["resident", "alone", "resident_alone", "planned"])
+def test_programs_compute_the_golden_tensors(model, config, options):
+    graph, ids = graph_of(model, config, target_sparsity=0.4)
+    run(compile_graph(graph, config, ids, **options), execute(graph, ids))
+
+
+def test_a_resident_program_loads_nothing_and_can_run_again(model, tmp_path):
+    graph, ids = graph_of(model, FOUR)
+    program = compile_graph(graph, FOUR, ids, resident=True)
+    opcodes = [opcode for opcode, _ in program.instructions]
+    assert Opcode.LOAD not in opcodes
+    gathered = [fields["rows"] for opcode, fields in program.instructions if opcode is Opcode.GATHER]
+    assert sum(gathered) == graph.batch * graph.sequence // graph.tile
+    machine = Machine(program)
+    machine.run()
+    written = [machine.weight.copy(), machine.vector.copy()]
+    golden = execute(graph, ids)
+    machine._run(program.entry, {max(t["steps"]): [name] for name, t in program.tensors.items() if t["steps"]})
+    assert all((machine.seen[name] == golden[name]).all() for name in golden)
+    assert all((a == b).all() for a, b in zip(written, (machine.weight, machine.vector), strict=True))
+    program.save(tmp_path)
+    assert Program.load(tmp_path).preload == program.preload
+
+
+def test_resident_weights_that_do_not_fit_are_refused(model):
+    graph, ids = graph_of(model, FOUR)
+    with pytest.raises(CompileError, match="of the weight buffer.*raise weight_tiles"):
+        compile_graph(graph, replace(FOUR, weight_tiles=64), ids, resident=True)
+
+
+def test_without_overlap_each_instruction_waits_for_the_one_before(model):
+    graph, ids = graph_of(model, FOUR)
+    program = compile_graph(graph, FOUR, ids, overlap=False)
+    waits = [sum(fields.get(f"wait_{engine.name.lower()}", 0) for engine in Engine) for _, fields in program.instructions]
+    assert waits[:-1] == [0] + [1] * (len(waits) - 2)
+
+
+def test_sequences_share_the_position_rows(model):
+    graph, ids = graph_of(model, NANO)
+    assert graph.tensors["embeddings.position_type"].rows == graph.sequence
+    assert graph.tensors["embeddings.word"].rows == 3 * graph.sequence
+    values = execute(graph, ids)
+    first = values["layer1.output_norm"].view(3, graph.sequence, -1)[:, :8].reshape(24, -1)
+    assert (values["pooler.input"] == first).all()
+
+
+@pytest.mark.parametrize("layernorm", [False, True])
+@pytest.mark.parametrize("name", ["int8", "mini", "nano"])
+def test_ita_workload(name, layernorm):
+    config = AcceleratorConfig.load(name)
+    graph = ita_graph(config, layernorm=layernorm)
+    program, golden = compile_graph(graph, config, resident=True), execute(graph, None)
+    run(program, golden, seeds=1)
+    dense = sum(op.a.rows * op.a.columns * op.c.columns for op in graph.operations if hasattr(op, "transpose"))
+    assert dense == 8 * 64**3
+    for tensor, values in golden.items():
+        limit = 1 << config.width - 1
+        assert float((values.abs() >= limit - 1).double().mean()) < 0.01, tensor
+        assert float((values != 0).double().mean()) > 0.4, tensor
+    buffers = {fields.get("buffer") for opcode, fields in program.instructions if opcode is Opcode.LOAD}
+    assert not buffers & {int(b) for b in Buffer}
+
+
+def test_costs_follow_shape_and_sparsity(model):
+    dense, ids = graph_of(model, FOUR)
+    sparse, _ = graph_of(model, FOUR, target_sparsity=0.5, weight_sparsity=0.5)
+    totals = []
+    for graph in (dense, sparse):
+        plan, cost = lower(graph, FOUR, chunks=4, fine=True), Cost(graph, FOUR)
+        products = [s for s in plan.steps if s.opcode is Opcode.MATMUL]
+        totals.append((sum(map(cost.busy, products)), sum(map(cost.load, plan.blocks.values()))))
+    (busy, load), (sparse_busy, sparse_load) = totals
+    tiles = sum(s.fields["rows"] * s.fields["columns"] * s.fields["inner"] for s in products)
+    assert busy >= tiles / FOUR.pes * FOUR.tile
+    assert 0.3 * busy < sparse_busy < 0.8 * busy
+    assert 0.5 * load < sparse_load < 0.8 * load
