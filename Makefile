@@ -28,8 +28,8 @@ verilog: $(VENV)/ready ## Verilog, manifest, documents and C header of CONFIG in
 run: $(VENV)/ready ## run TEXT on CONFIG
 	$(ACCELTRAN) run --config $(CONFIG) --text "$(TEXT)"
 
-bench: $(VENV)/ready ## cycles of BERT-Tiny on nano and mini, dense and pruned, into docs/benchmarks.md
-	$(ACCELTRAN) bench
+bench: $(VENV)/ready ## measure what changed of the table and the plots in docs/benchmarks.md
+	$(ACCELTRAN) bench table
 
 train: $(VENV)/ready ## train the packaged BERT-Tiny again
 	$(BIN)/python -m acceltran.sw.train

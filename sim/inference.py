@@ -68,8 +68,8 @@ def infer(config, checkpoint, texts, *, folder, length=None, stage=lambda name: 
     golden = golden_run(program, ids, lengths)
     stage("building and running the RTL")
     run = simulate(config, program.image, program_address=program.entry, program_length=len(program.instructions),
-                   folder=folder, preload=tuple(program.preload.values()) if program.preload else None, curves=program.curves, target=program.target, waves=waves, activity=activity,
-                   latency=latency, model=model)
+                   preload=tuple(program.preload.values()) if program.preload else None, folder=folder, curves=program.curves,
+                   target=program.target, waves=waves, activity=activity, latency=latency, model=model)
     if run.error:
         raise SimulationError(f"the program stopped: {run.error}")
     stage("comparing")
@@ -146,6 +146,9 @@ def report(inference):
         "prediction": predictions[0]["label"] if len(predictions) == 1 else [p["label"] for p in predictions],
         "predictions": predictions,
         "cycles": cycles,
+        "ideal_cycles": -(-counts.none // config.multipliers),
+        "lost_cycles": {cause: counters[f"lost_{cause}"] / config.multipliers
+                        for cause in ("operands", "output", "imbalance", "idle")},
         "multiplications": counters["multiplications"],
         "skipped": counters["skipped_multiplications"],
         "dense_multiplications": counters["dense_multiplications"],

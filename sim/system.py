@@ -14,7 +14,7 @@ from .cocotb_run import run_cocotb
 from .design import build_system
 from .verilator import SimulationError
 
-__all__ = ["Interval", "RunResult", "read_memory", "simulate", "write_image"]
+__all__ = ["Interval", "RunResult", "read_memory", "simulate", "simulate_programs", "write_image"]
 
 _PERIOD = 10
 _CLOCK_OFFSET = 5
@@ -35,7 +35,8 @@ class RunResult:
     """What a simulation showed.
 
     ``counters`` are the performance counters by name, ``intervals`` the timeline in order of completion, ``started`` the
-    cycle in which the program was started, ``folder`` holds the logs of buffer and memory writes.
+    cycle in which the program was started. ``folder`` holds the logs of buffer and memory writes; these and
+    ``simulation_seconds`` are those of all programs of the simulation.
     """
 
     folder: Path
@@ -53,17 +54,35 @@ class RunResult:
         return bytes(self.memory.get(n, 0) for n in range(address, address + count))
 
 
-def simulate(config, image, *, program_address, program_length, folder, preload=None, curves=(), target=0, watchdog=1 << 22,
-             timeout=200_000_000, log_activations=True, activity=False, waves=False, latency=40, memory_bits=27,
-             stall=0.0, stall_seed=1, model=None):
-    """Run a program from a main-memory image (bytes, from address 0) until the interrupt.
+def simulate(config, image, *, program_address, program_length, preload=None, **options):
+    """Run a program from a main-memory image (bytes, from address 0) until the interrupt; returns its RunResult.
+
+    Parameters
+    ----------
+    preload : (address, length) of a program that runs before, whose cycles, instructions and counters do not show
+    config, options : as in `simulate_programs`
+
+    Raises
+    ------
+    SimulationError : see `simulate_programs`
+    """
+    programs = [*([preload] if preload else []), (program_address, program_length)]
+    return simulate_programs(config, image, programs, **options)[-1]
+
+
+def simulate_programs(config, image, programs, *, folder, curves=(), target=0, watchdog=1 << 22, timeout=200_000_000,
+                      log_activations=True, activity=False, waves=False, latency=40, memory_bits=27, stall=0.0, stall_seed=1,
+                      model=None):
+    """Run programs from one main-memory image (bytes, from address 0), one after the other, each until the interrupt.
+
+    The buffers keep their content in between. After a program that stops with an error no other is started.
 
     Parameters
     ----------
     config : AcceleratorConfig
+    programs : (address, length) of each
     curves : knots of the threshold curves; `target` the wanted sparsity in 1/256
     folder : where logs and results go
-    preload : (address, length) of a program that runs before, whose cycles, instructions and counters do not show
     log_activations : log every write to the activation buffer, for `sim.replay`
     activity : log which PEs and units work in each cycle
     waves : record an FST of everything (another, slower build)
@@ -71,9 +90,13 @@ def simulate(config, image, *, program_address, program_length, folder, preload=
     latency : cycles from a read's address to its first data
     model : a Build of this system, if the caller has one; the options of the build are then its own
 
+    Returns
+    -------
+    list of RunResult, one for each program that ran
+
     Raises
     ------
-    SimulationError : the program stops with an error or does not end within `timeout` cycles
+    SimulationError : a program does not end within `timeout` cycles
     """
     model = model or build_system(config, waves=waves, latency=latency, memory_bits=memory_bits)
     folder = Path(folder)
@@ -90,22 +113,26 @@ def simulate(config, image, *, program_address, program_length, folder, preload=
     run_cocotb(model, "acceltran.sim.system_run", folder, plusargs=[*plusargs, *(["--trace"] if waves else [])], parameters={
         "curves": [list(map(int, knots)) for knots in curves],
         "registers": {"TARGET_SPARSITY": int(target), "WATCHDOG": watchdog},
-        "programs": [*([preload] if preload else []), (program_address, program_length)],
+        "programs": list(programs),
         "timeout": timeout,
     })
     seconds = time.monotonic() - started
-    raw = json.loads((folder / "result.json").read_text())
-    if not raw["interrupted"]:
-        raise SimulationError(f"no interrupt after {timeout} cycles (status {raw['status']:#x}, counters {raw['counters']})")
-    error = None
-    if raw["error_code"]:
-        source = ErrorSource(raw["error_engine"]).name.lower()
-        error = f"{ErrorCode(raw['error_code']).name} in instruction {raw['error_instruction']} ({source})"
-    return RunResult(
-        folder=folder, status=raw["status"], error=error, counters=raw["counters"],
-        intervals=_read_timeline(folder / "timeline.log", raw["started"]), started=raw["started"], build_seconds=model.seconds, simulation_seconds=seconds,
-        memory=read_memory(folder / "memory.log"),
-    )
+    memory = read_memory(folder / "memory.log")
+    results = []
+    for raw in json.loads((folder / "result.json").read_text()):
+        if not raw["interrupted"]:
+            raise SimulationError(
+                f"no interrupt after {timeout} cycles (status {raw['status']:#x}, counters {raw['counters']})")
+        error = None
+        if raw["error_code"]:
+            source = ErrorSource(raw["error_engine"]).name.lower()
+            error = f"{ErrorCode(raw['error_code']).name} in instruction {raw['error_instruction']} ({source})"
+        results.append(RunResult(
+            folder=folder, status=raw["status"], error=error, counters=raw["counters"],
+            intervals=_read_timeline(folder / "timeline.log", raw["started"], raw["ended"]), started=raw["started"],
+            build_seconds=model.seconds, simulation_seconds=seconds, memory=memory,
+        ))
+    return results
 
 
 def write_image(image, bus_width, path):
@@ -129,13 +156,13 @@ def read_memory(path):
     return memory
 
 
-def _read_timeline(path, first):
-    """Intervals of the program that was started in cycle `first`."""
+def _read_timeline(path, first, last):
+    """Intervals of the program that ran from cycle `first` to cycle `last`."""
     started, intervals = {}, []
     for line in path.read_text().splitlines():
         when, word = line.split()
         cycle = (int(when) - _CLOCK_OFFSET) // _PERIOD
-        if cycle < first:
+        if not first <= cycle <= last:
             continue
         trace = data.Const(TIMELINE, int(word, 16))
         for engine in ENGINES:

@@ -69,7 +69,7 @@ class Host:
 
 @cocotb.test()
 async def run_program(dut):
-    """Reset, set the curves, run the programs one after the other, collect what the last one showed."""
+    """Reset, set the curves, run the programs one after the other, collect what each showed."""
     job = parameters()
     Clock(dut.clk, PERIOD, "ns", impl="gpi").start()
     dut.rst.value = 1
@@ -85,6 +85,7 @@ async def run_program(dut):
     for name, value in job["registers"].items():
         await host.write(by_name(name).offset, value)
     await host.write(by_name("IRQ_ENABLE").offset, 3)
+    results = []
     for address, length in job["programs"]:
         await host.write(by_name("PROGRAM_ADDRESS").offset, address)
         await host.write(by_name("PROGRAM_LENGTH").offset, length)
@@ -94,14 +95,14 @@ async def run_program(dut):
         await First(RisingEdge(dut.irq), Timer(job["timeout"] * PERIOD, "ns"))
         interrupted = bool(dut.irq.value)
         await FallingEdge(dut.clk)
-        if not interrupted or await host.read(by_name("ERROR_CODE").offset):
+        result = {"interrupted": interrupted, "started": int(started), "ended": int(get_sim_time("ns") // PERIOD)}
+        for name in ("STATUS", "IRQ_STATUS", "ERROR_CODE", "ERROR_ENGINE", "ERROR_INSTRUCTION"):
+            result[name.lower()] = await host.read(by_name(name).offset)
+        counters = {}
+        for name, _ in COUNTERS:
+            low = await host.read(by_name(f"{name.upper()}_LO").offset)
+            counters[name] = low | await host.read(by_name(f"{name.upper()}_HI").offset) << 32
+        results.append(result | {"counters": counters})
+        if not interrupted or result["error_code"]:
             break
-
-    result = {"interrupted": interrupted, "started": int(started)}
-    for name in ("STATUS", "IRQ_STATUS", "ERROR_CODE", "ERROR_ENGINE", "ERROR_INSTRUCTION"):
-        result[name.lower()] = await host.read(by_name(name).offset)
-    counters = {}
-    for name, _ in COUNTERS:
-        low = await host.read(by_name(f"{name.upper()}_LO").offset)
-        counters[name] = low | await host.read(by_name(f"{name.upper()}_HI").offset) << 32
-    Path("result.json").write_text(json.dumps(result | {"counters": counters}))
+    Path("result.json").write_text(json.dumps(results))

@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
-__all__ = ["write_timeline"]
+from ..hw.control.layouts import ENGINES
+
+__all__ = ["tracks", "write_timeline"]
 
 _PERIOD = 10
 _CLOCK_OFFSET = 5
@@ -28,9 +30,7 @@ def write_timeline(path, config, result, labels):
         events.append(_slice(1, engines[interval.engine], labels.get(interval.number, "SYNC"), interval.start, interval.end,
                              {"instruction": interval.number}))
 
-    names = [f"PE {n // config.grid_columns},{n % config.grid_columns}" for n in range(config.pes)]
-    names += [f"softmax unit {n}" for n in range(config.softmax_units)]
-    names += [f"layer-norm unit {n}" for n in range(config.layernorm_units)]
+    names = _unit_names(config)
     for bit, name in enumerate(names):
         events.append(_name(2, bit + 1, name))
     for bit, start, end in _busy_periods(result.folder / "activity.log", len(names), result):
@@ -41,6 +41,29 @@ def write_timeline(path, config, result, labels):
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps({"traceEvents": events, "displayTimeUnit": "ms"}))
     partial.rename(path)
+
+
+def tracks(config, result, labels):
+    """The same as plain values: per engine and unit a name and its (label, first cycle, end cycle), from the start on."""
+    found = {f"{engine} engine": [] for engine in ENGINES}
+    for interval in result.intervals:
+        found[f"{interval.engine} engine"].append(
+            (labels.get(interval.number, "SYNC"), interval.start - result.started, interval.end - result.started))
+    names = _unit_names(config)
+    found |= {name: [] for name in names}
+    for bit, start, end in _busy_periods(result.folder / "activity.log", len(names), result):
+        if end > result.started:
+            found[names[bit]].append(("busy", max(0, start - result.started), end - result.started))
+    return [{"name": name, "periods": sorted(periods, key=lambda p: p[1])} for name, periods in found.items()]
+
+
+def _unit_names(config):
+    """PEs, softmax and layer-norm units, in the order of the bits of `activity`."""
+    return [
+        *(f"PE {n // config.grid_columns},{n % config.grid_columns}" for n in range(config.pes)),
+        *(f"softmax unit {n}" for n in range(config.softmax_units)),
+        *(f"layer-norm unit {n}" for n in range(config.layernorm_units)),
+    ]
 
 
 def _name(process, thread, name):

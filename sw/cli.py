@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from .bench.cli import app as bench_app
+
 __all__ = ["app", "main"]
 
 _EPILOG = """
@@ -24,6 +26,8 @@ app = typer.Typer(
     help="Generate, run and measure AccelTran, a synthesizable accelerator for transformer encoders.",
     epilog=_EPILOG, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
 )
+
+app.add_typer(bench_app, name="bench")
 
 DEFAULT_MODEL = Path("models/bert-tiny-reviews")
 ConfigOption = Annotated[str, typer.Option("--config", "-c", help="A preset (nano, mini, int8, edge, server) or a TOML file.")]
@@ -119,21 +123,6 @@ def compile_(
     compile_command(config=config, model=model, texts=text, file=file, length=length, layers=layers, tau=tau,
                     target_sparsity=target_sparsity, weight_sparsity=weight_sparsity, order=order, overlap=overlap,
                     resident=resident, output=output)
-
-
-@app.command()
-def bench(
-    model: Annotated[Path, typer.Option(help="Hugging Face BERT folder.")] = DEFAULT_MODEL,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Markdown file to write.")] = Path("docs/benchmarks.md"),
-    json_path: Annotated[Path | None, typer.Option("--json", help="Write the measurements as JSON.")] = None,
-):
-    """Measure BERT-Tiny at 128 tokens on nano and mini, dense and pruned, and write the table.
-
-    Example: acceltran bench --json build/bench.json
-    """
-    from .commands import bench_command
-
-    raise typer.Exit(bench_command(model, output, json_path))
 
 
 def main():

@@ -17,7 +17,8 @@ from .checkpoint import ModelError, encode_texts, load_checkpoint
 from .compiler import CompileError, compile_encoder
 from .disassemble import disassemble
 
-__all__ = ["bench_command", "compile_command", "disassemble_command", "generate_command", "run_command"]
+__all__ = ["check_outputs", "compile_command", "console", "disassemble_command", "generate_command", "load_config",
+           "loop_order", "read_texts", "run_command", "stages"]
 
 console = Console(soft_wrap=True, highlight=False)
 progress = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -76,7 +77,8 @@ def read_texts(texts, file):
     return list(texts)
 
 
-def _loop_order(name):
+def loop_order(name):
+    """The LoopOrder called `name`; None stays None."""
     if name is None:
         return None
     try:
@@ -85,13 +87,19 @@ def _loop_order(name):
         raise CompileError(f"order = {name!r}: choose a permutation of b, i, j, k, like bijk") from None
 
 
+def load_config(name, skip=None):
+    """A configuration by name or path, with `skip` in place of its own if given."""
+    config = AcceleratorConfig.load(name)
+    if skip is None:
+        return config
+    try:
+        return dataclasses.replace(config, skip=skip, name=f"{config.name}_{skip}")
+    except ConfigError as error:
+        raise ConfigError(f"--skip: {error}") from None
+
+
 def _load(config, model, texts, file, skip=None):
-    config = AcceleratorConfig.load(config)
-    if skip is not None:
-        try:
-            config = dataclasses.replace(config, skip=skip, name=f"{config.name}_{skip}")
-        except ConfigError as error:
-            raise ConfigError(f"--skip: {error}") from None
+    config = load_config(config, skip)
     texts = read_texts(texts, file)
     return config, load_checkpoint(model), texts
 
@@ -102,7 +110,7 @@ def run_command(*, config, model, texts, file, skip, order, json_path, trace, wa
     from ..sim.timeline import write_timeline
 
     config, checkpoint, texts = _load(config, model, texts, file, skip)
-    order = _loop_order(order)
+    order = loop_order(order)
     check_outputs(json_path, trace, waves)
     with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, stages(config.name) as stage:
         inference = infer(config, checkpoint, texts, folder=Path(folder), order=order, waves=waves is not None,
@@ -172,7 +180,7 @@ def compile_command(*, config, model, texts, file, length, order, output, **opti
     """See `cli.compile_`."""
     config, checkpoint, texts = _load(config, model, texts, file)
     ids, lengths = encode_texts(checkpoint, texts, length)
-    program = compile_encoder(checkpoint, config, ids, lengths, order=_loop_order(order), **options)
+    program = compile_encoder(checkpoint, config, ids, lengths, order=loop_order(order), **options)
     program.save(output)
     console.print(f"{output}: {len(program.instructions)} instructions, image of {len(program.image):,} bytes")
 
@@ -191,21 +199,3 @@ def disassemble_command(program):
         print(disassemble(raw))
     except ValueError as error:
         raise CompileError(f"program = {str(path)!r}: {error}; {remedy}") from None
-
-
-def bench_command(model, output, json_path):
-    """See `cli.bench`."""
-    from ..sim.inference import write_json
-    from .bench import markdown, measure
-
-    check_outputs(json_path)
-    if output.is_dir():
-        raise ConfigError(f"output = {str(output)!r}: is a folder; name a file")
-    with stages("bench") as stage:
-        rows = measure(model, stage=stage)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(markdown(rows))
-    if json_path:
-        write_json(json_path, rows)
-    console.print(f"wrote {output}")
-    return 1 if any(row["mismatches"] for row in rows) else 0

@@ -13,13 +13,13 @@ from acceltran.hw.isa import Buffer, Engine, Opcode, encode
 from acceltran.hw.registers import by_name, pack
 from acceltran.sim.cocotb_run import run_cocotb
 from acceltran.sim.design import build_system
+from acceltran.sim.hand_program import HandProgram
 from acceltran.sim.system import RunResult, read_memory, write_image
 from acceltran.sw.golden.layernorm import layernorm, layernorm_fields
 from acceltran.sw.golden.matmul import matmul
 from acceltran.sw.golden.post_process import post_process
 from acceltran.sw.golden.softmax import softmax, softmax_scale
 from acceltran.sw.golden.tiles import lines_to_bytes
-from programs import HandProgram
 
 MEMORY_BITS = 20
 MEMORY_END = 1 << MEMORY_BITS
@@ -48,7 +48,7 @@ class Suite:
         t, w = self.config.tile, self.config.width
         scale, scale_shift = softmax_scale(w - 6, 1)
         self.fields = {
-            Opcode.LOAD: {"address": HandProgram.DATA, "bytes": 640, "buffer": int(Buffer.WEIGHT), "slot": 0, "pitch": 1,
+            Opcode.LOAD: {"address": 0x10000, "bytes": 640, "buffer": int(Buffer.WEIGHT), "slot": 0, "pitch": 1,
                           "rows": 1, "columns": 1},
             Opcode.MATMUL: {
                 "a_slot": 0, "a_pitch": 5, "a_batch": 0, "b_buffer": 0, "transpose": 0, "b_slot": 0, "b_pitch": 2,

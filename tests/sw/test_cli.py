@@ -87,11 +87,16 @@ def run_with(*options, text="w1 w2 w3"):
     return ["run", "--config", "small.toml", "--model", "model", "--text", text, *options]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+def product(m, k, n, config="small.toml"):
+    return ["bench", "matmul", "--config", config, "--m", m, "--k", k, "--n", n]
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, *(f"bench {name}" for name in ("matmul", "model", "orders", "table"))])
 def test_help_has_an_example(call, command):
-    code, out, err = call(command, "--help")
+    code, out, err = call(*command.split(), "--help")
     assert (code, err) == (0, "")
-    assert f"Example: acceltran {command}" in out or (command == "disassemble" and "acceltran disassemble build" in out)
+    assert f"Example: acceltran {command}" in out or command == "bench" or (
+        command == "disassemble" and "acceltran disassemble build" in out)
 
 
 def test_help_names_commands_and_exit_codes(call):
@@ -164,7 +169,7 @@ def test_bad_models(refuse, work):
         Path(f"cut_{name}", name).write_bytes(b"\xff\xfe\x00" * 10)
         refuse(compile_to(model=f"cut_{name}"), name)
         refuse([*run_with()[:3], "--model", f"cut_{name}", "--text", "w1"], name)
-    refuse(["bench", "--model", "nowhere", "-o", "b.md"], "nowhere")
+    refuse(["bench", "table", "--model", "nowhere", "-o", "b.md", "--results", "r.json"], "nowhere")
 
 
 def test_models_that_do_not_fit(refuse, work):
@@ -233,6 +238,22 @@ def test_bad_options(refuse, work):
     refuse(run_with("--layers", "0"), "layers")
     refuse(run_with("--nonsense"), "--nonsense")
     refuse(["nonsense"], "nonsense")
+    refuse(["bench", "nonsense"], "nonsense")
+    refuse(["bench", "model", "--text", "w1", "--batch", "2", "--config", "small.toml", "--model", "model"], "--batch")
+    refuse(["bench", "table", "--only", "nonsense", "--model", "model", "--results", "r.json"], "nonsense", "orders")
+
+
+def test_bad_products(refuse, work):
+    refuse(product(0, 8, 8), "--m")
+    refuse(product(8, 8, 8, "nowhere"), "nowhere")
+    refuse(product(800, 800, 8), "activation_tiles = 512", "lower")
+    refuse(product(8, 64, 80), "n = 80", "weight_tiles = 64", "lower")
+    refuse(product(8, 8192, 8), "k = 8192", "max_inner = 4096", "lower")
+    refuse([*product(8, 8, 8), "--order", "bijj"], "bijj", "bijk")
+    refuse([*product(8, 8, 8), "--skip", "some"], "skip", "some")
+    refuse([*product(8, 8, 8), "--act-sparsity", "1.5"], "act-sparsity")
+    refuse([*product(8, 8, 8), "--weight-sparsity", "nan"], "sparsity")
+    refuse([*product(8, 8, 8), "--b-from", "vector"], "vector", "activation")
     refuse(["compile", "--text", "w1"], "--output")
 
 
@@ -248,7 +269,8 @@ def test_bad_outputs(refuse, work, monkeypatch):
     for option in ("--json", "--trace", "--waves"):
         refuse(run_with(option, "nowhere/file"), "nowhere", "folder")
         refuse(run_with(option, "model"), "model", "folder")
-    refuse(["bench", "--model", "model", "-o", "b.md", "--json", "nowhere/a.json"], "nowhere", "folder")
+    refuse([*product(8, 8, 8), "--json", "nowhere/a.json"], "nowhere", "folder")
+    refuse(["bench", "table", "--model", "model", "-o", "model"], "model", "folder")
 
 
 def test_bad_programs(refuse, work):

@@ -2,21 +2,20 @@
 
 import numpy as np
 
-from acceltran.hw import isa
-from acceltran.sw.golden.tiles import from_stream, lines_to_bytes, to_stream
+from ..hw import isa
+from ..sw.golden.tiles import from_stream, lines_to_bytes, to_stream
 
 __all__ = ["HandProgram"]
 
 
 class HandProgram:
-    """Instructions and main memory for `config`; data lie from address 0x10000 on, the program at 0."""
+    """Instructions and main memory for `config`: the program at address 0, room for `capacity` instructions, then data."""
 
-    DATA = 0x10000
-
-    def __init__(self, config):
+    def __init__(self, config, capacity=1024):
         self.config = config
+        self.capacity = capacity
         self.instructions = []
-        self.memory = bytearray(self.DATA)
+        self.memory = bytearray(capacity * isa.INSTRUCTION_BYTES)
 
     def place(self, raw):
         """Append bytes, padded to 64; returns (address, padded length)."""
@@ -29,12 +28,13 @@ class HandProgram:
         self.instructions.append(isa.encode(opcode, **fields))
 
     def load(self, buffer, slot, matrix, pitch=None, **header):
-        """LOAD a matrix to a tile buffer."""
+        """LOAD a matrix to a tile buffer; returns the bytes it takes in main memory."""
         size = self.config.tile
         rows, columns = (-(-n // size) for n in matrix.shape)
         address, length = self.place(to_stream(matrix, size, self.config.width))
         self.add(isa.Opcode.LOAD, address=address, bytes=length, buffer=int(buffer), slot=slot, rows=rows,
                  columns=columns, pitch=columns if pitch is None else pitch, **header)
+        return length
 
     def load_vector(self, line, values, **header):
         """LOAD values to lines of the vector buffer."""
@@ -56,5 +56,6 @@ class HandProgram:
     def image(self):
         """Main memory with the program in place."""
         program = b"".join(self.instructions)
-        assert len(program) <= self.DATA
+        if len(self.instructions) > self.capacity:
+            raise ValueError(f"{len(self.instructions)} instructions: the program was given room for {self.capacity}")
         return program + bytes(self.memory[len(program):])

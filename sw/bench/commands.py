@@ -1,0 +1,132 @@
+"""What the subcommands of `acceltran bench` do."""
+
+import tempfile
+from pathlib import Path
+
+from rich.table import Table
+
+from ...hw.config import ConfigError
+from ...hw.isa import LoopOrder
+from ...sim.inference import infer, report, write_json
+from ...sim.products import CAUSES, Product, measure_products
+from ..checkpoint import ModelError, load_checkpoint
+from ..commands import check_outputs, console, load_config, loop_order, stages
+from .points import ORDER_BATCH, ORDER_SHAPES, full_texts, model_options
+
+__all__ = ["matmul_command", "model_command", "orders_command", "table_command"]
+
+
+def _measure(config, products):
+    with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, stages(config.name) as stage:
+        return measure_products(config, products, folder=Path(folder), stage=stage)
+
+
+def _verdict(mismatches, compared, what="integers"):
+    if mismatches:
+        console.print(f"[bold]{mismatches:,} integers differ[/bold] from the golden model")
+        return 1
+    console.print(f"all {compared:,} {what} equal")
+    return 0
+
+
+def matmul_command(*, config, skip, json_path, order, **options):
+    """See `cli.matmul`."""
+    config = load_config(config, skip)
+    product = Product(order=loop_order(order).name.lower(), **options)
+    check_outputs(json_path)
+    (values,) = _measure(config, [product])
+    if json_path:
+        write_json(json_path, values)
+    table = Table("", "", title=f"{product.m} x {product.k} x {product.n} on {config.name}", show_header=False)
+    rows = [
+        ("cycles", f"{values['cycles']:,}"),
+        ("ideal cycles, dense", f"{values['ideal_cycles']:,}"),
+        ("utilisation (ideal / cycles)", f"{values['utilisation']:.1%}"),
+        *((f"cycles lost: {cause.replace('_', ' and ')}", f"{values['lost_cycles'][cause]:,.1f}") for cause in CAUSES),
+        ("multiplications done", f"{values['multiplications']:,}"),
+        ("multiplications, dense", f"{values['dense_multiplications']:,}"),
+        ("pairs of non-zeros", f"{values['effectual_multiplications']:,}"),
+        ("A / B tiles loaded from the buffers", f"{values['a_tile_loads']:,} / {values['b_tile_loads']:,}"),
+        ("words read / written in the buffers", f"{values['word_reads']:,} / {values['word_writes']:,}"),
+        ("bytes of A / B in main memory", f"{values['a_bytes']:,} / {values['b_bytes']:,}"),
+        ("build / simulation seconds", f"{values['build_seconds']:.1f} / {values['simulation_seconds']:.1f}"),
+    ]
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    if values["padded"]:
+        console.print(f"sizes were padded with zeros to whole tiles of {config.tile}; ideal cycles count the real ones")
+    return _verdict(values["mismatches"], values["integers_compared"])
+
+
+def model_command(*, config, skip, model, texts, batch, order, length, json_path, **options):
+    """See `cli.model`."""
+    config = load_config(config, skip)
+    if texts and batch:
+        raise ModelError("--text and --batch: give one of them")
+    order = loop_order(order)
+    check_outputs(json_path)
+    checkpoint = load_checkpoint(model)
+    options = model_options(checkpoint, length, options)
+    texts = texts or full_texts(checkpoint, batch or 1, options["length"])
+    with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, stages(config.name) as stage:
+        values = report(infer(config, checkpoint, texts, folder=Path(folder), order=order, stage=stage, **options))
+    if json_path:
+        write_json(json_path, values)
+    table = Table("", "", title=f"{len(texts)} sentence(s) on {config.name}", show_header=False)
+    use, counters = values["utilisation"], values["counters"]
+    for row in (
+        ("cycles", f"{values['cycles']:,}"),
+        ("ideal cycles, dense", f"{values['ideal_cycles']:,}"),
+        ("multipliers busy", f"{use['multipliers']:.1%}"),
+        ("dense-equivalent utilisation", f"{use['multipliers_dense_equivalent']:.1%}"),
+        *((f"cycles lost: {cause}", f"{lost:,.0f}") for cause, lost in values["lost_cycles"].items()),
+        *((f"{engine} engine busy / stalled", f"{use[engine]:.1%} / {values['stalled'][engine]:.1%}")
+          for engine in ("memory", "matrix", "vector")),
+        ("A / B tiles loaded from the buffers", f"{counters['a_tile_loads']:,} / {counters['b_tile_loads']:,}"),
+        ("bytes read / written", f"{counters['bytes_read']:,} / {counters['bytes_written']:,}"),
+        ("build / simulation seconds", f"{values['build_seconds']:.1f} / {values['simulation_seconds']:.1f}"),
+    ):
+        table.add_row(*row)
+    console.print(table)
+    return _verdict(values["mismatches"], values["tensors_compared"], "intermediate tensors")
+
+
+def orders_command(*, config, skip, json_path, **options):
+    """See `cli.orders`."""
+    config = load_config(config, skip)
+    check_outputs(json_path)
+    products = [Product(m=m, k=k, n=n, batch=ORDER_BATCH, order=order.name.lower(), **options)
+                for m, k, n in ORDER_SHAPES for order in LoopOrder]
+    values = _measure(config, products)
+    if json_path:
+        write_json(json_path, values)
+    table = Table("m x k x n", "order", "A tiles", "B tiles", "words read + written", "cycles", "mismatches",
+                  title=f"loop orders, batch {ORDER_BATCH}, {config.name}, psum_tiles = {config.psum_tiles}")
+    for v in values:
+        table.add_row(f"{v['m']} x {v['k']} x {v['n']}", v["order"], f"{v['a_tile_loads']:,}", f"{v['b_tile_loads']:,}",
+                      f"{v['word_reads'] + v['word_writes']:,}", f"{v['cycles']:,}", f"{v['mismatches']:,}")
+    console.print(table)
+    return _verdict(sum(v["mismatches"] for v in values), sum(v["integers_compared"] for v in values))
+
+
+def table_command(*, model, output, results, only):
+    """See `cli.table`."""
+    from .document import write_document
+    from .points import GROUPS, measure_all
+
+    if unknown := set(only or ()) - set(GROUPS):
+        raise ConfigError(f"--only = {sorted(unknown)[0]!r}: choose of {', '.join(GROUPS)}")
+    for path in (output, results):
+        if path.is_dir():
+            raise ConfigError(f"output = {str(path)!r}: is a folder; name a file")
+    results.absolute().parent.mkdir(parents=True, exist_ok=True)
+    checkpoint = load_checkpoint(model)
+    with stages("bench") as stage:
+        values = measure_all(checkpoint, results, only=only, stage=stage)
+    for path in write_document(output, values):
+        console.print(f"wrote {path}")
+    missing = [name for name in GROUPS if name not in values]
+    if missing:
+        console.print(f"not measured yet: {', '.join(missing)}")
+    return 1 if any(run["mismatches"] for group in values.values() for run in group["runs"]) else 0

@@ -1,0 +1,163 @@
+"""The measurements as a document."""
+
+from .plots import plot_all
+from .points import ORDER_BATCH, ORDER_SHAPES
+
+__all__ = ["write_document"]
+
+_MULTIPLIERS_USED = "multiplications done per multiplier and cycle"
+
+
+def write_document(output, values):
+    """Write the document and its plots, each all or nothing; returns their paths."""
+    folder = output.parent / "plots"
+    folder.mkdir(parents=True, exist_ok=True)
+    plots = plot_all(values, folder)
+    text = [
+        "# Benchmarks", "",
+        "Made by `make bench`. Everything runs on the generated RTL under Verilator; every integer of every result, and of "
+        "every intermediate tensor of a model, equals the golden model's, except where a column says otherwise. Operands of "
+        "products are random, each element zero with the given probability on its own, and in the buffers before cycles "
+        "count; cycles are those from the start of the MATMUL to its completion.", "",
+        *_bars(values), *_products(values), *_orders(values), *_models(values, plots),
+    ]
+    for name, title in (("speedup", "Cycles of the dense product over those of the sparse one, 128 x 512 x 128, `mini`"),
+                        ("inner", "Utilisation of dense 128 x K x 128 on `mini`")):
+        if name in plots:
+            text += [f"![{title}](plots/{plots[name].name})", "", f"{title}.", ""]
+    partial = output.with_name(output.name + ".partial")
+    partial.write_text("\n".join(text).rstrip() + "\n")
+    partial.rename(output)
+    return [output, *plots.values()]
+
+
+def _table(head, rows):
+    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(row) + " |" for row in rows), ""]
+
+
+def _bars(values):
+    """What was to be reached, and what is."""
+    rows = []
+
+    def bar(what, reach, measured, met):
+        rows.append((what, reach, measured, "yes" if met else "no"))
+
+    def product(group, **wanted):
+        wanted = {"act_sparsity": 0.0, "weight_sparsity": 0.0, "b_from": "weight"} | wanted
+        return next(run for run in values[group]["runs"] if all(run[name] == value for name, value in wanted.items()))
+
+    def setting(group, name):
+        return next(run for run in values[group]["runs"] if run["setting"] == name)
+
+    small, large = {"m": 64, "k": 64, "n": 64}, {"m": 128, "k": 512, "n": 128}
+    for group in ("int8", "mini"):
+        if group in values:
+            cycles = product(group, **small)["cycles"]
+            bar(f"dense 64 x 64 x 64, `{group}`", "<= 310 cycles", f"{cycles:,}", cycles <= 310)
+    if "ita" in values:
+        for run in values["ita"]["runs"]:
+            what = "with residual and layer-norm" if run["layernorm"] else "without residual and layer-norm"
+            reach = "<= 2,450 cycles (ITA: 2,144)"
+            bar(f"ITA's workload, `int8`, {what}", reach, f"{run['cycles']:,}", run["cycles"] <= 2450)
+    for group, name in (("mini", "`mini`"), ("one_pe", "one PE")):
+        if group in values:
+            use = product(group, **large)["utilisation"]
+            bar(f"dense 128 x 512 x 128, {name}", ">= 95 %", f"{use:.1%}", use >= 0.95)
+    for group, skip in (("mini", "both"), ("mini_activation", "activation")):
+        for a, w, least in ((0.5, 0.5, 2.5), (0.5, 0.0, 1.7), (0.9, 0.0, 4.0)):
+            if group in values and (skip == "both" or (a, w) == (0.5, 0.0)):
+                dense = product(group, **large)["cycles"]
+                ratio = dense / product(group, **large, act_sparsity=a, weight_sparsity=w)["cycles"]
+                bar(f"128 x 512 x 128, {a:.0%} x {w:.0%} zeros, `{skip}`, against dense", f">= {least}x", f"{ratio:.2f}x",
+                    ratio >= least)
+    if "mini_none" in values:
+        plain = product("mini_none", **large)["cycles"]
+        for group, skip in (("mini", "both"), ("mini_activation", "activation")):
+            if group in values:
+                more = product(group, **large)["cycles"] / plain - 1
+                bar(f"dense 128 x 512 x 128, `{skip}` against `none`", "<= 3 % slower", f"{100 * more:+.1f} %", more <= 0.03)
+    if "model" in values:
+        dense, sparse = setting("model", "dense"), setting("model", "sparse")
+        use = dense["utilisation"]["multipliers"]
+        bar("BERT-Tiny, 128 tokens, `mini`, dense, everything", ">= 80 % of multiplier cycles used", f"{use:.1%}", use >= 0.8)
+        ratio = dense["cycles"] / sparse["cycles"]
+        bar("the same, weights and activations 50 % zeros, against dense", ">= 2x", f"{ratio:.2f}x", ratio >= 2)
+    if "model_edge" in values:
+        for name, reach in (("dense", 19100), ("sparse", 9600)):
+            cycles = setting("model_edge", name)["cycles"]
+            bar(f"BERT-Tiny, batch 4, 128 tokens, `edge`, weights resident, {name}", f"<= {reach:,} cycles", f"{cycles:,}",
+                cycles <= reach)
+    return ["## Bars", "", *_table(("run", "reach", "measured", "met"), rows)] if rows else []
+
+
+def _products(values):
+    rows = []
+    for group in ("int8", "mini", "mini_activation", "mini_none", "one_pe"):
+        for r in values.get(group, {"runs": ()})["runs"]:
+            lost = r["lost_cycles"]
+            rows.append((
+                f"`{r['config']}`", r["skip"], f"{r['m']} x {r['k']} x {r['n']}",
+                f"{r['act_sparsity']:.0%} x {r['weight_sparsity']:.0%}", r["b_from"], f"{r['cycles']:,}",
+                f"{r['ideal_cycles']:,}", f"{r['utilisation']:.1%}",
+                *(f"{lost[cause]:,.0f}" for cause in ("operands", "output", "imbalance", "fill_drain")),
+                f"{r['mismatches']:,}",
+            ))
+    if not rows:
+        return []
+    return [
+        "## Products", "",
+        "Ideal cycles are those of the dense product with every multiplier busy in every cycle; skipping can beat them. Lost "
+        "cycles are multiplier cycles per multiplier, by what they were lost to: lanes that waited for operands, for their "
+        "results to be read, with too little work for all their multipliers (imbalance), without work (fill and drain).", "",
+        *_table(("configuration", "skip", "m x k x n", "zeros in A x B", "B from", "cycles", "ideal", "utilisation",
+                 "operands", "output", "imbalance", "fill and drain", "mismatches"), rows),
+    ]
+
+
+def _orders(values):
+    if "orders" not in values:
+        return []
+    runs = values["orders"]["runs"]
+    text = ["## Loop orders", "",
+            f"All 24 on `{runs[0]['config']}`, dense, batch {ORDER_BATCH}; A and B tiles loaded from the buffers before "
+            "multicast; buffer energy in accesses of one word of lines, read and written.", ""]
+    rows = []
+    orders = list(dict.fromkeys(run["order"] for run in runs))
+    for order in orders:
+        cells = [order]
+        for m, k, n in ORDER_SHAPES:
+            run = next(r for r in runs if r["order"] == order and (r["m"], r["k"], r["n"]) == (m, k, n))
+            cells.append(f"{run['a_tile_loads']:,} + {run['b_tile_loads']:,}; {run['word_reads'] + run['word_writes']:,}; "
+                         f"{run['cycles']:,}")
+        rows.append(cells)
+    heads = [f"{m} x {k} x {n}: A + B tiles; accesses; cycles" for m, k, n in ORDER_SHAPES]
+    wrong = sum(run["mismatches"] for run in runs)
+    return [*text, *_table(("order", *heads), rows),
+            f"{wrong:,} of {sum(run['integers_compared'] for run in runs):,} integers differ.", ""]
+
+
+def _models(values, plots):
+    rows, text = [], []
+    for group in ("model", "model_edge"):
+        for r in values.get(group, {"runs": ()})["runs"]:
+            lost = r["lost_cycles"]
+            rows.append((
+                f"`{r['config']}`", f"{r['batch']}", r["setting"], f"{r['cycles']:,}", f"{r['ideal_cycles']:,}",
+                f"{r['utilisation']['multipliers']:.1%}", f"{r['utilisation']['multipliers_dense_equivalent']:.1%}",
+                *(f"{lost[cause]:,.0f}" for cause in ("operands", "output", "imbalance", "idle")),
+                f"{r['tensors_compared']}", f"{r['mismatches']}", f"{r['cycles_per_second']:,.0f}",
+            ))
+    if rows:
+        text += [
+            "## BERT-Tiny, 128 tokens", "",
+            "Text of 128 tokens without padding, everything from the first fetch to the last store. Sparse: half of the "
+            "weights pruned by magnitude, DynaTran set to half of the activations. Without overlap, every instruction waits "
+            f"for the one before. Multipliers busy: {_MULTIPLIERS_USED}; dense-equivalent counts those skipped too. Cycles "
+            "per second depend on the machine and its load.", "",
+            *_table(("configuration", "batch", "setting", "cycles", "ideal", "multipliers busy", "dense-equivalent",
+                     "lost: operands", "output", "imbalance", "idle", "tensors compared", "mismatches", "cycles / s"), rows),
+        ]
+    if "timeline" in plots:
+        title = "Engines and units during the dense inference on `mini`"
+        text += [f"![{title}](plots/{plots['timeline'].name})", "", f"{title}.", ""]
+    return text

@@ -1,0 +1,107 @@
+"""Products measured one after the other: exact, and every multiplier accounted for in every cycle."""
+
+import dataclasses
+
+import pytest
+from test_encoder_system import CONFIGS
+
+from acceltran.hw.config import AcceleratorConfig
+from acceltran.hw.isa import LoopOrder
+from acceltran.sim import products as module
+from acceltran.sim.design import build_system
+from acceltran.sim.products import Product, measure_products
+from acceltran.sw.compiler import CompileError
+
+CONFIG = CONFIGS["four_pes"]
+CASES = [
+    Product(m=16, k=32, n=16),
+    Product(m=20, k=9, n=33, act_sparsity=0.5, weight_sparsity=0.3),
+    Product(m=16, k=24, n=24, batch=2, act_sparsity=0.9, order="kijb"),
+    Product(m=16, k=24, n=24, batch=2, act_sparsity=0.9, order="jbik"),
+    Product(m=24, k=16, n=8, b_from="activation", weight_sparsity=0.8, seed=3),
+    Product(m=8, k=8, n=8, act_sparsity=1.0),
+]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build_system(CONFIG, memory_bits=20)
+
+
+@pytest.fixture(scope="module")
+def values(model, tmp_path_factory):
+    return measure_products(CONFIG, CASES, folder=tmp_path_factory.mktemp("products"), model=model)
+
+
+def test_every_integer_is_compared(values):
+    for case, v in zip(CASES, values, strict=True):
+        assert v["mismatches"] == 0, case
+        assert v["integers_compared"] == case.batch * (-(-case.m // 8) * 8) * (-(-case.n // 8) * 8)
+        assert v["padded"] == any(size % 8 for size in (case.m, case.k, case.n))
+
+
+def test_cycles_add_up(values):
+    for case, v in zip(CASES, values, strict=True):
+        assert v["ideal_cycles"] == -(-case.batch * case.m * case.k * case.n // CONFIG.multipliers)
+        assert v["utilisation"] == v["ideal_cycles"] / v["cycles"]
+        assert v["multiplications"] == v["effectual_multiplications"]
+        assert all(lost >= 0 for lost in v["lost_cycles"].values())
+        assert sum(v["lost_cycles"].values()) + v["multiplications"] / CONFIG.multipliers == pytest.approx(v["cycles"])
+    dense, empty = values[0], values[-1]
+    assert dense["multiplications"] == 16 * 32 * 16 and dense["utilisation"] > 0.3
+    assert empty["multiplications"] == 0 and empty["cycles"] > 8
+
+
+def test_counters_are_those_of_the_product_alone(values):
+    """Four PEs take two rows of A tiles and two columns of B tiles in a step."""
+    dense = values[0]
+    assert (dense["a_tile_loads"], dense["b_tile_loads"]) == (8, 8)
+    tile_words = CONFIG.words_per_slot
+    assert (dense["word_reads"], dense["word_writes"]) == (16 * tile_words, 4 * tile_words)
+
+
+def test_operands_have_the_sparsity_asked_for():
+    a, b = Product(m=200, k=300, n=100, act_sparsity=0.7, weight_sparsity=0.2).make(8)
+    assert (a == 0).mean() == pytest.approx(0.7, abs=0.01) and (b == 0).mean() == pytest.approx(0.2, abs=0.01)
+    assert a.min() == -128 and a.max() == 127
+    dense, _ = Product(m=200, k=300, n=100).make(8)
+    assert (dense != 0).all()
+
+
+def test_a_wrong_result_is_counted(model, tmp_path, monkeypatch):
+    real = module.post_process
+
+    def wrong(*arguments, **options):
+        result = real(*arguments, **options)
+        result[1, 2] ^= 1
+        return result
+
+    monkeypatch.setattr(module, "post_process", wrong)
+    (v,) = measure_products(CONFIG, CASES[:1], folder=tmp_path, model=model)
+    assert v["mismatches"] == 1
+
+
+@pytest.mark.parametrize(("size", "words"), [
+    ({"m": 4000, "k": 4000, "n": 8}, ("activation_tiles",)),
+    ({"m": 8, "k": 512, "n": 640}, ("n = 640", "weight_tiles")),
+    ({"m": 8, "k": 8192, "n": 8}, ("k = 8192", "max_inner")),
+    ({"m": 0, "k": 8, "n": 8}, ("m = 0",)),
+])
+def test_what_does_not_fit_is_refused(size, words, tmp_path):
+    with pytest.raises(CompileError) as error:
+        measure_products(CONFIG, [Product(**size)], folder=tmp_path, model=object())
+    assert all(word in str(error.value) for word in words)
+
+
+def test_every_order_keeps_the_operands():
+    product = Product(m=8, k=8, n=8)
+    assert {dataclasses.replace(product, order=order.name.lower()).operands for order in LoopOrder} == {product.operands}
+    assert dataclasses.replace(product, seed=1).operands != product.operands
+
+
+def test_pitches_tighten_until_a_product_fits():
+    config = AcceleratorConfig.load("mini")
+    roomy, tight = (module._place(config, Product(m=m, k=512, n=128)) for m in (128, 592))
+    assert (roomy.pitch["a"], roomy.pitch["c"], tight.pitch["a"], tight.pitch["c"]) == (33, 9, 33, 8)
+    with pytest.raises(CompileError, match="activation_tiles = 1536"):
+        module._place(config, Product(m=640, k=512, n=192))

@@ -1,0 +1,124 @@
+"""The measurements of docs/benchmarks.md: what is kept, what is measured again, what the document says."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from acceltran.hw.config import AcceleratorConfig
+from acceltran.sim.products import CAUSES, Product
+from acceltran.sw.bench import points
+from acceltran.sw.bench.document import write_document
+from acceltran.sw.checkpoint import encode_texts, load_checkpoint
+from models import make_checkpoint
+
+
+def run_of(product, cycles, config="mini", skip="both"):
+    return {
+        "config": config, "skip": skip, **{name: getattr(product, name) for name in product.__dataclass_fields__},
+        "cycles": cycles, "ideal_cycles": product.multiplications // 1024, "mismatches": 0, "integers_compared": 10,
+        "utilisation": product.multiplications / 1024 / cycles, "lost_cycles": dict.fromkeys(CAUSES, 1.0),
+        "a_tile_loads": 1, "b_tile_loads": 2, "word_reads": 30, "word_writes": 4,
+    }
+
+
+def group(products, cycles, **more):
+    return {"identity": "", "runs": [run_of(p, cycles(p), **more) for p in products]}
+
+
+def model_run(setting, cycles, busy, tracks=None):
+    return {
+        "config": "mini", "batch": 1, "setting": setting, "cycles": cycles, "ideal_cycles": 100, "mismatches": 0,
+        "utilisation": {"multipliers": busy, "multipliers_dense_equivalent": busy}, "tensors_compared": 32,
+        "lost_cycles": dict.fromkeys(("operands", "output", "imbalance", "idle"), 5.0), "cycles_per_second": 100.0,
+        **({"tracks": tracks} if tracks else {}),
+    }
+
+
+@pytest.fixture
+def values():
+    def cycles(p):
+        return int(p.multiplications / 1024 * (1 - p.act_sparsity) * (1 - p.weight_sparsity)) + 100
+
+    tracks = [{"name": "matrix engine", "periods": [["MATMUL", 3, 40], ["SYNC", 50, 51]]}, {"name": "PE 0,0", "periods": []}]
+    return {
+        **{name: group(points.GROUPS[name].products, cycles, config=name) for name in
+           ("int8", "mini", "mini_activation", "mini_none", "one_pe", "orders")},
+        "ita": {"runs": [{"layernorm": False, "cycles": 2400, "mismatches": 0}, {"layernorm": True, "cycles": 2500,
+                                                                               "mismatches": 0}]},
+        "model": {"runs": [model_run("dense", 60000, 0.79, tracks), model_run("sparse", 20000, 0.9)]},
+    }
+
+
+def bars(text):
+    return {line.split(" | ")[0][2:]: line.split(" | ")[1:] for line in text.splitlines() if line.endswith((" yes |", " no |"))}
+
+
+def test_document_holds_every_measurement(values, tmp_path):
+    written = write_document(tmp_path / "benchmarks.md", values)
+    assert [path.name for path in written] == ["benchmarks.md", "speedup.svg", "inner.svg", "timeline.svg"]
+    assert {path.name for path in tmp_path.iterdir()} == {"benchmarks.md", "plots"}
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == {path.name for path in written[1:]}
+    text = written[0].read_text()
+    assert all(f"(plots/{path.name})" in text for path in written[1:])
+    found = bars(text)
+    assert found["dense 64 x 64 x 64, `int8`"] == ["<= 310 cycles", "356", "no |"]
+    assert found["128 x 512 x 128, 50% x 50% zeros, `both`, against dense"] == [">= 2.5x", "3.86x", "yes |"]
+    assert found["dense 128 x 512 x 128, `both` against `none`"] == ["<= 3 % slower", "+0.0 %", "yes |"]
+    assert found["BERT-Tiny, 128 tokens, `mini`, dense, everything"][1:] == ["79.0%", "no |"]
+    assert found["the same, weights and activations 50 % zeros, against dense"][1:] == ["3.00x", "yes |"]
+    assert found["ITA's workload, `int8`, with residual and layer-norm"][1:] == ["2,500", "no |"]
+    assert not any("edge" in what for what in found)
+    assert sum(line.startswith(("| bijk", "| kjib")) for line in text.splitlines()) == 2
+
+
+def test_plots_do_not_depend_on_the_day(values, tmp_path):
+    first, second = (write_document(tmp_path / name / "b.md", values) for name in "ab" if not (tmp_path / name).mkdir())
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+
+
+def test_document_of_what_there_is(values, tmp_path):
+    text = write_document(tmp_path / "b.md", {"one_pe": values["one_pe"]})[0].read_text()
+    assert list(bars(text)) == ["dense 128 x 512 x 128, one PE"] and "plots/" not in text
+
+
+def test_only_what_changed_is_measured(tmp_path, monkeypatch):
+    calls, identities = [], {"x": "1", "y": "1"}
+
+    def make(name):
+        return SimpleNamespace(name=name, measure=lambda *_: calls.append(name) or [{"mismatches": 0, "n": len(calls)}])
+
+    monkeypatch.setattr(points, "GROUPS", {name: make(name) for name in "xy"})
+    monkeypatch.setattr(points, "_identity", lambda g: identities[g.name])
+    results = tmp_path / "r.json"
+    points.measure_all(None, results, only=["y"])
+    assert calls == ["y"] and list(json.loads(results.read_text())) == ["y"]
+    points.measure_all(None, results)
+    assert calls == ["y", "x"]
+    points.measure_all(None, results)
+    assert calls == ["y", "x"]
+    identities["x"] = "2"
+    values = points.measure_all(None, results)
+    assert calls == ["y", "x", "x"] and values["x"] == {"identity": "2", "runs": [{"mismatches": 0, "n": 3}]}
+
+
+def test_identity_follows_configuration_and_work():
+    def identity(config="mini", k=16):
+        return points._identity(points._Products(lambda: AcceleratorConfig.load(config), (Product(m=16, k=k, n=16),)))
+
+    assert identity() == identity()
+    assert len({identity(), identity("nano"), identity(k=32)}) == 3
+
+
+def test_texts_fill_the_length(tmp_path):
+    checkpoint = load_checkpoint(make_checkpoint(tmp_path, hidden=16, heads=2, layers=1, ffn=16))
+    texts = points.full_texts(checkpoint, 3, 32)
+    assert len(set(texts)) == 3
+    assert list(encode_texts(checkpoint, texts, 32)[1]) == [32, 32, 32]
+
+
+def test_groups_hold_what_the_bars_need():
+    for name in ("mini", "mini_activation", "mini_none", "one_pe"):
+        assert Product(m=128, k=512, n=128) in points.GROUPS[name].products
+    assert len(points.GROUPS["orders"].products) == 4 * 24
+    assert {p.batch for p in points.GROUPS["orders"].products} == {4}
