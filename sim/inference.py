@@ -192,7 +192,11 @@ def _valid_part(graph, name, matrix):
             return matrix[:: graph.tile, : operation.shape[-1]]
     if name in ("pooler", "pooler.input"):
         return matrix[:: graph.tile]
-    if len(matrix) == graph.sequence and graph.batch > 1:
+    if name == "embeddings.padding":
+        return matrix[:0]
+    if name == "embeddings.word":
+        return matrix[np.concatenate([np.arange(rows) < n for rows, n in zip(graph.token_rows, graph.lengths, strict=True)])]
+    if name == "embeddings.position_type":
         return matrix[: max(graph.lengths)]
     return matrix[np.concatenate([np.arange(graph.sequence) < length for length in graph.lengths])]
 

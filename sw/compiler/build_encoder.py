@@ -15,7 +15,8 @@ def build_graph(encoder, lengths, columns):
     """Lay a quantised encoder out for sequences of given lengths.
 
     Activations are matrices [batch * sequence, width]: a projection of the whole batch is one product. Attention works
-    per sequence and head on views of them, and the sequences share the rows of the position table. Pooler and classifier take
+    per sequence and head on views of them, and the sequences share the rows of the position table and one tile row of
+    padding. Pooler and classifier take
     the first tile row of each sequence.
 
     Parameters
@@ -78,13 +79,33 @@ class _Builder:
         return self.graph.tensors[name]
 
     def _embeddings(self):
-        size = self.encoder.model.hidden_size
-        for name, indices, kind, rows in (("embeddings.word", "ids", "word", self.rows),
-                                          ("embeddings.position_type", "positions", "position", self.graph.sequence)):
-            self._constant_table(name)
-            self.graph.operations.append(Gather(table=name + ".table", indices=indices,
-                                                o=self._activation(name, name, size, kind, rows)))
-        return self._norm("embeddings.output", "embeddings.word", "embeddings.position_type", "input")
+        """Word rows of valid tokens, one tile row of padding, and position rows; the layer-norms of the sequences share the
+        last two.
+        """
+        graph, size, name = self.graph, self.encoder.model.hidden_size, "embeddings.output"
+        for table in ("embeddings.word", "embeddings.position_type"):
+            self._constant_table(table)
+        word = self._gather("embeddings.word", "embeddings.word", "ids", "word", sum(graph.token_rows))
+        padding = None
+        if min(graph.token_rows) < graph.sequence:
+            padding = self._gather("embeddings.padding", "embeddings.word", "padding", "word", graph.tile)
+        position = self._gather("embeddings.position_type", "embeddings.position_type", "positions", "position", graph.sequence)
+        o = self._activation(name, name, size, "input")
+        first = 0
+        for number, rows in enumerate(graph.token_rows):
+            row, rest = number * graph.sequence, graph.sequence - rows
+            self._layernorm(name, replace(word, row=first, rows=rows), replace(position, rows=rows),
+                            replace(o, row=row, rows=rows))
+            if rest:
+                self._layernorm(name, replace(padding, batch=rest // graph.tile), replace(position, row=rows, rows=rest),
+                                replace(o, row=row + rows, rows=rest), x_source="embeddings.word")
+            first += rows
+        return name
+
+    def _gather(self, name, table, indices, kind, rows):
+        o = self._activation(name, table, self.encoder.model.hidden_size, kind, rows)
+        self.graph.operations.append(Gather(table=table + ".table", indices=indices, o=o))
+        return o
 
     def _constant_table(self, name):
         values, frac = self.encoder.constants[name]
@@ -156,20 +177,17 @@ class _Builder:
     def _norm(self, name, x, residual, kind):
         graph = self.graph
         o = self._activation(name, name, self.encoder.model.hidden_size, kind)
-        rows = graph.tensors[residual].rows
-        for first in range(0, o.rows, rows):
-            self._layernorm(name, replace(graph.whole(x), row=first, rows=rows), graph.whole(residual),
-                            replace(o, row=first, rows=rows))
+        self._layernorm(name, graph.whole(x), graph.whole(residual), o)
         return name
 
-    def _layernorm(self, name, x, residual, o):
-        """The layer-norm `name` of some rows."""
+    def _layernorm(self, name, x, residual, o, x_source=None):
+        """The layer-norm `name` of some rows; `x_source` has the range of x, by default its own tensor."""
         graph, encoder = self.graph, self.encoder
         gamma, beta = (self._constant(f"{name}.{part}", "vector") for part in ("gamma", "beta"))
         try:
             fields = layernorm_fields(
                 n=encoder.model.hidden_size, x_frac=graph.tensors[x.tensor].frac,
-                r_frac=graph.tensors[residual.tensor].frac, x_max=encoder.maxima[x.tensor],
+                r_frac=graph.tensors[residual.tensor].frac, x_max=encoder.maxima[x_source or x.tensor],
                 r_max=encoder.maxima[residual.tensor], gamma_frac=gamma.frac, beta_frac=beta.frac,
                 o_frac=graph.tensors[o.tensor].frac, eps=encoder.model.layer_norm_eps, width=graph.width)
         except ValueError as error:

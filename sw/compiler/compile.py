@@ -65,7 +65,7 @@ def compile_graph(graph, config, ids=None, *, order=None, overlap=True, resident
     ids : int64 [batch, columns], token numbers; none for a graph without gathers
     order : LoopOrder of every product; None for the best of each
     overlap : False makes every instruction wait for the one before it
-    resident : weights, vectors, position rows and loaded tensors are brought by a program of their own, the preload; the
+    resident : weights, vectors, position rows, padding and loaded tensors are brought by a program of their own, the preload; the
         program proper, which may run any number of times after it, leaves them where they are
     base : address of the memory image, a multiple of 4096
 
@@ -130,10 +130,10 @@ def _scheduled(graph, config, order, overlap, resident):
 
 
 def _split(graph, steps, resident):
-    """Steps of the program, and of the preload: gathers of positions, and loads."""
+    """Steps of the program, and of the preload: loads, and gathers of what is the same for all sentences."""
     if not resident:
         return steps, []
-    first = [step.opcode is Opcode.LOAD or step.fields.get("indices") == "positions" for step in steps]
+    first = [step.opcode is Opcode.LOAD or step.fields.get("indices") in ("positions", "padding") for step in steps]
     return ([step for step, early in zip(steps, first, strict=True) if not early],
             [step for step, early in zip(steps, first, strict=True) if early])
 

@@ -162,5 +162,6 @@ class _Emission:
         if step.opcode is Opcode.MATMUL:
             return {"bias_line": 0} | fields
         if step.opcode is Opcode.LAYERNORM:
-            return {"r_slot": 0, "r_pitch": 0} | fields
+            repeated = fields.pop("repeat", None)
+            return {"r_slot": 0, "r_pitch": 0} | fields | ({f"{repeated}_pitch": 0} if repeated else {})
         return fields

@@ -60,7 +60,7 @@ class View:
 
 @dataclass(frozen=True, kw_only=True)
 class Gather:
-    """Rows of a table, by index: `indices` is ``ids`` or ``positions``."""
+    """Rows of a table, by index: `indices` is ``ids``, ``padding`` or ``positions``."""
 
     table: str
     indices: str
@@ -177,9 +177,11 @@ class Graph:
         return View(tensor=name, row=0, column=0, rows=tensor.rows, columns=tensor.columns)
 
     def indices(self, ids):
-        """Table rows that the gathers fetch: ``ids``, int64 [batch * sequence], and ``positions``, int64 [sequence].
+        """Table rows that the gathers fetch, int64, by the name of the index array.
 
-        Without gathers there are none, and `ids` is ignored. Rows behind the given tokens get token 0; positions end at the last one.
+        ``ids`` [rows of `token_rows`] are the tokens in the tile rows that have valid ones, token 0 where the last of a
+        sequence is not full; ``padding`` [tile] is token 0, for all other tile rows; ``positions`` [sequence] end at the last
+        one. Without gathers there are none, and `ids` is ignored.
 
         Raises
         ------
@@ -196,7 +198,13 @@ class Graph:
         padded = torch.zeros(self.batch, self.sequence, dtype=torch.int64)
         padded[:, : ids.shape[1]] = ids
         positions = torch.arange(self.sequence).clamp(max=self.positions - 1)
-        return {"ids": padded.flatten(), "positions": positions}
+        tokens = torch.cat([row[:count] for row, count in zip(padded, self.token_rows, strict=True)])
+        return {"ids": tokens, "padding": torch.zeros(self.tile, dtype=torch.int64), "positions": positions}
+
+    @property
+    def token_rows(self):
+        """Rows of each sequence, in whole tiles, that hold its valid tokens."""
+        return [-(-length // self.tile) * self.tile for length in self.lengths]
 
     def tau(self, curve):
         """The integer threshold of a curve number (0: nothing is pruned), as the threshold calculator gives it."""

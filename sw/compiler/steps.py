@@ -297,15 +297,18 @@ class _Lowering:
     def _layernorm(self, operations):
         gathered = {operation.o.tensor for operation in self.graph.operations if isinstance(operation, Gather)}
         for operation in operations:
-            views = [operation.x, operation.o, *([operation.residual] if operation.residual else [])]
+            views = {"x": operation.x, "o": operation.o, **({"r": operation.residual} if operation.residual else {})}
             fields = {name: getattr(operation, name) for name in _NORM_FIELDS}
             vectors = {name: self._vector(getattr(operation, name)) for name in ("gamma", "beta")}
             parts = _GATHER_PARTS if operation.x.tensor in gathered else 1
-            for x, o, *residual in zip(*(self._row_chunks(self._tiles(view), parts) for view in views), strict=True):
-                places = {"x": x, "o": o, **vectors, **({"r": residual[0]} if residual else {})}
+            chunks = {name: self._row_chunks(self._tiles(view), parts) for name, view in views.items()}
+            if operation.x.batch > 1:  # one tile row, again and again
+                fields, chunks["x"] = fields | {"repeat": "x"}, [self._tiles(operation.x)] * len(chunks["o"])
+            for places in (dict(zip(chunks, regions, strict=True)) for regions in zip(*chunks.values(), strict=True)):
+                o, places = places["o"], places | vectors
                 self._emit(Opcode.LAYERNORM, Engine.VECTOR,
-                           fields | {"rows": x.rows, "columns": x.columns, "residual": len(residual)}, places,
-                           [x, *residual, *vectors.values()], [o])
+                           fields | {"rows": o.rows, "columns": o.columns, "residual": int("r" in places)}, places,
+                           [region for name, region in places.items() if name != "o"], [o])
 
     def _load(self, operations):
         for operation in operations:

@@ -43,12 +43,22 @@ def test_every_tensor_is_near_the_float_encoder(checkpoint, fraction_bits, toler
     expected = FloatEncoder(checkpoint, torch.float64).run(ids, lengths)
     for name, integers in values.items():
         floats = integers.double() * 2.0 ** -graph.tensors[name].frac
-        want = expected["layer1.output_norm"][:, 0] if name == "pooler.input" else expected[".".join(name.split(".")[:2])]
+        source = {"pooler.input": "layer1.output_norm", "embeddings.padding": "embeddings.word"}.get(name, name)
+        want = expected[".".join(source.split(".")[:2])]
+        want = want[:, 0] if name == "pooler.input" else want
         limit = tolerance * max(1.0, float(want.abs().max()))
         if want.ndim == 4:
             sequence, head = map(int, name.split(".")[2:])
             n = lengths[sequence]
             assert float((floats[:n, :n] - want[sequence, head, :n, :n]).abs().max()) <= limit, name
+            continue
+        if name == "embeddings.padding":
+            table = checkpoint.tensors["embeddings.word_embeddings.weight"]
+            assert float((floats - table[:1].double()).abs().max()) <= limit
+            continue
+        if name == "embeddings.word":
+            parts = zip(floats.split(graph.token_rows), want, lengths, strict=True)
+            assert all(float((part[:n] - wanted[:n]).abs().max()) <= limit for part, wanted, n in parts)
             continue
         if name == "embeddings.position_type":
             floats = floats.repeat(len(lengths), 1)  # the sequences share them

@@ -134,7 +134,7 @@ def test_a_resident_program_loads_nothing_and_can_run_again(model, tmp_path):
     opcodes = [opcode for opcode, _ in program.instructions]
     assert Opcode.LOAD not in opcodes
     gathered = [fields["rows"] for opcode, fields in program.instructions if opcode is Opcode.GATHER]
-    assert sum(gathered) == graph.batch * graph.sequence // graph.tile
+    assert sum(gathered) == sum(graph.token_rows) // graph.tile
     machine = Machine(program)
     machine.run()
     written = [machine.weight.copy(), machine.vector.copy()]
@@ -162,7 +162,7 @@ def test_without_overlap_each_instruction_waits_for_the_one_before(model):
 def test_sequences_share_the_position_rows(model):
     graph, ids = graph_of(model, NANO)
     assert graph.tensors["embeddings.position_type"].rows == graph.sequence
-    assert graph.tensors["embeddings.word"].rows == 3 * graph.sequence
+    assert graph.tensors["embeddings.word"].rows == sum(graph.token_rows)
     values = execute(graph, ids)
     first = values["layer1.output_norm"].view(3, graph.sequence, -1)[:, :8].reshape(24, -1)
     assert (values["pooler.input"] == first).all()
