@@ -164,7 +164,7 @@ def _pair(a, b):
 
 
 def _label(change):
-    return ", ".join(f"{name} {value}" for name, value in change.items()) or "as built"
+    return ", ".join(f"{name} {value}" for name, value in change.items()) or "start"
 
 
 def _line(cells):
