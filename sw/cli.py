@@ -125,6 +125,22 @@ def compile_(
                     resident=resident, output=output)
 
 
+@app.command()
+def explore(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Document with markers, such as docs/exploration.md, to update."),
+    ] = None,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write all points as JSON.")] = None,
+):
+    """Explore the PE array with its cycle model (no RTL), and hold the model to cycles measured on the RTL.
+
+    Example: acceltran explore --output docs/exploration.md --json build/exploration.json
+    """
+    from .commands import explore_command
+
+    explore_command(output, json_path)
+
+
 def main():
     """Entry point: one line and exit code 2 for bad input, 1 for a failed run."""
     from ..hw.config import ConfigError

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import MofNCompleteColumn, Progress
 from rich.status import Status
 from rich.table import Table
 
@@ -17,8 +18,8 @@ from .checkpoint import ModelError, encode_texts, load_checkpoint
 from .compiler import CompileError, compile_encoder
 from .disassemble import disassemble
 
-__all__ = ["check_outputs", "compile_command", "console", "disassemble_command", "generate_command", "load_config",
-           "loop_order", "read_texts", "run_command", "stages"]
+__all__ = ["check_outputs", "compile_command", "console", "disassemble_command", "explore_command",
+           "generate_command", "load_config", "loop_order", "read_texts", "run_command", "stages"]
 
 console = Console(soft_wrap=True, highlight=False)
 progress = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -199,3 +200,31 @@ def disassemble_command(program):
         print(disassemble(raw))
     except ValueError as error:
         raise CompileError(f"program = {str(path)!r}: {error}; {remedy}") from None
+
+
+def explore_command(output, json_path):
+    """See `cli.explore`."""
+    from ..sim.explore import compare, explore, markdown, total_runs, update_document, values
+    from ..sim.inference import write_json
+
+    check_outputs(output, json_path)
+    document = None
+    if output:
+        if not output.is_file():
+            raise ConfigError(f"output = {str(output)!r}: there is no such document; start from docs/exploration.md")
+        document = output.read_text()
+    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=progress) as bar:
+        task = bar.add_task("points", total=total_runs())
+        rows = compare(lambda _: bar.advance(task))
+        found = explore(lambda _: bar.advance(task))
+    tables = markdown(found, rows)
+    if document:
+        try:
+            output.write_text(update_document(document, tables))
+        except ValueError as error:
+            raise ConfigError(f"output = {str(output)!r}: {error}") from error
+    if json_path:
+        write_json(json_path, values(found, rows))
+    if not document:
+        for key, table in tables.items():
+            console.print(f"{key}\n{table}\n", markup=False)

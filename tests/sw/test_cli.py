@@ -14,7 +14,7 @@ from acceltran.hw.isa import Opcode, encode
 from acceltran.sw import cli
 from models import make_checkpoint
 
-COMMANDS = ("generate", "run", "disassemble", "compile", "bench")
+COMMANDS = ("generate", "run", "disassemble", "compile", "bench", "explore")
 SMALL = """
 tile = 8
 grid_rows = 1
