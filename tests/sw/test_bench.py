@@ -72,6 +72,26 @@ def test_document_holds_every_measurement(values, tmp_path):
     assert sum(line.startswith(("| bijk", "| kjib")) for line in text.splitlines()) == 2
 
 
+def test_bars_that_are_missed(values, tmp_path):
+    runs = values["mini"]["runs"]
+    for run in runs:
+        if run["k"] == 512 and run["act_sparsity"] in (0.5, 0.9):
+            run["cycles"] = 4300
+    for run in values["mini_none"]["runs"]:
+        run["cycles"] *= 0.9
+    values["model"]["runs"][1]["cycles"] = 31000
+    values["model_edge"] = {"runs": [model_run("dense", 19101, 0.5), model_run("sparse", 9600, 0.5)]}
+    found = bars(write_document(tmp_path / "b.md", values)[0].read_text())
+    assert found["128 x 512 x 128, 50% x 50% zeros, `both`, against dense"] == [">= 2.5x", "1.93x", "no |"]
+    assert found["128 x 512 x 128, 90% x 0% zeros, `both`, against dense"][2] == "no |"
+    assert found["128 x 512 x 128, 50% x 0% zeros, `activation`, against dense"][2] == "yes |"
+    assert found["dense 128 x 512 x 128, `both` against `none`"] == ["<= 3 % slower", "+11.1 %", "no |"]
+    assert found["the same, weights and activations 50 % zeros, against dense"] == [">= 2x", "1.94x", "no |"]
+    edge = "BERT-Tiny, batch 4, 128 tokens, `edge`, weights resident, "
+    assert found[edge + "dense"] == ["<= 19,100 cycles", "19,101", "no |"]
+    assert found[edge + "sparse"] == ["<= 9,600 cycles", "9,600", "yes |"]
+
+
 def test_plots_do_not_depend_on_the_day(values, tmp_path):
     first, second = (write_document(tmp_path / name / "b.md", values) for name in "ab" if not (tmp_path / name).mkdir())
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
