@@ -38,8 +38,9 @@ class Cost:
                 return self._row(step) * step.fields["rows"] / self._units(step)
             case Opcode.GATHER:
                 row_bits = step.fields["columns"] * self._config.line_bits
-                return step.fields["rows"] * self._config.tile * (-(-row_bits // self._config.bus_width) + _ROW_GAP)
-            case Opcode.STORE:
+                row = -(-row_bits // self._config.bus_width) + _ROW_GAP
+                return step.fields["rows"] * self._config.tile * row + _MEMORY_LATENCY
+            case Opcode.LOAD | Opcode.STORE:
                 return step.fields["rows"] * step.fields["columns"] * self._tile_load(1.0)
         return 0
 
