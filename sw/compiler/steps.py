@@ -169,7 +169,7 @@ class _Lowering:
         if self.fine:
             units = -(-self.graph.sequence // self.graph.tile // height)
             step = -(-units // min(self.chunks, units)) * height
-            step, row = max(1, step // parts), region.row if anchor is None else anchor
+            step, row = max(min(step, 2), step // parts), region.row if anchor is None else anchor
             edges = [0, *range(step - row % step, region.rows, step), region.rows]
         else:
             units = -(-region.rows // height)
