@@ -7,7 +7,7 @@ from .loop_order import order_cost
 
 __all__ = ["Cost"]
 
-_MATRIX_LATENCY, _VECTOR_LATENCY, _MEMORY_LATENCY, _NORM_SCALARS = 60, 70, 70, 40
+_MATRIX_LATENCY, _VECTOR_LATENCY, _MEMORY_LATENCY, _NORM_SCALARS = 50, 50, 70, 40
 _ROW_GAP = 2
 
 
@@ -39,7 +39,7 @@ class Cost:
             case Opcode.GATHER:
                 row_bits = step.fields["columns"] * self._config.line_bits
                 row = -(-row_bits // self._config.bus_width) + _ROW_GAP
-                return step.fields["rows"] * self._config.tile * row + _MEMORY_LATENCY
+                return step.fields["rows"] * self._config.tile * row
             case Opcode.LOAD | Opcode.STORE:
                 return step.fields["rows"] * step.fields["columns"] * self._tile_load(1.0)
         return 0
