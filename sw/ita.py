@@ -43,7 +43,7 @@ class _Builder:
     def __init__(self, config, seed):
         self.config = config
         self.random = torch.Generator().manual_seed(seed)
-        self.graph = Graph(tile=config.tile, width=config.width, batch=1, sequence=SIZE, lengths=(SIZE,), positions=SIZE)
+        self.graph = Graph(tile=config.tile, width=config.width, batch=1, sequence=SIZE, lengths=(SIZE,))
 
     def build(self, layernorm):
         """All of it."""

@@ -19,7 +19,8 @@ class Gatherer(wiring.Component):
 
     Row t goes to line ``t % T`` of tile row ``t // T``, its line j to tile column j; the T-th row of a tile row also
     writes the masks, all ones. Up to `rows_ahead` reads run ahead of the data, so the addresses of one instruction can
-    be issued while the data of the one before arrive. One line per cycle, and two cycles between rows.
+    be issued while the data of the one before arrive. A beat and a line per cycle; two cycles between rows, unless rows are
+    whole beats: then they follow each other without a gap, up to the next indices.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ class Gatherer(wiring.Component):
     job : In(stream(area_layout)), the destination, held while it runs; taken when everything is written
     request : Out(stream(read_request))
     indices : In(stream(bus_width)), ready when the next beats are indices, which do not go through the gearbox
-    segment, piece, close : the gearbox; all pieces are lines
+    segment, append, piece, close : the gearbox; all pieces are lines
     o : Out(stream(tile_write))
     error : Out(3), 0, or a MemoryError until reset
     """
@@ -52,6 +53,7 @@ class Gatherer(wiring.Component):
             "request": Out(stream.Signature(read_request(bus_width))),
             "indices": In(stream.Signature(bus_width)),
             "segment": Out(stream.Signature(beat_bits(bus_width))),
+            "append": Out(1),
             "piece": In(stream.Signature(tile * width)),
             "close": Out(1),
             "o": Out(stream.Signature(tile_write(tile, width, lines_per_beat))),
@@ -79,7 +81,7 @@ class Gatherer(wiring.Component):
         expected = data.View(tag, tags.r_data)
 
         # Indices are only due between the rows of the same job.
-        row_ends, row_awaited = self._move_rows(m, expected.beats, tags.r_rdy & ~expected.index)
+        row_begins, row_awaited = self._move_rows(m, expected.beats, tags.r_rdy & ~expected.index)
         count, indices_end = Signal.like(expected.beats), Signal()
         m.d.comb += [
             self.indices.ready.eq(row_awaited & tags.r_rdy & expected.index),
@@ -89,33 +91,44 @@ class Gatherer(wiring.Component):
         ]
         with m.If(requester.indices.valid):
             m.d.sync += count.eq(Mux(indices_end, 0, count + 1))
-        m.d.comb += tags.r_en.eq(indices_end | row_ends)
+        m.d.comb += tags.r_en.eq(indices_end | row_begins)
         return m
 
     def _move_rows(self, m, beats, row_next):
-        """Lines from the gearbox into tiles; returns "a row has been read" and "a row is to come"."""
+        """Lines from the gearbox into tiles; returns "the gearbox begins with a row" and "it waits for a row"."""
         area, o, write = self.job.payload, self.o, self.o.payload
         tile, count = self._tile, self._lines_per_beat
         token, row = Signal(range(tile), reset_less=True), Signal(12, reset_less=True)
         row_slot, slot = Signal(REACH_BITS, reset_less=True), Signal(REACH_BITS, reset_less=True)
         column = Signal(16, reset_less=True)
-        room, row_ends, row_awaited = ~o.valid | o.ready, Signal(), Signal()
+        room, row_ends, row_begins, row_awaited = ~o.valid | o.ready, Signal(), Signal(), Signal()
         last_token, last_column = token == tile - 1, column == area.columns - 1
+        following, continues, ahead, whole = Signal(REACH_BITS), Signal(), Signal(), Signal()
         with m.If(o.ready):
             m.d.sync += o.valid.eq(0)
-        m.d.comb += [self.segment.payload.eq(beats), self.close.eq(row_ends)]
+        m.d.comb += [
+            self.segment.payload.eq(beats),
+            row_begins.eq(self.segment.valid & self.segment.ready),
+            whole.eq((area.columns * (tile * self._width))[: (self._bus_width - 1).bit_length()] == 0),
+            continues.eq(ahead | row_begins),
+            self.close.eq(row_ends & ~continues),
+            following.eq(row_slot + Mux(last_token, area.pitch, 0)),
+        ]
 
         with m.FSM():
             with m.State("IDLE"):
-                m.d.sync += [token.eq(0), row.eq(0), row_slot.eq(area.slot)]
+                m.d.sync += [token.eq(0), row.eq(0), row_slot.eq(area.slot), ahead.eq(0)]
                 with m.If(self.job.valid):
                     m.next = "ROW"
             with m.State("ROW"):
                 m.d.comb += [row_awaited.eq(1), self.segment.valid.eq(row_next)]
                 m.d.sync += [slot.eq(row_slot), column.eq(0)]
-                with m.If(self.segment.valid & self.segment.ready):
+                with m.If(row_begins):
                     m.next = "LINES"
             with m.State("LINES"):
+                # Whole beats: the next row, of the same job since indices come first, may follow without a gap.
+                m.d.comb += [self.append.eq(whole & ~ahead), self.segment.valid.eq(self.append & row_next)]
+                m.d.sync += ahead.eq(continues & ~row_ends)
                 with m.If(slot >= self._activation_tiles):
                     m.d.sync += self.error.eq(MemoryError.SLOT_RANGE)
                     m.next = "FAILED"
@@ -124,10 +137,11 @@ class Gatherer(wiring.Component):
                     with m.If(self.piece.valid):
                         m.d.sync += [slot.eq(slot + 1), column.eq(column + 1), o.valid.eq(1)]
                 with m.If(row_ends):
-                    m.d.sync += token.eq(token + 1)
-                    m.next = "ROW"
+                    m.d.sync += [token.eq(token + 1), slot.eq(following), column.eq(0)]
+                    with m.If(~continues):
+                        m.next = "ROW"
                     with m.If(last_token):
-                        m.d.sync += [row.eq(row + 1), row_slot.eq(row_slot + area.pitch)]
+                        m.d.sync += [row.eq(row + 1), row_slot.eq(following)]
                         with m.If(row == area.rows - 1):
                             m.next = "FINISH"
             with m.State("FINISH"):
@@ -146,4 +160,4 @@ class Gatherer(wiring.Component):
                 write.last.eq(last_token),
             ]
             m.d.sync += [write.lines[n].as_value().eq(self.piece.payload) for n in range(count)]
-        return row_ends, row_awaited
+        return row_begins, row_awaited

@@ -26,7 +26,9 @@ class GearboxIn(wiring.Component):
 
     Members
     -------
-    segment : In(stream(beat_bits)), its beats; ready when the one before is closed and drained
+    segment : In(stream(beat_bits)), its beats; ready when the one before is closed and drained, or to `append`
+    idle : Out(1), no segment is open
+    append : In(1), the segment goes on with these beats, its last ones having been taken, without a bubble; not with `close`
     i : In(stream(bus_width)), taken only within a segment
     size : In(1), which of `sizes` the next piece has
     o : Out(stream), the next piece in the low bits; what lies above is undefined
@@ -42,6 +44,8 @@ class GearboxIn(wiring.Component):
         self._capacity = largest + self._bus + min(largest, self._bus) - 1
         super().__init__({
             "segment": In(stream.Signature(beat_bits(bus_width))),
+            "idle": Out(1),
+            "append": In(1),
             "i": In(stream.Signature(bus_width)),
             "size": In(1),
             "o": Out(stream.Signature(max(sizes))),
@@ -85,12 +89,16 @@ class GearboxIn(wiring.Component):
                         m.d.sync += held.eq(rest | (self.i.payload << n * self._unit))
 
         # A closed segment takes its remaining beats and forgets them.
-        m.d.comb += self.segment.ready.eq(~opened)
+        all_taken = (left == 0) | ((left == 1) & self.i.valid & self.i.ready)
+        m.d.comb += self.idle.eq(~opened)
+        m.d.comb += self.segment.ready.eq(~opened | (self.append & ~closing & all_taken))
         with m.If(self.close):
             m.d.sync += closing.eq(1)
         with m.If(closing | self.close):
             with m.If(left == 0):
                 m.d.sync += [opened.eq(0), closing.eq(0)]
         with m.If(self.segment.valid & self.segment.ready):
-            m.d.sync += [opened.eq(1), left.eq(self.segment.payload), held.eq(0), level.eq(0)]
+            m.d.sync += [opened.eq(1), left.eq(self.segment.payload)]
+            with m.If(~opened):
+                m.d.sync += [held.eq(0), level.eq(0)]
         return m

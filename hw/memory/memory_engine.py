@@ -253,7 +253,7 @@ class MemoryEngine(wiring.Component):
     def _cut_beats(self, m, gathers):
         """Beats to the gearbox or the list of indices, pieces to the loader or the gatherer; errors stop them all."""
         loader, gatherer, gearbox, beats = self._loader, self._gatherer, self._gearbox_in, self._reader.o[0]
-        indices = gatherer.indices.ready & gearbox.segment.ready
+        indices = gatherer.indices.ready & gearbox.idle
         good = beats.valid & ~beats.payload.error
         m.d.comb += [
             gatherer.indices.payload.eq(beats.payload.data),
@@ -266,7 +266,7 @@ class MemoryEngine(wiring.Component):
             gatherer.piece.payload.eq(gearbox.o.payload),
         ]
         with m.If(gathers):
-            m.d.comb += gearbox.size.eq(LINE)
+            m.d.comb += [gearbox.size.eq(LINE), gearbox.append.eq(gatherer.append)]
         with m.Else():
             m.d.comb += gearbox.size.eq(loader.size)
         for owner, user in ((gathers, gatherer), (~gathers, loader)):

@@ -96,6 +96,25 @@ def model(
 
 
 @app.command()
+def ita(
+    config: ConfigOption = "int8",
+    layernorm: Annotated[bool, typer.Option(help="With residual and layer-norm after attention and feed-forward.")] = False,
+    trace: Annotated[Path | None, typer.Option(help="Write a timeline for Perfetto or chrome://tracing.")] = None,
+    json_path: JsonOption = None,
+):
+    """Run the workload by which ITA is measured: one head and a feed-forward network, everything 64 x 64, weights resident.
+
+    Cycles are those from the start of the first of the eight products to the completion of the last. Exit code 1 if an
+    integer differs.
+
+    Example: acceltran bench ita --layernorm --json build/ita.json
+    """
+    from .commands import ita_command
+
+    raise typer.Exit(ita_command(config=config, layernorm=layernorm, trace=trace, json_path=json_path))
+
+
+@app.command()
 def orders(
     config: ConfigOption = "mini",
     skip: SkipOption = None,

@@ -8,12 +8,14 @@ from rich.table import Table
 from ...hw.config import ConfigError
 from ...hw.isa import LoopOrder
 from ...sim.inference import infer, report, write_json
+from ...sim.ita import measure_ita
 from ...sim.products import CAUSES, Product, measure_products
+from ...sim.timeline import write_timeline
 from ..checkpoint import ModelError, load_checkpoint
 from ..commands import check_outputs, console, load_config, loop_order, stages
 from .points import ORDER_BATCH, ORDER_SHAPES, full_texts, model_options
 
-__all__ = ["matmul_command", "model_command", "orders_command", "table_command"]
+__all__ = ["ita_command", "matmul_command", "model_command", "orders_command", "table_command"]
 
 
 def _measure(config, products):
@@ -86,6 +88,31 @@ def model_command(*, config, skip, model, texts, batch, order, length, json_path
         ("A / B tiles loaded from the buffers", f"{counters['a_tile_loads']:,} / {counters['b_tile_loads']:,}"),
         ("bytes read / written", f"{counters['bytes_read']:,} / {counters['bytes_written']:,}"),
         ("build / simulation seconds", f"{values['build_seconds']:.1f} / {values['simulation_seconds']:.1f}"),
+    ):
+        table.add_row(*row)
+    console.print(table)
+    return _verdict(values["mismatches"], values["tensors_compared"], "intermediate tensors")
+
+
+def ita_command(*, config, layernorm, trace, json_path):
+    """See `cli.ita`."""
+    config = load_config(config)
+    check_outputs(trace, json_path)
+    with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, stages(config.name) as stage:
+        stage("building and running the RTL")
+        values, program, run = measure_ita(config, layernorm=layernorm, folder=Path(folder), activity=trace is not None)
+        if trace:
+            labels = {n: opcode.name for n, (opcode, _) in enumerate(program.instructions)}
+            labels |= {step: name for name, place in program.tensors.items() for step in place["steps"]}
+            write_timeline(trace, config, run, labels)
+    if json_path:
+        write_json(json_path, values)
+    table = Table("", "", title=f"ITA's workload on {config.name}{', with layer-norm' if layernorm else ''}", show_header=False)
+    for row in (
+        ("cycles", f"{values['cycles']:,}"),
+        ("ideal cycles, dense", f"{values['ideal_cycles']:,}"),
+        ("utilisation (ideal / cycles)", f"{values['utilisation']:.1%}"),
+        ("cycles of ITA", f"{values['ita_cycles']:,}"),
     ):
         table.add_row(*row)
     console.print(table)

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import torch
+
 from ..golden.layernorm import layernorm_fields
 from ..golden.softmax import softmax_scale
 from .errors import CompileError
 from .formats import product_fields
-from .graph import Gather, Graph, LayerNorm, MatMul, Softmax, Store, Tensor, View
+from .graph import Gather, Graph, LayerNorm, Load, MatMul, Softmax, Store, Tensor, View
 
 __all__ = ["build_graph"]
 
@@ -15,8 +17,7 @@ def build_graph(encoder, lengths, columns):
     """Lay a quantised encoder out for sequences of given lengths.
 
     Activations are matrices [batch * sequence, width]: a projection of the whole batch is one product. Attention works
-    per sequence and head on views of them, and the sequences share the rows of the position table and one tile row of
-    padding. Pooler and classifier take
+    per sequence and head on views of them, and the sequences share the position rows and one tile row of padding. Pooler and classifier take
     the first tile row of each sequence.
 
     Parameters
@@ -47,7 +48,7 @@ class _Builder:
         self.encoder = encoder
         self.graph = Graph(tile=size, width=encoder.hardware.width, batch=len(lengths),
                            sequence=-(-columns // size) * size, lengths=lengths, curves=encoder.curves,
-                           positions=encoder.model.max_position_embeddings, target=encoder.target)
+                           target=encoder.target)
         self.rows = self.graph.batch * self.graph.sequence
 
     def build(self):
@@ -79,17 +80,22 @@ class _Builder:
         return self.graph.tensors[name]
 
     def _embeddings(self):
-        """Word rows of valid tokens, one tile row of padding, and position rows; the layer-norms of the sequences share the
-        last two.
+        """Word rows of valid tokens are gathered; one tile row of padding and the position rows, which the layer-norms of all
+        sequences share, are loaded.
         """
-        graph, size, name = self.graph, self.encoder.model.hidden_size, "embeddings.output"
-        for table in ("embeddings.word", "embeddings.position_type"):
-            self._constant_table(table)
-        word = self._gather("embeddings.word", "embeddings.word", "ids", "word", sum(graph.token_rows))
+        graph, encoder, name = self.graph, self.encoder, "embeddings.output"
+        size, word_name, position_name = encoder.model.hidden_size, "embeddings.word", "embeddings.position_type"
+        table, frac = encoder.constants[word_name]
+        graph.add(Tensor(name=f"{word_name}.table", rows=table.shape[0], columns=size, frac=frac, kind="table", home="table"),
+                  table)
+        word = self._activation(word_name, word_name, size, "word", sum(graph.token_rows))
+        graph.operations.append(Gather(table=f"{word_name}.table", indices="ids", o=word))
+        last = torch.tensor(encoder.model.max_position_embeddings - 1)
+        positions = encoder.constants[position_name][0][torch.arange(graph.sequence).minimum(last)]
+        position = self._load(position_name, position_name, "position", positions)
         padding = None
         if min(graph.token_rows) < graph.sequence:
-            padding = self._gather("embeddings.padding", "embeddings.word", "padding", "word", graph.tile)
-        position = self._gather("embeddings.position_type", "embeddings.position_type", "positions", "position", graph.sequence)
+            padding = self._load("embeddings.padding", word_name, "word", table[:1].expand(graph.tile, -1).contiguous())
         o = self._activation(name, name, size, "input")
         first = 0
         for number, rows in enumerate(graph.token_rows):
@@ -102,15 +108,11 @@ class _Builder:
             first += rows
         return name
 
-    def _gather(self, name, table, indices, kind, rows):
-        o = self._activation(name, table, self.encoder.model.hidden_size, kind, rows)
-        self.graph.operations.append(Gather(table=table + ".table", indices=indices, o=o))
+    def _load(self, name, source, kind, values):
+        o = self._activation(name, source, values.shape[1], kind, len(values))
+        self.graph.constants[name] = values
+        self.graph.operations.append(Load(o=o))
         return o
-
-    def _constant_table(self, name):
-        values, frac = self.encoder.constants[name]
-        self.graph.add(Tensor(name=name + ".table", rows=values.shape[0], columns=values.shape[1], frac=frac,
-                              kind="table", home="table"), values)
 
     def _layer(self, inside, state):
         whole = self.graph.whole

@@ -130,10 +130,10 @@ def _scheduled(graph, config, order, overlap, resident):
 
 
 def _split(graph, steps, resident):
-    """Steps of the program, and of the preload: loads, and gathers of what is the same for all sentences."""
+    """Steps of the program, and of the preload: the loads."""
     if not resident:
         return steps, []
-    first = [step.opcode is Opcode.LOAD or step.fields.get("indices") in ("positions", "padding") for step in steps]
+    first = [step.opcode is Opcode.LOAD for step in steps]
     return ([step for step, early in zip(steps, first, strict=True) if not early],
             [step for step, early in zip(steps, first, strict=True) if early])
 

@@ -7,7 +7,7 @@ from .loop_order import order_cost
 
 __all__ = ["Cost"]
 
-_MATRIX_LATENCY, _VECTOR_LATENCY, _MEMORY_LATENCY, _NORM_SCALARS = 60, 70, 70, 40
+_MATRIX_LATENCY, _VECTOR_LATENCY, _MEMORY_LATENCY, _NORM_SCALARS = 50, 50, 70, 40
 _ROW_GAP = 2
 
 
@@ -38,8 +38,9 @@ class Cost:
                 return self._row(step) * step.fields["rows"] / self._units(step)
             case Opcode.GATHER:
                 row_bits = step.fields["columns"] * self._config.line_bits
-                return step.fields["rows"] * self._config.tile * (-(-row_bits // self._config.bus_width) + _ROW_GAP)
-            case Opcode.STORE:
+                row = -(-row_bits // self._config.bus_width) + _ROW_GAP
+                return step.fields["rows"] * self._config.tile * row
+            case Opcode.LOAD | Opcode.STORE:
                 return step.fields["rows"] * step.fields["columns"] * self._tile_load(1.0)
         return 0
 

@@ -42,7 +42,7 @@ class _Emission:
         image, graph = self.image, self.graph
         image.section("program")
         entries = [image.add((len(steps) + 1) * INSTRUCTION_BYTES) for steps, _ in (program, preload) if steps]
-        self._constants()
+        self._constants(preload[0] + program[0])
         self._indices(preload[0] + program[0], graph.indices(ids))
         self._outputs(program[0])
         if image.end > 1 << _ADDRESS_BITS:
@@ -68,7 +68,7 @@ class _Emission:
         except ValueError as error:
             raise CompileError(f"{error}: use a smaller model or batch") from None
 
-    def _constants(self):
+    def _constants(self, steps):
         graph, width = self.graph, self.config.width
         for home in ("vector", "weight"):
             self.image.section(home + "s")
@@ -77,9 +77,10 @@ class _Emission:
                     raw = (self._weights if home == "weight" else self._vectors)(block)
                     self._add(owner, raw)
         self.image.section("activations")
-        for name, tensor in graph.tensors.items():
-            if tensor.home == "activation" and name in graph.constants:
-                self._add(name, pack_matrix(graph.constants[name].numpy(), graph.tile, width))
+        for step in steps:
+            if step.opcode is Opcode.LOAD and (region := step.fields["block"]) not in self.blocks:
+                rows = graph.constants[region.owner].numpy()[region.row * graph.tile:][: region.rows * graph.tile]
+                self._add(region, pack_matrix(rows, graph.tile, width))
         self.image.section("tables")
         for name, tensor in graph.tensors.items():
             if tensor.home == "table":

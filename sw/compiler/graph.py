@@ -60,7 +60,7 @@ class View:
 
 @dataclass(frozen=True, kw_only=True)
 class Gather:
-    """Rows of a table, by index: `indices` is ``ids``, ``padding`` or ``positions``."""
+    """Rows of a table, one for each token: `indices` is ``ids``."""
 
     table: str
     indices: str
@@ -143,7 +143,6 @@ class Graph:
     ----------
     tile, width : of the configuration
     batch, sequence, lengths : sequences, rows of each (whole tiles), and their valid tokens
-    positions : rows of the position table for token type 0
     tensors : by name
     constants : integers of the tensors at home in weight, vector and table
     operations : in order
@@ -155,7 +154,6 @@ class Graph:
     batch: int
     sequence: int
     lengths: tuple[int, ...]
-    positions: int
     tensors: dict[str, Tensor] = field(default_factory=dict)
     constants: dict[str, torch.Tensor] = field(default_factory=dict)
     operations: list = field(default_factory=list)
@@ -177,11 +175,10 @@ class Graph:
         return View(tensor=name, row=0, column=0, rows=tensor.rows, columns=tensor.columns)
 
     def indices(self, ids):
-        """Table rows that the gathers fetch, int64, by the name of the index array.
+        """Table rows that the gathers fetch, int64 [rows of `token_rows`], by the name of the index array, ``ids``.
 
-        ``ids`` [rows of `token_rows`] are the tokens in the tile rows that have valid ones, token 0 where the last of a
-        sequence is not full; ``padding`` [tile] is token 0, for all other tile rows; ``positions`` [sequence] end at the last
-        one. Without gathers there are none, and `ids` is ignored.
+        These are the tokens in the tile rows that have valid ones, token 0 where the last of a sequence is not full. Without
+        gathers there are none, and `ids` is ignored.
 
         Raises
         ------
@@ -197,9 +194,8 @@ class Graph:
             raise ValueError(f"token {int(ids.max())} is outside the word table of {words} rows")
         padded = torch.zeros(self.batch, self.sequence, dtype=torch.int64)
         padded[:, : ids.shape[1]] = ids
-        positions = torch.arange(self.sequence).clamp(max=self.positions - 1)
         tokens = torch.cat([row[:count] for row, count in zip(padded, self.token_rows, strict=True)])
-        return {"ids": tokens, "padding": torch.zeros(self.tile, dtype=torch.int64), "positions": positions}
+        return {"ids": tokens}
 
     @property
     def token_rows(self):

@@ -44,7 +44,7 @@ def insert_loads(steps, blocks, placed, lookahead):
     -------
     list of Step
     """
-    gathers = sum(step.opcode is Opcode.GATHER for step in steps)
+    gathers = sum(step.opcode in (Opcode.GATHER, Opcode.LOAD) for step in steps)
     needs = sorted(placed.items(), key=lambda item: (item[1][1], blocks[item[0]].home != "vector"))
     ordered, position, issue = [], 0, 0
     for number, (owner, (placement, _)) in enumerate(needs):

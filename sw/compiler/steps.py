@@ -160,13 +160,17 @@ class _Lowering:
         size = self.graph.tile
         return Region(home, view.tensor, view.row // size, view.column // size, view.rows // size, view.columns // size)
 
-    def _row_chunks(self, region, parts=1):
-        """The region in groups of tile rows, each a multiple of the grid's height, or (fine) that in `parts` parts."""
+    def _row_chunks(self, region, parts=1, anchor=None):
+        """The region in groups of tile rows, each a multiple of the grid's height, or (fine) that in `parts` parts.
+
+        Fine groups end at multiples of their size, counted from the top of the tensor, or as if the region began at `anchor`.
+        """
         height = self.config.grid_rows
         if self.fine:
             units = -(-self.graph.sequence // self.graph.tile // height)
             step = -(-units // min(self.chunks, units)) * height
-            edges = [*range(0, region.rows, max(1, step // parts)), region.rows]
+            step, row = max(min(step, 2), step // parts), region.row if anchor is None else anchor
+            edges = [0, *range(step - row % step, region.rows, step), region.rows]
         else:
             units = -(-region.rows // height)
             count = min(self.chunks, units)
@@ -206,10 +210,10 @@ class _Lowering:
                 self._emit(Opcode.GATHER, Engine.MEMORY, fields, {"": chunk}, [], [chunk])
 
     def _interleave_gathers(self):
-        """The gathers of the first rows of every table come first, so that the layer-norm can start."""
+        """What the first rows need comes first, so that the layer-norm can start."""
         steps = self.plan.steps
-        count = sum(step.opcode is Opcode.GATHER for step in steps)
-        steps[:count] = sorted(steps[:count], key=lambda step: step.fields["first"])
+        count = sum(step.engine is Engine.MEMORY and step.opcode is not Opcode.STORE for step in steps)
+        steps[:count] = sorted(steps[:count], key=lambda step: step.writes[0].row)
 
     def _matmuls(self, operations):
         parts = [self._blocks_of(operation) for operation in operations]
@@ -261,7 +265,7 @@ class _Lowering:
         if region.home == "activation" and not self.fine:
             pairs = [(a, c)]
         else:
-            pairs = zip(self._row_chunks(a), self._row_chunks(c), strict=True)
+            pairs = zip(self._row_chunks(a, anchor=c.row), self._row_chunks(c), strict=True)
         for rows, result in pairs:
             for first, count in self._column_parts(region.rows if transpose else region.columns, operation.column_parts):
                 b = (Region(region.home, region.owner, region.row + first, region.column, count, region.columns) if transpose
@@ -301,19 +305,22 @@ class _Lowering:
             fields = {name: getattr(operation, name) for name in _NORM_FIELDS}
             vectors = {name: self._vector(getattr(operation, name)) for name in ("gamma", "beta")}
             parts = _GATHER_PARTS if operation.x.tensor in gathered else 1
-            chunks = {name: self._row_chunks(self._tiles(view), parts) for name, view in views.items()}
+            regions = {name: self._tiles(view) for name, view in views.items()}
+            chunks = {name: self._row_chunks(region, parts, regions["o"].row) for name, region in regions.items()}
             if operation.x.batch > 1:  # one tile row, again and again
-                fields, chunks["x"] = fields | {"repeat": "x"}, [self._tiles(operation.x)] * len(chunks["o"])
-            for places in (dict(zip(chunks, regions, strict=True)) for regions in zip(*chunks.values(), strict=True)):
-                o, places = places["o"], places | vectors
+                fields, chunks["x"] = fields | {"repeat": "x"}, [regions["x"]] * len(chunks["o"])
+            for group in zip(*chunks.values(), strict=True):
+                places = dict(zip(chunks, group, strict=True)) | vectors
+                o = places["o"]
                 self._emit(Opcode.LAYERNORM, Engine.VECTOR,
                            fields | {"rows": o.rows, "columns": o.columns, "residual": int("r" in places)}, places,
                            [region for name, region in places.items() if name != "o"], [o])
 
     def _load(self, operations):
         for operation in operations:
-            o = self._tiles(operation.o)
-            self._emit(Opcode.LOAD, Engine.MEMORY, {"rows": o.rows, "columns": o.columns, "block": o.owner}, {"": o}, [], [o])
+            for chunk in self._row_chunks(self._tiles(operation.o)):
+                self._emit(Opcode.LOAD, Engine.MEMORY, {"rows": chunk.rows, "columns": chunk.columns, "block": chunk}, {"": chunk},
+                           [], [chunk])
 
     def _store(self, operations):
         for operation in operations:

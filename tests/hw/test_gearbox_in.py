@@ -62,7 +62,7 @@ async def check_pieces(dut):
     p = parameters()
     bus, sizes = p["bus_width"], p["sizes"]
     await start(dut, "i", "segment")
-    dut.close.value = 0
+    dut.close.value = dut.append.value = 0
     for idle, stall in ((0, 0), (0.5, 0), (0, 0.6), (0.3, 0.3)):
         rng = random.Random(f"{idle} {stall}")
         segments = [segment(rng, bus, sizes) for _ in range(60)]
@@ -78,7 +78,7 @@ async def check_rate(dut):
     p = parameters()
     bus, sizes = p["bus_width"], p["sizes"]
     await start(dut, "i", "segment")
-    dut.close.value = 0
+    dut.close.value = dut.append.value = 0
     for size in (0, 1):
         count = 200
         beats = -(-count * sizes[size] // bus)
@@ -97,6 +97,36 @@ async def check_rate(dut):
         await FallingEdge(dut.clk)
         dut.close.value = 0
         assert cycles <= max(beats, count) + 2
+
+
+@cocotb.test(timeout_time=1000, timeout_unit="us")
+async def check_append(dut):
+    """A segment that goes on, in parts of random length, gives the pieces of one long segment, at full rate."""
+    p = parameters()
+    bus, sizes = p["bus_width"], p["sizes"]
+    await start(dut, "i", "segment")
+    dut.close.value = dut.append.value = 0
+    for idle in (0, 0.4):
+        rng = random.Random(idle)
+        parts = [rng.choice((1, 2, 3, 10)) for _ in range(60)]
+        word, total = rng.getrandbits(sum(parts) * bus), sum(parts)
+        cocotb.start_soon(send(dut, "i", [word >> n * bus & (1 << bus) - 1 for n in range(total)], rng, idle))
+        await send(dut, "segment", parts[:1])
+        dut.append.value = 1
+        cocotb.start_soon(send(dut, "segment", parts[1:]))
+        dut.size.value, dut.o__ready.value = 1, 1
+        count, cycles, pieces = total * bus // sizes[1], 0, []
+        while len(pieces) < count:
+            await ReadOnly()
+            if dut.o__valid.value:
+                pieces.append(int(dut.o__payload.value) & (1 << sizes[1]) - 1)
+            cycles += 1
+            await FallingEdge(dut.clk)
+        assert pieces == [word >> n * sizes[1] & (1 << sizes[1]) - 1 for n in range(count)]
+        assert idle or cycles <= max(total, count) + 2
+        dut.append.value, dut.close.value, dut.o__ready.value = 0, 1, 0
+        await FallingEdge(dut.clk)
+        dut.close.value = 0
 
 
 @pytest.mark.parametrize("bus_width, sizes", [(64, (64, 160)), (128, (256, 320)), (256, (64, 72)), (256, (256, 128))])

@@ -102,6 +102,27 @@ async def check_rate(dut):
 
 
 @cocotb.test()
+async def check_gather_rate(dut):
+    """Table rows of whole beats follow each other as fast as the bus or a line per cycle allows."""
+    p = parameters()
+    line, bus = p["tile"] * p["width"], p["bus_width"]
+    columns = next(n for n in range(2, 9) if n * line % bus == 0)
+    beats = columns * line // bus
+    if p["outstanding_reads"] * min(p["burst_beats"], beats) < 16:
+        return
+    b = await bench(dut, 8, latency=2)
+    b.memory.data[4096:8192] = b.rng.randbytes(4096)
+    b.memory.data[8192:12288] = b"".join((n % 4).to_bytes(4, "little") for n in range(1024))
+    begun = b.cycles
+    await b.run([(Opcode.GATHER, slots(address=4096, indices=8192, row_bytes=beats * b.state.beat, rows=3, columns=columns,
+                                       pitch=columns))])
+    # Indices come in chunks of 64 bytes, between rows.
+    count = 3 * p["tile"]
+    chunks = -(-4 * count // 64)
+    assert b.cycles - begun <= count * max(beats, columns) + chunks * (64 // b.state.beat + 8) + 2 * p["burst_beats"] + 32
+
+
+@cocotb.test()
 @cocotb.parametrize(case=range(7))
 async def check_errors(dut, case):
     """One report, nothing written outside, nothing done after it; the engine works again after a soft reset."""

@@ -39,7 +39,7 @@ def make_steps(spans):
 
 
 def make_graph(spans):
-    graph = Graph(tile=8, width=20, batch=1, sequence=8, lengths=(8,), positions=8)
+    graph = Graph(tile=8, width=20, batch=1, sequence=8, lengths=(8,))
     for number, (rows, columns, *_) in enumerate(spans):
         graph.add(Tensor(name=f"t{number}", rows=8 * rows, columns=8 * columns, frac=0, kind="x"))
     return graph

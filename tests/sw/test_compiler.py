@@ -105,7 +105,7 @@ def test_outputs(models, model, options, name, shape):
 def test_instructions_keep_to_their_buffers_and_sections(models):
     program, *_ = compiled(models["plain"], NANO, TEXTS[:2], base=4096)
     config, end = program.config, program.base + len(program.image)
-    spans = {Opcode.LOAD: ("vectors", "weights"), Opcode.GATHER: ("tables",), Opcode.STORE: ("outputs",)}
+    spans = {Opcode.LOAD: ("vectors", "weights", "activations"), Opcode.GATHER: ("tables",), Opcode.STORE: ("outputs",)}
     for opcode, fields in program.instructions:
         if opcode in spans:
             address = fields["address"]
