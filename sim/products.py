@@ -1,6 +1,6 @@
 """Products measured as RTL, with their operands in the buffers, every integer checked."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 
 from ..hw.isa import INSTRUCTION_BYTES, Buffer, LoopOrder, Opcode
 from ..sw.compiler import CompileError
+from ..sw.compiler.loop_order import best_order
 from ..sw.golden.matmul import matmul
 from ..sw.golden.post_process import post_process
 from .design import build_system
@@ -32,7 +33,7 @@ class Product:
     m, k, n : elements; padded with zeros to whole tiles
     batch : products
     act_sparsity, weight_sparsity : probability that an element of A, of B is zero, each on its own
-    order : loop order, as in `LoopOrder`
+    order : loop order, as in `LoopOrder`; None for the one that the compiler would choose at these sparsities
     b_from : "weight" or "activation", the buffer that B is in
     seed : of the random operands
     """
@@ -43,7 +44,7 @@ class Product:
     batch: int = 1
     act_sparsity: float = 0.0
     weight_sparsity: float = 0.0
-    order: str = "bijk"
+    order: str | None = None
     b_from: str = "weight"
     seed: int = 0
 
@@ -129,6 +130,15 @@ def _place(config, product):
         raise CompileError(f"m, k, n, batch = {product.m}, {product.k}, {product.n}, {product.batch}: an instruction counts "
                            "up to 4095 tiles; lower the largest")
     return _Place(rows, inner, columns, slot, pitch, batch)
+
+
+def _ordered(config, product, place):
+    """The product with a loop order."""
+    if product.order:
+        return product
+    order = best_order(place.rows, place.inner, place.columns, product.batch, config,
+                       a_density=1 - product.act_sparsity, b_density=1 - product.weight_sparsity)
+    return replace(product, order=order.name.lower())
 
 
 class _Bench:
@@ -231,6 +241,7 @@ def measure_products(config, products, *, folder, model=None, stage=lambda name:
     SimulationError : a program stops
     """
     places = [_place(config, product) for product in products]
+    products = [_ordered(config, product, place) for product, place in zip(products, places, strict=True)]
     stage("preparing operands")
     bench = _Bench(config, products, places)
     stage("building the RTL")

@@ -37,7 +37,8 @@ def matmul(
     act_sparsity: Annotated[float, typer.Option(min=0, max=1, help="Probability that an element of A is zero.")] = 0.0,
     weight_sparsity: Annotated[float, typer.Option(min=0, max=1, help="Probability that an element of B is zero.")] = 0.0,
     skip: SkipOption = None,
-    order: Annotated[str, typer.Option(help="Order of the tile loops, outermost first: bijk, kijb, ...")] = "bijk",
+    order: Annotated[str | None, typer.Option(help="Order of the tile loops, outermost first: bijk, kijb, ... (default: "
+                                              "what the compiler would choose).")] = None,
     b_from: Annotated[BufferName, typer.Option(help="The buffer that holds B.")] = BufferName.weight,
     config: ConfigOption = "mini",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random operands.")] = 0,

@@ -34,13 +34,14 @@ def _verdict(mismatches, compared, what="integers"):
 def matmul_command(*, config, skip, json_path, order, **options):
     """See `cli.matmul`."""
     config = load_config(config, skip)
-    product = Product(order=loop_order(order).name.lower(), **options)
+    product = Product(order=order and loop_order(order).name.lower(), **options)
     check_outputs(json_path)
     (values,) = _measure(config, [product])
     if json_path:
         write_json(json_path, values)
     table = Table("", "", title=f"{product.m} x {product.k} x {product.n} on {config.name}", show_header=False)
     rows = [
+        ("loop order", values["order"]),
         ("cycles", f"{values['cycles']:,}"),
         ("ideal cycles, dense", f"{values['ideal_cycles']:,}"),
         ("utilisation (ideal / cycles)", f"{values['utilisation']:.1%}"),
