@@ -9,6 +9,7 @@ from pathlib import Path
 from . import isa, registers
 from .accelerator import Accelerator
 from .buffer.sram import SRAM_VERILOG
+from .crossbar import CROSSBAR_VERILOG
 from .verilog_export import to_verilog
 
 __all__ = ["generate", "manifest"]
@@ -84,8 +85,8 @@ def generate(config, folder):
         raise FileExistsError(f"output = {str(folder)!r}: holds other files; choose an empty or new folder")
     files = {
         "accelerator.v": to_verilog(Accelerator(config=config), "accelerator"),
-        SRAM_VERILOG.name: SRAM_VERILOG.read_text(),
-        "files.f": f"{SRAM_VERILOG.name}\naccelerator.v\n",
+        **{path.name: path.read_text() for path in (SRAM_VERILOG, CROSSBAR_VERILOG)},
+        "files.f": f"{SRAM_VERILOG.name}\n{CROSSBAR_VERILOG.name}\naccelerator.v\n",
         "registers.json": registers.to_json(),
         "registers.md": registers.to_markdown(),
         "acceltran_registers.h": registers.to_c_header(),

@@ -1,8 +1,10 @@
 """Several streams into one, in turn."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
+
+from .round_robin import RoundRobin
 
 __all__ = ["StreamArbiter"]
 
@@ -30,17 +32,11 @@ class StreamArbiter(wiring.Component):
         if self._inputs == 1:
             connect(m, flipped(self.i[0]), flipped(self.o))
             return m
-        asks = Cat(i.valid for i in self.i)
-        turn, choice = Signal(range(self._inputs)), Signal(range(self._inputs))
-        with m.Switch(turn):
-            for first in range(self._inputs):
-                with m.Case(first):
-                    for n in reversed([(first + offset) % self._inputs for offset in range(self._inputs)]):
-                        with m.If(asks[n]):
-                            m.d.comb += choice.eq(n)
-        m.d.comb += [self.o.valid.eq(asks.any()), self.o.payload.eq(Array(i.payload for i in self.i)[choice])]
+        m.submodules.turn = turn = RoundRobin(inputs=self._inputs)
+        m.d.comb += [
+            turn.asks.eq(Cat(i.valid for i in self.i)), turn.advance.eq(self.o.ready),
+            self.o.valid.eq(turn.asks.any()), self.o.payload.eq(Array(i.payload for i in self.i)[turn.choice]),
+        ]
         for n, i in enumerate(self.i):
-            m.d.comb += i.ready.eq(self.o.ready & (choice == n) & asks[n])
-        with m.If(self.o.valid):
-            m.d.sync += turn.eq(Mux(self.o.ready, Mux(choice == self._inputs - 1, 0, choice + 1), choice))
+            m.d.comb += i.ready.eq(self.o.ready & turn.grant[n])
         return m

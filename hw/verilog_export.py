@@ -1,6 +1,7 @@
 """From an Amaranth component to Verilog text, through RTLIL and the native Yosys of the `pyosys` package."""
 
 import contextlib
+import gc
 import os
 import re
 import sys
@@ -26,7 +27,7 @@ def to_verilog(component, name):
     library.pending.append((name, component))
     with tempfile.TemporaryDirectory() as folder:
         design = ys.Design()
-        with _silenced():
+        with _silenced(), _uncollected():
             for number, (module, part) in enumerate(library.drain()):
                 source = Path(folder) / f"{number}.il"
                 source.write_text(rtlil.convert(part, name=module, platform=library, emit_src=False))
@@ -37,6 +38,18 @@ def to_verilog(component, name):
             ys.run_pass(f"write_verilog -noattr {target}", design)
         # Yosys numbers these through all conversions of a process; without it, equal designs are equal texts.
         return re.sub(r"dump_module\$\d+", "dump_module", target.read_text())
+
+
+@contextlib.contextmanager
+def _uncollected():
+    """Hold the garbage collector: it would walk through millions of living objects again and again, half of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextlib.contextmanager

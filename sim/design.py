@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..hw.accelerator import Accelerator
 from ..hw.buffer.sram import SRAM_VERILOG
+from ..hw.crossbar import CROSSBAR_VERILOG
 from ..hw.pe.mac_lane import MacLane
 from ..hw.pe.pe import PE
 from ..hw.verilog_export import to_verilog
@@ -15,7 +16,7 @@ from .verilator import build, cache_folder
 __all__ = ["SIMULATION_SOURCES", "accelerator_verilog", "build_system", "system_verilog"]
 
 _FOLDER = Path(__file__).parent / "verilog"
-SIMULATION_SOURCES = (SRAM_VERILOG, _FOLDER / "acceltran_sram_log.v", _FOLDER / "acceltran_memory.v")
+SIMULATION_SOURCES = (SRAM_VERILOG, CROSSBAR_VERILOG, _FOLDER / "acceltran_sram_log.v", _FOLDER / "acceltran_memory.v")
 
 _SYSTEM = """
 // The accelerator with its main memory, for runs in which Python sleeps.

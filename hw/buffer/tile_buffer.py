@@ -1,10 +1,17 @@
 """A banked buffer of packed tiles: lines in one set of SRAMs, masks in another."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..arithmetic import tree_sum
+from ..crossbar import Crossbar
 from ..layout import tile_write
+from ..round_robin import RoundRobin
+from ..shared_module import instantiate
 from .sram import Sram
 from .tile_reader import read_port
 
@@ -60,11 +67,11 @@ class TileBuffer(wiring.Component):
         self._connect_reads(m, lines, [
             (p.line_valid, p.line_ready, p.line_slots, p.line_active, p.line_index, p.lines) for p in ports
         ], "line")
-        self._connect_writes(m, lines, masks)
+        self._connect_writes(m, platform, lines, masks)
 
         m.d.sync += [
-            self.words_read.eq(sum(bank.read_enable for bank in lines)),
-            self.words_written.eq(sum(bank.write_enable.any() for bank in lines)),
+            self.words_read.eq(tree_sum(bank.read_enable for bank in lines)),
+            self.words_written.eq(tree_sum(bank.write_enable.any() for bank in lines)),
         ]
         return m
 
@@ -79,14 +86,11 @@ class TileBuffer(wiring.Component):
 
     def _connect_reads(self, m, banks, clients, kind):
         """Arbitrate whole groups, address the banks, and bring each lane the bank it asked."""
-        one_hot = range(self._banks)
         wanted, waited = [], Signal(len(clients), name=f"{kind}_waited")
         for n, (_, _, slots, active, _, _) in enumerate(clients):
             need = Signal(self._banks, name=f"{kind}_need_{n}")
-            m.d.comb += need.eq(Cat(
-                Cat(active[lane] & (self._split(slots[lane])[0] == b) for lane in range(self._readers[n])).any()
-                for b in one_hot
-            ))
+            lanes = [active[lane] << self._split(slots[lane])[0] for lane in range(self._readers[n])]
+            m.d.comb += need.eq(reduce(or_, lanes))
             wanted.append(need)
 
         taken = Const(0, self._banks)
@@ -103,54 +107,54 @@ class TileBuffer(wiring.Component):
             m.d.comb += ready.eq(early[n] | late[n])
             m.d.sync += waited[n].eq(valid & ~ready)
 
-        for b, bank in enumerate(banks):
-            m.d.comb += bank.read_enable.eq(taken[b])
-            for n, (_, ready, slots, active, index, _) in enumerate(clients):
-                for lane in range(self._readers[n]):
-                    number, address = self._split(slots[lane])
-                    with m.If(ready & active[lane] & (number == b)):
-                        m.d.comb += bank.read_address.eq(
-                            address if index is None else address * self._words + index
-                        )
-
-        data = Array(bank.read_data for bank in banks)
-        for n, (_, _, slots, _, _, answers) in enumerate(clients):
+        addresses = Signal(data.ArrayLayout(len(banks[0].read_address), self._banks), name=f"{kind}_addresses")
+        m.submodules[f"read_{kind}s"] = crossbar = Crossbar(
+            inputs=self._banks, outputs=sum(self._readers), width=len(banks[0].read_data))
+        selects, answered = [], []
+        for n, (_, ready, slots, active, index, answers) in enumerate(clients):
             for lane in range(self._readers[n]):
+                number, address = self._split(slots[lane])
+                with m.If(ready & active[lane]):
+                    m.d.comb += addresses[number].eq(address if index is None else address * self._words + index)
                 chosen = Signal(max(1, self._bank_bits), name=f"{kind}_bank_{n}_{lane}", reset_less=True)
-                m.d.sync += chosen.eq(self._split(slots[lane])[0])
-                m.d.comb += answers[lane].eq(data[chosen] if self._banks > 1 else data[0])
+                m.d.sync += chosen.eq(number)
+                selects.append(chosen)
+                answered.append(answers[lane])
+        for b, bank in enumerate(banks):
+            m.d.comb += [bank.read_enable.eq(taken[b]), bank.read_address.eq(addresses[b])]
+        m.d.comb += [
+            crossbar.i.eq(Cat(bank.read_data for bank in banks)), crossbar.select.eq(Cat(selects)),
+            Cat(answered).eq(crossbar.o),
+        ]
 
-    def _connect_writes(self, m, lines, masks):
+    def _connect_writes(self, m, platform, lines, masks):
         """In each bank one writer a cycle, in turn."""
         count = len(self.write)
-        chosen_any = [[] for _ in range(count)]
-        for b in range(self._banks):
-            asks = Signal(count, name=f"write_asks_{b}")
-            m.d.comb += asks.eq(Cat(w.valid & (self._split(w.payload.slot)[0] == b) for w in self.write))
-            turn = Signal(range(count), name=f"write_turn_{b}")
-            choice = Signal(range(count), name=f"write_choice_{b}")
-            with m.Switch(turn):
-                for first in range(count):
-                    with m.Case(first):
-                        for n in reversed([(first + offset) % count for offset in range(count)]):
-                            with m.If(asks[n]):
-                                m.d.comb += choice.eq(n)
-            with m.If(asks.any()):
-                m.d.sync += turn.eq(Mux(choice == count - 1, 0, choice + 1))
-            for n in range(count):
-                chosen_any[n].append(asks[n] & (choice == n))
+        asked = []
+        for n, writer in enumerate(self.write):
+            asks = Signal(self._banks, name=f"write_asks_{n}")
+            m.d.comb += asks.eq(writer.valid << self._split(writer.payload.slot)[0])
+            asked.append(asks)
 
-            payload = Array(w.payload for w in self.write)[choice] if count > 1 else self.write[0].payload
-            word = Signal(self._write_shape, name=f"write_{b}")
-            m.d.comb += word.eq(payload)
+        m.submodules.write_words = crossbar = Crossbar(inputs=count, outputs=self._banks, width=self._write_shape.size)
+        m.d.comb += crossbar.i.eq(Cat(writer.payload for writer in self.write))
+        granted = []
+        for b in range(self._banks):
+            turn = instantiate(m, platform, f"write_turn_{b}", RoundRobin, inputs=count)
+            word = data.View(self._write_shape, crossbar.o[b])
             _, address = self._split(word.slot)
+            asks = Signal(name=f"write_{b}")
             m.d.comb += [
-                lines[b].write_enable.eq(Mux(asks.any(), word.line_enable, 0)),
+                turn.asks.eq(Cat(asks[b] for asks in asked)), turn.advance.eq(1),
+                crossbar.select[b].eq(turn.choice),
+                asks.eq(turn.asks.any()),
+                lines[b].write_enable.eq(Mux(asks, word.line_enable, 0)),
                 lines[b].write_address.eq(address * self._words + word.index),
                 lines[b].write_data.eq(word.lines),
-                masks[b].write_enable.eq(asks.any() & word.last),
+                masks[b].write_enable.eq(asks & word.last),
                 masks[b].write_address.eq(address),
                 masks[b].write_data.eq(word.mask),
             ]
+            granted.append(turn.grant)
         for n, writer in enumerate(self.write):
-            m.d.comb += writer.ready.eq(Cat(chosen_any[n]).any())
+            m.d.comb += writer.ready.eq(Cat(grant[n] for grant in granted).any())

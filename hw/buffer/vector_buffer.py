@@ -1,10 +1,11 @@
 """Lines of T values: biases, gammas and betas."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..layout import LINE_ADDRESS_BITS, line_layout, vector_write
+from ..round_robin import RoundRobin
 from ..stream_queue import StreamQueue
 from .sram import Sram
 
@@ -47,14 +48,13 @@ class VectorBuffer(wiring.Component):
         ]
 
         arriving = Signal(self._readers)
-        turn = Signal(range(self._readers))
-        asks = Signal(self._readers)
-        choice = Signal(range(self._readers))
+        m.submodules.turn = turn = RoundRobin(inputs=self._readers)
+        m.d.comb += turn.advance.eq(1)
         for n, request in enumerate(self.request):
             m.submodules[f"answers_{n}"] = answers = StreamQueue(shape=line_layout(self._tile, self._width), depth=3)
             m.d.comb += [
-                asks[n].eq(request.valid & (answers.level + arriving[n] < 3)),
-                request.ready.eq(asks[n] & (choice == n)),
+                turn.asks[n].eq(request.valid & (answers.level + arriving[n] < 3)),
+                request.ready.eq(turn.grant[n]),
                 answers.i.valid.eq(arriving[n]),
                 answers.i.payload.eq(memory.read_data),
             ]
@@ -62,13 +62,4 @@ class VectorBuffer(wiring.Component):
             connect(m, answers.o, flipped(self.o[n]))
             with m.If(request.ready):
                 m.d.comb += [memory.read_enable.eq(1), memory.read_address.eq(request.payload)]
-
-        with m.Switch(turn):
-            for first in range(self._readers):
-                with m.Case(first):
-                    for n in reversed([(first + offset) % self._readers for offset in range(self._readers)]):
-                        with m.If(asks[n]):
-                            m.d.comb += choice.eq(n)
-        with m.If(asks.any()):
-            m.d.sync += turn.eq(Mux(choice == self._readers - 1, 0, choice + 1))
         return m

@@ -8,6 +8,7 @@ from ...sw.golden.post_process import FUNCTION_SHIFTS, SHIFTS
 from ..buffer.tile_reader import TileReader, read_port
 from ..control.errors import ENGINE_CODE, ErrorCode
 from ..layout import LINE_ADDRESS_BITS, line_layout, tile_write
+from ..shared_module import instantiate
 from ..stream_fork import StreamFork
 from .command_sequencer import CommandSequencer
 from .completion_tracker import CompletionTracker
@@ -85,12 +86,12 @@ class MatrixEngine(wiring.Component):
 
         # Operands: A from the activation buffer, B from either buffer.
         m.submodules.grid = grid = PEGrid(config=c)
-        m.submodules.a_reader = a_reader = TileReader(**self._size, lanes=c.grid_rows)
+        a_reader = instantiate(m, platform, "a_reader", TileReader, **self._size, lanes=c.grid_rows)
         connect(m, a.activation, a_reader.request)
         connect(m, a_reader.port, flipped(self.a_read))
         for lane in range(c.grid_rows):
             connect(m, a_reader.o[lane], grid.a[lane])
-        self._connect_b(m, b, grid)
+        self._connect_b(m, platform, b, grid)
         connect(m, steps.o, grid.step)
 
         # Commands, results, completion.
@@ -140,12 +141,12 @@ class MatrixEngine(wiring.Component):
         ]
         return self.instruction.valid & refused
 
-    def _connect_b(self, m, b, grid):
+    def _connect_b(self, m, platform, b, grid):
         c = self._config
         readers = []
         for kind, request, port in (("weight", b.weight, self.b_weight_read),
                                     ("activation", b.activation, self.b_activation_read)):
-            m.submodules[f"b_{kind}_reader"] = reader = TileReader(**self._size, lanes=c.grid_columns)
+            reader = instantiate(m, platform, f"b_{kind}_reader", TileReader, **self._size, lanes=c.grid_columns)
             connect(m, request, reader.request)
             connect(m, reader.port, flipped(port))
             readers.append(reader)

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from .. import isa
 from ..buffer.tile_reader import TileReader, read_port
 from ..layout import LINE_ADDRESS_BITS, line_layout, tile_write
+from ..shared_module import instantiate
 from ..stream_queue import StreamQueue
 from .layernorm_unit import LayerNormUnit, layernorm_command
 from .row_sequencer import RowSequencer, timed_instruction
@@ -60,9 +61,11 @@ class VectorEngine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c = self._config
-        softmax_units = [SoftmaxUnit(**self._size) for _ in range(c.softmax_units)]
-        layernorm_units = [LayerNormUnit(**self._size, max_inner=c.max_inner) for _ in range(c.layernorm_units)]
-        self._connect_units(m, softmax_units, layernorm_units)
+        softmax_units = [instantiate(m, platform, f"softmax_{n}", SoftmaxUnit, **self._size)
+                         for n in range(c.softmax_units)]
+        layernorm_units = [instantiate(m, platform, f"layernorm_{n}", LayerNormUnit, **self._size, max_inner=c.max_inner)
+                           for n in range(c.layernorm_units)]
+        self._connect_units(m, platform, softmax_units, layernorm_units)
         units = (*softmax_units, *layernorm_units)
 
         common = {"width": c.width, "tile": c.tile, "activation_tiles": c.activation_tiles, "vector_lines": c.vector_lines}
@@ -131,13 +134,13 @@ class VectorEngine(wiring.Component):
             with m.If(oldest & (count == 0) & sequencer.fault.valid):
                 m.d.comb += self.error.eq(sequencer.fault)
 
-    def _connect_units(self, m, softmax_units, layernorm_units):
+    def _connect_units(self, m, platform, softmax_units, layernorm_units):
         """Readers, vector lines and writes of each unit."""
         port = 0
 
         def reader(name, request, tiles):
             nonlocal port
-            m.submodules[name] = component = TileReader(**self._size, lanes=1)
+            component = instantiate(m, platform, name, TileReader, **self._size, lanes=1)
             m.d.comb += [
                 component.request.valid.eq(request.valid),
                 component.request.payload.slots[0].eq(request.payload),
@@ -149,11 +152,9 @@ class VectorEngine(wiring.Component):
             port += 1
 
         for n, unit in enumerate(softmax_units):
-            m.submodules[f"softmax_{n}"] = unit
             reader(f"softmax_x_{n}", unit.x_request, unit.x)
             connect(m, unit.o, flipped(self.write[n]))
         for n, unit in enumerate(layernorm_units):
-            m.submodules[f"layernorm_{n}"] = unit
             reader(f"layernorm_x_{n}", unit.x_request, unit.x)
             reader(f"layernorm_r_{n}", unit.r_request, unit.r)
             connect(m, unit.vector_request, flipped(self.line_request[n]))

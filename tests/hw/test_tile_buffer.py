@@ -13,6 +13,7 @@ from cocotb.triggers import Combine
 from acceltran.hw.buffer.sram import SRAM_VERILOG
 from acceltran.hw.buffer.tile_buffer import TileBuffer
 from acceltran.hw.buffer.tile_reader import TileReader, read_request
+from acceltran.hw.crossbar import CROSSBAR_VERILOG
 from acceltran.hw.layout import SLOT_BITS, tile_beat, tile_write
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.tiles import pack_bits, pack_tile
@@ -131,4 +132,4 @@ async def check_round_trip(dut):
 @pytest.mark.parametrize(("tile", "width", "lines_per_beat", "banks"), [(8, 20, 1, 2), (8, 8, 4, 4), (16, 20, 2, 2)])
 def test_tile_buffer(tile, width, lines_per_beat, banks, stall):
     size = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat, "banks": banks, "tiles": 16}
-    simulate_component(Bench(**size), sources=[SRAM_VERILOG], **size, stall=stall)
+    simulate_component(Bench(**size), sources=[SRAM_VERILOG, CROSSBAR_VERILOG], **size, stall=stall)
