@@ -65,8 +65,8 @@ def compile_graph(graph, config, ids=None, *, order=None, overlap=True, resident
     ids : int64 [batch, columns], token numbers; none for a graph without gathers
     order : LoopOrder of every product; None for the best of each
     overlap : False makes every instruction wait for the one before it
-    resident : weights, vectors, position rows, padding and loaded tensors are brought by a program of their own, the preload; the
-        program proper, which may run any number of times after it, leaves them where they are
+    resident : weights, vectors, position rows, padding and loaded tensors are brought by a program of their own, the preload;
+        the program proper, which may run any number of times after it, leaves them where they are
     base : address of the memory image, a multiple of 4096
 
     Raises

@@ -16,7 +16,7 @@ _GATHER_PARTS = 4
 """Gathers, and the layer-norms behind them, per group of tile rows."""
 
 _BLOCK_TILES = 32
-"""Tiles of a weight block in a fine plan, if that is a grid width of columns: a product starts when its first block is there."""
+"""Tiles of a weight block in a fine plan, if that is a grid width of columns: a product starts when its first is there."""
 
 _SOFTMAX_FIELDS = ("valid_columns", "scale", "scale_shift", "o_frac", "curve")
 _NORM_FIELDS = ("x_shift", "r_shift", "reciprocal", "reciprocal_shift", "epsilon", "beta_shift", "shift", "curve")
@@ -319,8 +319,8 @@ class _Lowering:
     def _load(self, operations):
         for operation in operations:
             for chunk in self._row_chunks(self._tiles(operation.o)):
-                self._emit(Opcode.LOAD, Engine.MEMORY, {"rows": chunk.rows, "columns": chunk.columns, "block": chunk}, {"": chunk},
-                           [], [chunk])
+                fields = {"rows": chunk.rows, "columns": chunk.columns, "block": chunk}
+                self._emit(Opcode.LOAD, Engine.MEMORY, fields, {"": chunk}, [], [chunk])
 
     def _store(self, operations):
         for operation in operations:

@@ -77,7 +77,7 @@ class Bench:
             await FallingEdge(dut.clk)
             if self.fault & 1 or not queue and self.done == self.sent:
                 return
-        assert False, "it does not end"
+        raise AssertionError("it does not end")
 
     def complete(self):
         """Instructions all of whose rows are finished, in order."""
