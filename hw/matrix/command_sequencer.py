@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..arithmetic import popcount
 from ..layout import LINE_ADDRESS_BITS, SLOT_BITS, TAG_BITS, line_layout, pe_command
 from .affine_walker import AffineWalker
 from .product import COUNT_BITS, PRODUCT, position_of, set_loops
@@ -100,7 +101,7 @@ class CommandSequencer(wiring.Component):
                 with m.If(taken):
                     m.d.comb += [
                         walker.advance.eq(1), self.close.eq(walker.done),
-                        self.issued.eq(sum(active[n] for n in range(len(active)))),
+                        self.issued.eq(popcount(active)),
                     ]
                     m.next = "BIAS"
                     with m.If(walker.done):

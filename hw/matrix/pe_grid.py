@@ -6,10 +6,10 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..arithmetic import tree_sum
 from ..layout import pe_command, pe_output, pe_step, tile_beat
-from ..pe.pe import PE
 from ..shared_module import instantiate
 from ..stream_arbiter import StreamArbiter
 from ..stream_fork import StreamFork
+from .pe_row import PERow
 
 __all__ = ["PEGrid", "lost_multipliers"]
 
@@ -61,60 +61,59 @@ class PEGrid(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c = self._config
-        beat = tile_beat(c.tile, c.width, c.lines_per_beat)
+        size = {"tile": c.tile, "width": c.width, "lines_per_beat": c.lines_per_beat}
+        pe = {
+            **size, "accumulator_width": c.accumulator_width, "skip": c.skip, "window": c.window,
+            "operand_slots": c.operand_slots, "psum_tiles": c.psum_tiles, "functions": c.functions,
+        }
+        rows = [instantiate(m, platform, f"row_{n}", PERow, columns=c.grid_columns, **pe) for n in range(c.grid_rows)]
 
-        def fork(name, source, shape, branches):
-            m.submodules[name] = component = StreamFork(shape=shape, branches=branches)
-            connect(m, flipped(source), component.i)
-            return component.o
-
-        rows = [fork(f"a_fork_{n}", self.a[n], beat, c.grid_columns) for n in range(c.grid_rows)]
-        columns = [fork(f"b_fork_{n}", self.b[n], beat, c.grid_rows) for n in range(c.grid_columns)]
-        steps = fork("step_fork", self.step, pe_step(c.psum_tiles), c.pes)
-
-        diagonals = [[] for _ in range(self.ports)]
-        pes = []
-        for row in range(c.grid_rows):
+        # A and steps are forked again in each row. Of B only the handshake is forked: all rows see the same payload.
+        m.submodules.step_fork = steps = StreamFork(shape=pe_step(c.psum_tiles), branches=c.grid_rows)
+        connect(m, flipped(self.step), steps.i)
+        for n, row in enumerate(rows):
+            connect(m, flipped(self.a[n]), row.a)
+            connect(m, steps.o[n], row.step)
+            m.d.comb += row.b_payload.eq(Cat(b.payload for b in self.b))
             for column in range(c.grid_columns):
-                number = row * c.grid_columns + column
-                pe = instantiate(
-                    m, platform, f"pe_{row}_{column}", PE, tile=c.tile, width=c.width,
-                    accumulator_width=c.accumulator_width, lines_per_beat=c.lines_per_beat, skip=c.skip,
-                    window=c.window, operand_slots=c.operand_slots, psum_tiles=c.psum_tiles, functions=c.functions,
-                )
-                connect(m, rows[row][column], pe.a)
-                connect(m, columns[column][row], pe.b)
-                connect(m, steps[number], pe.step)
-                connect(m, flipped(self.command[number]), pe.command)
-                diagonals[row + column].append(pe)
-                pes.append(pe)
+                connect(m, flipped(self.command[n * c.grid_columns + column]), row.command[column])
+        for column, b in enumerate(self.b):
+            m.submodules[f"b_fork_{column}"] = fork = StreamFork(shape=0, branches=c.grid_rows)
+            m.d.comb += [fork.i.valid.eq(b.valid), b.ready.eq(fork.i.ready)]
+            for row, branch in zip(rows, fork.o, strict=True):
+                m.d.comb += [row.b_valid[column].eq(branch.valid), branch.ready.eq(row.b_ready[column])]
 
-        for number, members in enumerate(diagonals):
-            m.submodules[f"write_{number}"] = arbiter = StreamArbiter(shape=self._output, inputs=len(members))
-            for n, pe in enumerate(members):
-                connect(m, pe.o, arbiter.i[n])
-            connect(m, arbiter.o, flipped(self.o[number]))
+        for number, port in enumerate(self.o):
+            members = [(n, number - n) for n in range(c.grid_rows) if 0 <= number - n < c.grid_columns]
+            if len(members) == 1:
+                (row, column), = members
+                connect(m, rows[row].o[column], flipped(port))
+                continue
+            arbiter = instantiate(m, platform, f"write_{number}", StreamArbiter, shape=self._output, inputs=len(members))
+            for n, (row, column) in enumerate(members):
+                connect(m, rows[row].o[column], arbiter.i[n])
+            connect(m, arbiter.o, flipped(port))
 
-        self._count(m, pes)
-        m.d.comb += self.busy.eq(Cat(pe.busy for pe in pes))
+        self._count(m, rows)
+        m.d.comb += self.busy.eq(Cat(row.busy for row in rows))
         return m
 
-    def _count(self, m, pes):
+    def _count(self, m, rows):
         """Sums over a grid row, then over the rows, each with a register."""
         c = self._config
 
         def total(name, values):
             sums = []
-            for row in range(c.grid_rows):
-                value = tree_sum(values[row * c.grid_columns: (row + 1) * c.grid_columns])
-                sums.append(Signal(value.shape(), name=f"{name}_{row}"))
+            for n, row in enumerate(rows):
+                value = tree_sum(values(row, column) for column in range(c.grid_columns))
+                sums.append(Signal(value.shape(), name=f"{name}_{n}"))
                 m.d.sync += sums[-1].eq(value)
             return tree_sum(sums)
 
-        fired = total("fired", [pe.fired for pe in pes])
-        operands = total("operands", [pe.lost.operands for pe in pes]) * c.tile
-        output = total("output", [pe.lost.output for pe in pes])
-        idle = total("idle", [pe.lost.idle for pe in pes]) * c.tile
+        fired = total("fired", lambda row, n: getattr(row, f"fired_{n}"))
+        operands = total("operands", lambda row, n: getattr(row, f"lost_{n}").operands) * c.tile
+        output = total("output", lambda row, n: getattr(row, f"lost_{n}").output)
+        idle = total("idle", lambda row, n: getattr(row, f"lost_{n}").idle) * c.tile
         m.d.sync += [
             self.fired.eq(fired),
             self.lost.operands.eq(operands), self.lost.output.eq(output), self.lost.idle.eq(idle),

@@ -1,0 +1,63 @@
+"""Simulators in blocks, and the large configurations: BERT-Tiny on edge, a batched product on server."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_encoder_system import CONFIGS
+from test_matmul_system import product_program, run
+
+from acceltran.hw.config import AcceleratorConfig
+from acceltran.hw.pe.pe import PE
+from acceltran.sim.design import build_system, shared_modules, system_verilog
+from acceltran.sim.inference import infer, report
+from acceltran.sw.checkpoint import load_checkpoint
+
+BERT_TINY = Path(__file__).parents[2] / "models" / "bert-tiny-reviews"
+SENTENCES = [
+    "a gripping , beautifully acted film that never loses its nerve",
+    "two hours of my life that i will never get back",
+    "the jokes fall flat , the plot makes no sense and the ending is an insult",
+    "quietly moving , and funnier than anyone had a right to expect",
+]
+
+
+def check_product(config, folder, model, **shape):
+    program, stored, expected, tau, effectual = product_program(config, np.random.default_rng(3), **shape)
+    result = run(program, config, folder, model, tau)
+    assert result.error is None
+    for read, want in zip(stored, expected, strict=True):
+        assert (read(result) == want).all()
+    assert result.counters["multiplications"] == effectual
+    return result
+
+
+def test_pe_is_a_block(tmp_path):
+    """Six PEs that are one library: the grid is not square, and every anti-diagonal has another number of PEs."""
+    config = replace(CONFIGS["four_pes"], name="six_pes", grid_columns=3, weight_banks=4)
+    (block,) = shared_modules(system_verilog(config, memory_bits=20), PE)
+    model = build_system(config, memory_bits=20)
+    assert (model.folder / f"V{block}" / f"lib{block}.a").exists()
+    check_product(config, tmp_path, model, rows=3, inner=4, columns=5, density_a=0.5, density_b=0.5, batch=2, function=2)
+
+
+@pytest.mark.slow
+def test_bert_tiny_on_edge(tmp_path):
+    config = AcceleratorConfig.load("edge")
+    model = build_system(config)
+    assert model.seconds <= 15 * 60
+    values = report(infer(config, load_checkpoint(BERT_TINY), SENTENCES, folder=tmp_path, length=128, model=model))
+    assert values["mismatches"] == 0
+    assert values["tensors_compared"] > 30
+    assert values["multiplications"] == values["multiplications_expected"]
+    assert values["prediction"] == ["positive", "negative", "negative", "positive"]
+
+
+@pytest.mark.slow
+def test_product_on_server(tmp_path):
+    """Every PE at work, and a second group of columns that leaves most of them idle."""
+    config = AcceleratorConfig.load("server")
+    model = build_system(config)
+    assert model.seconds <= 40 * 60
+    check_product(config, tmp_path, model, rows=32, inner=2, columns=33, density_a=0.5, density_b=0.5, batch=2, function=1)
