@@ -198,7 +198,9 @@ def _valid_part(graph, name, matrix):
         return matrix[np.concatenate([np.arange(rows) < n for rows, n in zip(graph.token_rows, graph.lengths, strict=True)])]
     if name == "embeddings.position_type":
         return matrix[: max(graph.lengths)]
-    return matrix[np.concatenate([np.arange(graph.sequence) < length for length in graph.lengths])]
+    first = graph.tensors[name].first
+    valid = np.concatenate([np.arange(graph.sequence) < length for length in graph.lengths])
+    return matrix[valid[first: first + len(matrix)]]
 
 
 def write_json(path, values):

@@ -15,7 +15,12 @@ from .steps import lower
 
 __all__ = ["compile_encoder", "compile_graph"]
 
-_PLANNED = ({"chunks": 4, "pack": False}, {"chunks": 4, "pack": True})
+_PLANNED = (
+    {"chunks": 4, "pack": False},
+    {"chunks": 4, "pack": True},
+    {"chunks": 4, "pack": False, "modulus": 2},
+    {"chunks": 4, "pack": True, "modulus": 2},
+)
 """Ways to place what the planner has put in order."""
 
 _ATTEMPTS = (

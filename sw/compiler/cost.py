@@ -38,7 +38,7 @@ class Cost:
                 return self._row(step) * step.fields["rows"] / self._units(step)
             case Opcode.GATHER:
                 row_bits = step.fields["columns"] * self._config.line_bits
-                row = -(-row_bits // self._config.bus_width) + _ROW_GAP
+                row = -(-row_bits // self._config.bus_width) + (_ROW_GAP if row_bits % self._config.bus_width else 0)
                 return step.fields["rows"] * self._config.tile * row
             case Opcode.LOAD | Opcode.STORE:
                 return step.fields["rows"] * step.fields["columns"] * self._tile_load(1.0)

@@ -21,6 +21,7 @@ class Tensor:
     kind : what it is, for sparsity statistics: word, position, input, query, key, value, scores, probabilities,
         context, attention, ffn_input, hidden, output, pooler, logits; weight, vector, table
     home : activation, weight, vector or table: where the hardware keeps it
+    first : row of the batch that is its first, for a tensor of one sequence
     """
 
     name: str
@@ -29,6 +30,7 @@ class Tensor:
     frac: int
     kind: str
     home: str = "activation"
+    first: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

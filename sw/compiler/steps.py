@@ -188,7 +188,7 @@ class _Lowering:
 
     def _group_vectors(self):
         """One LOAD for the vectors of each half layer: those of its products and those of its layer-norm."""
-        vectors = [name for operation in self.graph.operations for name in _vectors_of(operation)]
+        vectors = dict.fromkeys(name for operation in self.graph.operations for name in _vectors_of(operation))
         for number, (_, names) in enumerate(groupby(vectors, _vector_group)):
             names, line = tuple(names), 0
             owner = f"vectors.{number}"

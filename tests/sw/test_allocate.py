@@ -25,7 +25,7 @@ def model(tmp_path_factory):
     checkpoint = load_checkpoint(make_checkpoint(tmp_path_factory.mktemp("model"), ffn=64, layers=1))
     encoder = quantise_encoder(checkpoint, NANO, calibration_texts=random_texts(2, 9))
     ids, lengths = encode_texts(checkpoint, random_texts(2, 14))
-    return build_graph(encoder, lengths, ids.shape[1]), ids
+    return build_graph(encoder, lengths, ids.shape[1], separate=False), ids
 
 
 def make_steps(spans):

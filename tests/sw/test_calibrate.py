@@ -156,7 +156,7 @@ def test_wanted_sparsity_is_reached(checkpoint, texts, target):
     encoder = quantise_encoder(checkpoint, replace(NANO, prune_curves=32), target_sparsity=target,
                                calibration_texts=texts)
     ids, lengths = encode_texts(checkpoint, texts)
-    graph = build_graph(encoder, lengths, ids.shape[1])
+    graph = build_graph(encoder, lengths, ids.shape[1], separate=False)
     values = execute(graph, ids)
     assert graph.target == round(target * 256)
     rows = torch.cat([n * graph.sequence + torch.arange(length) for n, length in enumerate(lengths)])

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -106,10 +107,10 @@ def model(tmp_path_factory):
     return checkpoint, ids, lengths
 
 
-def graph_of(model, config, **options):
+def graph_of(model, config, separate=None, **options):
     checkpoint, ids, lengths = model
     encoder = quantise_encoder(checkpoint, config, calibration_texts=random_texts(2, 9), **options)
-    return build_graph(encoder, lengths, ids.shape[1]), ids
+    return build_graph(encoder, lengths, ids.shape[1], separate=separate), ids
 
 
 def run(program, golden, seeds=3):
@@ -183,6 +184,18 @@ def test_ita_workload(name, layernorm):
         assert float((values != 0).double().mean()) > 0.4, tensor
     buffers = {fields.get("buffer") for opcode, fields in program.instructions if opcode is Opcode.LOAD}
     assert not buffers & {int(b) for b in Buffer}
+
+
+def test_separate_sequences_compute_the_same(model):
+    apart, ids = graph_of(model, NANO)
+    together, _ = graph_of(model, NANO, separate=False)
+    values, expected = execute(apart, ids), execute(together, ids)
+    for name in ("embeddings.output", "layer0.query", "layer1.hidden"):
+        assert (torch.cat([values[f"{name}.{n}"] for n in range(3)]) == expected[name]).all()
+    assert (values["layer1.output_norm"] == expected["layer1.output_norm"]).all()
+    assert (values["logits"] == expected["logits"]).all()
+    crowded, _ = graph_of(model, replace(NANO, weight_tiles=64))
+    assert crowded.tensors.keys() == together.tensors.keys()
 
 
 def test_costs_follow_shape_and_sparsity(model):

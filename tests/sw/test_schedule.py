@@ -109,7 +109,7 @@ def model(tmp_path_factory):
     texts = random_texts(2, 14)
     ids, lengths = encode_texts(checkpoint, texts)
     encoder = quantise_encoder(checkpoint, NANO, calibration_texts=texts, target_sparsity=0.3)
-    return build_graph(encoder, lengths, ids.shape[1]), ids
+    return build_graph(encoder, lengths, ids.shape[1], separate=False), ids
 
 
 def test_attention_is_staggered(model):
