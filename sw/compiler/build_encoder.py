@@ -8,7 +8,7 @@ from ..golden.layernorm import layernorm_fields
 from ..golden.softmax import softmax_scale
 from .errors import CompileError
 from .formats import product_fields
-from .graph import Gather, Graph, LayerNorm, Load, MatMul, Softmax, Store, Tensor, View
+from .graph import Gather, Graph, LayerNorm, Load, MatMul, Softmax, Store, Tensor
 
 __all__ = ["build_graph"]
 
@@ -150,9 +150,9 @@ class _Builder:
                                    first)
         for place, sequence in enumerate(members):
             for head in range(model.num_attention_heads):
-                self._head(inside, sequence, head, [replace(view, row=place * self.graph.sequence, column=head * model.head_size,
-                                                            rows=self.graph.sequence, columns=model.head_size)
-                                                    for view in (query, key, value, context)])
+                part = {"row": place * self.graph.sequence, "column": head * model.head_size,
+                        "rows": self.graph.sequence, "columns": model.head_size}
+                self._head(inside, sequence, head, [replace(view, **part) for view in (query, key, value, context)])
         state = self._norm(inside + "attention_norm", project("attention", context), state, "ffn_input", suffix, first)
         output = project("output", project("hidden", state, function=model.hidden_act))
         return self._norm(inside + "output_norm", output, state, "input", suffix, first, o)
