@@ -24,7 +24,7 @@ async def check_selection(dut):
         assert int(dut.o.value) == pack_bits([words[n] for n in select], width)
 
 
-@pytest.mark.parametrize(("inputs", "outputs", "width"), [(1, 3, 5), (2, 1, 64), (5, 4, 33), (16, 41, 100), (3, 5, 30000)])
+@pytest.mark.parametrize(("inputs", "outputs", "width"), [(1, 3, 5), (2, 1, 64), (5, 4, 33), (16, 41, 100)])
 def test_crossbar(inputs, outputs, width):
     size = {"inputs": inputs, "outputs": outputs, "width": width}
     simulate_component(Crossbar(**size), sources=[CROSSBAR_VERILOG], **size)
