@@ -150,7 +150,7 @@ class Suite:
                    parameters={"runs": self.runs}, search=[Path(__file__).parent], timeout=300)
         seen = json.loads((folder / "result.json").read_text())
         assert len(seen) == len(self.runs), "a soft reset did not end"
-        return seen, RunResult(folder=folder, status=0, error=None, counters={}, intervals=(), build_seconds=0,
+        return seen, RunResult(folder=folder, status=0, error=None, counters={}, intervals=(), started=0, build_seconds=0,
                                simulation_seconds=0, memory=read_memory(folder / "memory.log"))
 
     def check(self, folder):
