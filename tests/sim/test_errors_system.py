@@ -98,7 +98,8 @@ class Suite:
         self.memory.load_vector(2, gamma)
         self.memory.load_vector(4, beta, signal=VECTOR)
         self.good = [*self.memory.instructions, self.product(wait_memory=2, signal=VECTOR),
-                     self.make(Opcode.SOFTMAX, wait_matrix=1), self.make(Opcode.LAYERNORM, wait_memory=1, signal=MEMORY)]
+                     self.make(Opcode.SOFTMAX, wait_matrix=1, signal=VECTOR),
+                     self.make(Opcode.LAYERNORM, wait_memory=1, wait_vector=1, signal=MEMORY)]
 
         a = torch.from_numpy(table[indices])
         c = post_process(matmul(a, torch.from_numpy(b)), torch.from_numpy(bias), width=w, tau=0,
