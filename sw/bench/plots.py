@@ -73,17 +73,16 @@ def _timeline(values):
     run = next(run for run in values["model"]["runs"] if "tracks" in run)
     tracks = run["tracks"][::-1]
     kinds = sorted({label for track in tracks for label, _, _ in track["periods"]})
-    colours = {kind: f"C{n}" for n, kind in enumerate(kinds)}
+    colours = {kind: f"C{n}" for n, kind in enumerate(kinds)} | {"busy": "0.6"}
     figure = Figure(figsize=(_WIDTH, 0.32 * len(tracks) + 1), layout="constrained")
     axes = figure.subplots()
     for row, track in enumerate(tracks):
         for kind in kinds:
             spans = [(start, end - start) for label, start, end in track["periods"] if label == kind]
-            axes.broken_barh(spans, (row - 0.4, 0.8), facecolors=colours[kind], label=kind if row == 0 else None)
+            axes.broken_barh(spans, (row - 0.4, 0.8), facecolors=colours[kind], edgecolors="white", linewidths=0.4)
     for kind in kinds:
         axes.plot([], [], color=colours[kind], linewidth=6, label=kind)
     axes.set_yticks(range(len(tracks)), [track["name"] for track in tracks])
     axes.set(xlabel="cycle", xlim=(0, run["cycles"]))
-    handles = [line for line in axes.lines]
-    axes.legend(handles=handles, ncols=len(kinds), loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=7, frameon=False)
+    axes.legend(ncols=len(kinds), loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=7, frameon=False)
     return figure
