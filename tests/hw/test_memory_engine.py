@@ -106,11 +106,8 @@ async def check_gather_rate(dut):
     """Table rows of whole beats follow each other as fast as the bus or a line per cycle allows."""
     p = parameters()
     line, bus = p["tile"] * p["width"], p["bus_width"]
-    # Three tile rows must fit the buffer; with lines of 72 bits and a bus of 256 no row of whole beats is that short.
-    fitting = [n for n in range(2, CAPACITIES["activation_tiles"] // 3 + 1) if n * line % bus == 0]
-    if not fitting:
-        return
-    columns = fitting[0]
+    columns = next(n for n in range(2, CAPACITIES["activation_tiles"] + 1) if n * line % bus == 0)
+    rows = min(3, CAPACITIES["activation_tiles"] // columns)
     beats = columns * line // bus
     if p["outstanding_reads"] * min(p["burst_beats"], beats) < 16:
         return
@@ -118,10 +115,10 @@ async def check_gather_rate(dut):
     b.memory.data[4096:8192] = b.rng.randbytes(4096)
     b.memory.data[8192:12288] = b"".join((n % 4).to_bytes(4, "little") for n in range(1024))
     begun = b.cycles
-    await b.run([(Opcode.GATHER, slots(address=4096, indices=8192, row_bytes=beats * b.state.beat, rows=3, columns=columns,
+    await b.run([(Opcode.GATHER, slots(address=4096, indices=8192, row_bytes=beats * b.state.beat, rows=rows, columns=columns,
                                        pitch=columns))])
     # Indices come in chunks of 64 bytes, between rows.
-    count = 3 * p["tile"]
+    count = rows * p["tile"]
     chunks = -(-4 * count // 64)
     assert b.cycles - begun <= count * max(beats, columns) + chunks * (64 // b.state.beat + 8) + 2 * p["burst_beats"] + 32
 
