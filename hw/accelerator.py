@@ -82,11 +82,11 @@ class Accelerator(wiring.Component):
         # Buffers: operands in packed tiles, biases and gains in lines.
         activation = TileBuffer(
             **size, banks=c.activation_banks, tiles=c.activation_tiles, name="activation",
-            readers=[c.grid_rows, c.grid_columns, 1, *[1] * vector.readers], writers=matrix.ports + vector.units + 1,
+            readers=[c.grid_rows, c.grid_columns, 1, *[1] * vector.readers], writers=matrix.ports + vector.writers + 1,
         )
         weight = TileBuffer(**size, banks=c.weight_banks, tiles=c.weight_tiles, name="weight",
                             readers=[c.grid_columns], writers=1)
-        vectors = VectorBuffer(tile=c.tile, width=c.width, lines=c.vector_lines, readers=1 + c.layernorm_units)
+        vectors = VectorBuffer(tile=c.tile, width=c.width, lines=c.vector_lines, readers=1 + len(vector.line))
         m.submodules.activation_buffer = restart(activation)
         m.submodules.weight_buffer = restart(weight)
         m.submodules.vector_buffer = restart(vectors)

@@ -46,6 +46,7 @@ _RULES = {
     "outstanding_reads": _between(1, 16),
     "softmax_units": _between(1, 64),
     "layernorm_units": _between(1, 64),
+    "layernorm_slices": _one_of(1, 2, 4),
     "max_inner": _one_of(256, 512, 1024, 2048, 4096, 8192),
     "prune_curves": _one_of(4, 8, 16, 32),
     "instruction_queue": _one_of(2, 4, 8, 16),
@@ -76,6 +77,7 @@ class AcceleratorConfig:
     burst_beats : longest AXI4 burst
     outstanding_reads : AXI4 read bursts in flight
     softmax_units, layernorm_units : row-streaming units
+    layernorm_slices : tile columns of a row that a layer-norm unit works on at once
     functions : activation functions in the post-process, of "relu", "gelu", "tanh"
     max_inner : largest K (elements) of a product; sets the accumulator width
     prune_curves : threshold curves in the DynaTran threshold calculator
@@ -107,6 +109,7 @@ class AcceleratorConfig:
     outstanding_reads: int = 4
     softmax_units: int = 1
     layernorm_units: int = 1
+    layernorm_slices: int = 1
     functions: tuple[str, ...] = ("relu", "gelu", "tanh")
     max_inner: int = 4096
     prune_curves: int = 16

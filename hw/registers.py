@@ -149,7 +149,8 @@ _CONFIG = (
         ("outstanding_reads", 8, "read bursts in flight")), constant=True),
     Register("CONFIG_UNITS", 0x05C, "ro", "vector engine and post-process", _fields(
         ("softmax_units", 8, "softmax units"), ("layernorm_units", 8, "layer-norm units"),
-        ("relu", 1, "ReLU is built"), ("gelu", 1, "GeLU is built"), ("tanh", 1, "tanh is built")), constant=True),
+        ("relu", 1, "ReLU is built"), ("gelu", 1, "GeLU is built"), ("tanh", 1, "tanh is built"),
+        ("layernorm_slices", 3, "tile columns that a layer-norm unit works on at once")), constant=True),
     Register("CONFIG_CONTROL", 0x060, "ro", "control unit", _fields(
         ("prune_curves", 8, "threshold curves"), ("instruction_queue", 8, "instructions queued per engine")),
         constant=True),
@@ -209,6 +210,7 @@ def config_values(config, loop_orders=tuple(LoopOrder)):
         "CONFIG_BUS": {"width": config.bus_width, "burst_beats": config.burst_beats,
                        "outstanding_reads": config.outstanding_reads},
         "CONFIG_UNITS": {"softmax_units": config.softmax_units, "layernorm_units": config.layernorm_units,
+                         "layernorm_slices": config.layernorm_slices,
                          **{f: int(f in config.functions) for f in _FUNCTIONS}},
         "CONFIG_CONTROL": {"prune_curves": config.prune_curves, "instruction_queue": config.instruction_queue},
         "CONFIG_MAX_INNER": {"value": config.max_inner},

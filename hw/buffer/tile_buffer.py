@@ -8,7 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import tree_sum
-from ..crossbar import Crossbar
+from ..crossbar import route
 from ..layout import tile_write
 from ..round_robin import RoundRobin
 from ..shared_module import instantiate
@@ -108,8 +108,6 @@ class TileBuffer(wiring.Component):
             m.d.sync += waited[n].eq(valid & ~ready)
 
         addresses = Signal(data.ArrayLayout(len(banks[0].read_address), self._banks), name=f"{kind}_addresses")
-        m.submodules[f"read_{kind}s"] = crossbar = Crossbar(
-            inputs=self._banks, outputs=sum(self._readers), width=len(banks[0].read_data))
         selects, answered = [], []
         for n, (_, ready, slots, active, index, answers) in enumerate(clients):
             for lane in range(self._readers[n]):
@@ -122,10 +120,8 @@ class TileBuffer(wiring.Component):
                 answered.append(answers[lane])
         for b, bank in enumerate(banks):
             m.d.comb += [bank.read_enable.eq(taken[b]), bank.read_address.eq(addresses[b])]
-        m.d.comb += [
-            crossbar.i.eq(Cat(bank.read_data for bank in banks)), crossbar.select.eq(Cat(selects)),
-            Cat(answered).eq(crossbar.o),
-        ]
+        words = route(m, f"read_{kind}s", [bank.read_data for bank in banks], selects)
+        m.d.comb += [answer.eq(word) for answer, word in zip(answered, words, strict=True)]
 
     def _connect_writes(self, m, platform, lines, masks):
         """In each bank one writer a cycle, in turn."""
@@ -136,17 +132,15 @@ class TileBuffer(wiring.Component):
             m.d.comb += asks.eq(writer.valid << self._split(writer.payload.slot)[0])
             asked.append(asks)
 
-        m.submodules.write_words = crossbar = Crossbar(inputs=count, outputs=self._banks, width=self._write_shape.size)
-        m.d.comb += crossbar.i.eq(Cat(writer.payload for writer in self.write))
+        turns = [instantiate(m, platform, f"write_turn_{b}", RoundRobin, inputs=count) for b in range(self._banks)]
+        words = route(m, "write_words", [writer.payload for writer in self.write], [turn.choice for turn in turns])
         granted = []
-        for b in range(self._banks):
-            turn = instantiate(m, platform, f"write_turn_{b}", RoundRobin, inputs=count)
-            word = data.View(self._write_shape, crossbar.o[b])
+        for b, (turn, chosen) in enumerate(zip(turns, words, strict=True)):
+            word = data.View(self._write_shape, chosen)
             _, address = self._split(word.slot)
             asks = Signal(name=f"write_{b}")
             m.d.comb += [
                 turn.asks.eq(Cat(asks[b] for asks in asked)), turn.advance.eq(1),
-                crossbar.select[b].eq(turn.choice),
                 asks.eq(turn.asks.any()),
                 lines[b].write_enable.eq(Mux(asks, word.line_enable, 0)),
                 lines[b].write_address.eq(address * self._words + word.index),

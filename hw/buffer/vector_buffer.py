@@ -13,9 +13,10 @@ __all__ = ["VectorBuffer"]
 
 
 class VectorBuffer(wiring.Component):
-    """One SRAM of lines, one writer, several readers that take turns.
+    """One SRAM of lines, one writer, several readers that take turns; all that ask for the line read get it.
 
     A reader's requests are answered in order, two cycles after they are taken or later; each holds up to three answers.
+    Layer-norm units that work on rows of one tensor ask for the same lines at about the same time.
 
     Parameters
     ----------
@@ -49,17 +50,18 @@ class VectorBuffer(wiring.Component):
 
         arriving = Signal(self._readers)
         m.submodules.turn = turn = RoundRobin(inputs=self._readers)
-        m.d.comb += turn.advance.eq(1)
+        line = Signal(LINE_ADDRESS_BITS)
+        m.d.comb += [turn.advance.eq(1), memory.read_enable.eq(turn.asks.any()), memory.read_address.eq(line)]
         for n, request in enumerate(self.request):
             m.submodules[f"answers_{n}"] = answers = StreamQueue(shape=line_layout(self._tile, self._width), depth=3)
             m.d.comb += [
                 turn.asks[n].eq(request.valid & (answers.level + arriving[n] < 3)),
-                request.ready.eq(turn.grant[n]),
+                request.ready.eq(turn.asks[n] & (request.payload == line)),
                 answers.i.valid.eq(arriving[n]),
                 answers.i.payload.eq(memory.read_data),
             ]
             m.d.sync += arriving[n].eq(request.ready)
             connect(m, answers.o, flipped(self.o[n]))
-            with m.If(request.ready):
-                m.d.comb += [memory.read_enable.eq(1), memory.read_address.eq(request.payload)]
+            with m.If(turn.grant[n]):
+                m.d.comb += line.eq(request.payload)
         return m

@@ -20,7 +20,7 @@ class Gatherer(wiring.Component):
     Row t goes to line ``t % T`` of tile row ``t // T``, its line j to tile column j; the T-th row of a tile row also
     writes the masks, all ones. Up to `rows_ahead` reads run ahead of the data, so the addresses of one instruction can
     be issued while the data of the one before arrive. A beat and a line per cycle; two cycles between rows, unless rows are
-    whole beats: then they follow each other without a gap, up to the next indices.
+    whole beats: then they follow each other without a gap, up to the next indices or the next job.
 
     Parameters
     ----------
@@ -31,7 +31,8 @@ class Gatherer(wiring.Component):
 
     Members
     -------
-    issue : In(stream(gather_layout)), not empty, held while it runs; taken when the last row has been requested
+    issue : In(stream(gather_layout)), not empty
+    issued : Out(1), everything that was issued has been requested
     job : In(stream(area_layout)), the destination, held while it runs; taken when everything is written
     request : Out(stream(read_request))
     indices : In(stream(bus_width)), ready when the next beats are indices, which do not go through the gearbox
@@ -49,6 +50,7 @@ class Gatherer(wiring.Component):
         self._rows_ahead = rows_ahead
         super().__init__({
             "issue": In(stream.Signature(gather_layout(bus_width))),
+            "issued": Out(1),
             "job": In(stream.Signature(area_layout())),
             "request": Out(stream.Signature(read_request(bus_width))),
             "indices": In(stream.Signature(bus_width)),
@@ -77,10 +79,11 @@ class Gatherer(wiring.Component):
             requester.o.ready.eq(request.ready & tags.w_rdy),
             tags.w_data.eq(Cat(asked.beats, asked.index)),
             tags.w_en.eq(requester.o.valid & request.ready),
+            self.issued.eq(requester.idle),
         ]
         expected = data.View(tag, tags.r_data)
 
-        # Indices are only due between the rows of the same job.
+        # Indices are only due between rows.
         row_begins, row_awaited = self._move_rows(m, expected.beats, tags.r_rdy & ~expected.index)
         count, indices_end = Signal.like(expected.beats), Signal()
         m.d.comb += [
@@ -103,6 +106,7 @@ class Gatherer(wiring.Component):
         column = Signal(16, reset_less=True)
         room, row_ends, row_begins, row_awaited = ~o.valid | o.ready, Signal(), Signal(), Signal()
         last_token, last_column = token == tile - 1, column == area.columns - 1
+        last_row = last_token & (row == area.rows - 1)
         following, continues, ahead, whole = Signal(REACH_BITS), Signal(), Signal(), Signal()
         with m.If(o.ready):
             m.d.sync += o.valid.eq(0)
@@ -126,8 +130,8 @@ class Gatherer(wiring.Component):
                 with m.If(row_begins):
                     m.next = "LINES"
             with m.State("LINES"):
-                # Whole beats: the next row, of the same job since indices come first, may follow without a gap.
-                m.d.comb += [self.append.eq(whole & ~ahead), self.segment.valid.eq(self.append & row_next)]
+                # Whole beats: the next row of the same job may follow without a gap.
+                m.d.comb += [self.append.eq(whole & ~ahead & ~last_row), self.segment.valid.eq(self.append & row_next)]
                 m.d.sync += ahead.eq(continues & ~row_ends)
                 with m.If(slot >= self._activation_tiles):
                     m.d.sync += self.error.eq(MemoryError.SLOT_RANGE)
@@ -142,7 +146,7 @@ class Gatherer(wiring.Component):
                         m.next = "ROW"
                     with m.If(last_token):
                         m.d.sync += [row.eq(row + 1), row_slot.eq(following)]
-                        with m.If(row == area.rows - 1):
+                        with m.If(last_row):
                             m.next = "FINISH"
             with m.State("FINISH"):
                 with m.If(~o.valid):

@@ -33,9 +33,10 @@ def error_layout():
 class MemoryEngine(wiring.Component):
     """Runs memory instructions in order over one AXI4 port, and fetches instructions over the same port.
 
-    The addresses of a LOAD or GATHER are issued while data of up to `_JOBS` instructions before it still arrive; a
-    STORE waits until those are done, and the next instruction until all the STORE's write responses have come. Data
-    move as fast as the bus, at most one mask or line per cycle.
+    The addresses of a LOAD or GATHER are issued while data of up to `_JOBS` instructions before it still arrive, and the
+    indices of a GATHER are asked for before the rows of the GATHER before it; a STORE waits until those are done, and the
+    next instruction until all the STORE's write responses have come. Data move as fast as the bus, at most one mask or line
+    per cycle.
 
     An error is reported once. Nothing starts after it, the instruction it hit and those behind it are never `done`, and
     only a reset helps. Tiles of the same instruction that came before an out-of-range one are written.
@@ -186,7 +187,7 @@ class MemoryEngine(wiring.Component):
                 place(load)
                 with m.If((load.rows == 0) | (load.columns == 0)):
                     skip()
-                with m.Else():
+                with m.Elif(self._gatherer.issued):
                     m.d.comb += [
                         job.kind.eq(_LOAD),
                         request.payload.beat.eq(load.address >> beats),
@@ -204,12 +205,10 @@ class MemoryEngine(wiring.Component):
                 with m.Else():
                     m.d.comb += [
                         job.kind.eq(_GATHER),
-                        push.eq(may_start & jobs.w_rdy & ~begun),
-                        issue.valid.eq(begun),
-                        self.instruction.ready.eq(begun & issue.ready),
+                        issue.valid.eq(may_start & jobs.w_rdy),
+                        push.eq(issue.valid & issue.ready),
+                        self.instruction.ready.eq(push),
                     ]
-                    with m.If(push | self.instruction.ready):
-                        m.d.sync += begun.eq(push)
             with m.Case(Opcode.STORE):
                 with m.If((store.rows == 0) | (store.columns == 0)):
                     skip()

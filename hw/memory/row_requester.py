@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from ..stream_queue import StreamQueue
 from .axi import beat_bits, size_code
 
 __all__ = ["RowRequester", "gather_layout", "gather_request"]
@@ -27,10 +28,11 @@ def gather_request(bus_width):
 
 
 class RowRequester(wiring.Component):
-    """Requests indices in chunks of 64 bytes, two ahead, and for each index the beats of its table row.
+    """Requests indices in chunks of up to 64 bytes, two ahead, and for each index the beats of its table row.
 
-    A place for the indices is kept before they are requested, so they are always taken. A row request per cycle,
-    four cycles after its index came (read, multiply, request).
+    The indices of the next job are asked for while the rows of this one are. A place for indices is kept before they are
+    requested, so they are always taken. A row request per cycle, four cycles after its index came (read, multiply,
+    request).
 
     Parameters
     ----------
@@ -39,9 +41,10 @@ class RowRequester(wiring.Component):
 
     Members
     -------
-    job : In(stream(gather_layout)), not empty, held while it runs; taken when the last row has been requested
+    job : In(stream(gather_layout)), not empty; taken when its first indices may be asked for
     indices : In(stream(bus_width)), the beats of the requests for indices; always ready
     o : Out(stream(gather_request)), in the order in which the data have to come
+    idle : Out(1), everything has been requested
     """
 
     def __init__(self, *, tile, width, bus_width):
@@ -54,22 +57,23 @@ class RowRequester(wiring.Component):
             "job": In(stream.Signature(gather_layout(bus_width))),
             "indices": In(stream.Signature(bus_width)),
             "o": Out(stream.Signature(gather_request(bus_width))),
+            "idle": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
-        running, start, finish = Signal(), Signal(), Signal()
-        m.d.comb += [start.eq(self.job.valid & ~running), self.job.ready.eq(finish)]
-        with m.If(start | finish):
-            m.d.sync += running.eq(start)
+        m.submodules.jobs = jobs = StreamQueue(shape=self.job.payload.shape(), depth=2)  # Whose rows are not all requested.
+        job, rows_left = jobs.o.payload, Signal(16)
+        starting, running = Signal(), Signal()
+        m.d.comb += starting.eq(jobs.o.valid & ~running)
 
-        chunk_freed, asked, row_taken = Signal(), Signal(), Signal()
-        beat, beats, ask = self._ask(m, start, chunk_freed, asked)
-        index = self._store(m, start, chunk_freed)
-        row, row_beats = self._multiply(m, start, index, row_taken)
+        beats_freed, asked, row_taken = Signal(), Signal(), Signal()
+        beat, beats, ask = self._ask(m, jobs.i, beats_freed, asked)
+        index = self._store(m, job, starting, beats_freed)
+        row, row_beats = self._multiply(m, job, starting, index, row_taken)
 
         # Indices go first, so that they are there when the rows before them have been requested.
-        o, rows_left = self.o, Signal(16)
+        o = self.o
         with m.If(o.ready):
             m.d.sync += o.valid.eq(0)
         with m.If(~o.valid | o.ready):
@@ -80,42 +84,49 @@ class RowRequester(wiring.Component):
                 o.payload.beats.eq(Mux(ask, beats, row_beats)),
                 o.payload.index.eq(ask),
             ]
-        with m.If(start):
-            m.d.sync += rows_left.eq(self._tokens)
-        with m.Elif(row_taken):
+        with m.If(starting):
+            m.d.sync += [running.eq(1), rows_left.eq(self._tokens(job))]
+        with m.If(row_taken):
             m.d.sync += rows_left.eq(rows_left - 1)
-        m.d.comb += finish.eq(running & (rows_left == 0) & ~o.valid)
+            with m.If(rows_left == 1):
+                m.d.comb += jobs.o.ready.eq(1)
+                m.d.sync += running.eq(0)
+        m.d.comb += self.idle.eq(~jobs.o.valid & ~o.valid)
         return m
 
-    @property
-    def _tokens(self):
-        return self.job.payload.rows << (self._tile.bit_length() - 1)
+    def _tokens(self, job):
+        return job.rows << (self._tile.bit_length() - 1)
 
-    def _ask(self, m, start, chunk_freed, asked):
-        """Requests for indices, while a chunk is free; returns (beat, beats, wanted)."""
+    def _ask(self, m, taken, beats_freed, asked):
+        """Requests for the indices of one job after the other, while there is room; returns (beat, beats, wanted)."""
         chunk, per_beat = self._chunk, self._per_beat
-        beat, left = Signal.like(self.job.payload.indices, reset_less=True), Signal(16)
+        job = self.job.payload
+        beat, left = Signal.like(job.indices, reset_less=True), Signal(16)
         beats = Mux(left < chunk, left, chunk)
-        free = Signal(2)
-        m.d.sync += free.eq(free + chunk_freed - asked)
+        free = Signal(range(2 * chunk + 1), init=2 * chunk)
+        m.d.comb += [
+            taken.payload.eq(job),
+            taken.valid.eq(self.job.valid & (left == 0)),
+            self.job.ready.eq(taken.ready & (left == 0)),
+        ]
+        m.d.sync += free.eq(free + beats_freed - Mux(asked, beats, 0))
         with m.If(asked):
             m.d.sync += [beat.eq(beat + beats), left.eq(left - beats)]
-        with m.If(start):
+        with m.If(self.job.valid & self.job.ready):
             m.d.sync += [
-                free.eq(2),
-                beat.eq(self.job.payload.indices),
-                left.eq((self._tokens + per_beat - 1) >> (per_beat.bit_length() - 1)),
+                beat.eq(job.indices),
+                left.eq((self._tokens(job) + per_beat - 1) >> (per_beat.bit_length() - 1)),
             ]
-        return beat, beats, (left != 0) & (free != 0)
+        return beat, beats, (left != 0) & (free >= beats)
 
-    def _store(self, m, start, chunk_freed):
-        """Two chunks of indices; returns the stream of single indices."""
+    def _store(self, m, job, starting, beat_freed):
+        """Two chunks of indices; returns the stream of single indices. Each job begins with a beat of its own."""
         chunk, per_beat = self._chunk, self._per_beat
         m.submodules.store = store = Memory(shape=self._bus_width, depth=2 * chunk, init=[])
         write, read = store.write_port(), store.read_port(domain="comb")
-        waiting, within = Signal(range(2 * chunk + 1)), Signal(range(per_beat), reset_less=True)
-        written, head = Signal.like(write.addr, reset_less=True), Signal.like(read.addr, reset_less=True)
-        index, left, moved, beat_done = stream.Signature(_INDEX_BITS).create(), Signal(16), Signal(), Signal()
+        waiting, within = Signal(range(2 * chunk + 1)), Signal(range(per_beat))
+        written, head = Signal.like(write.addr), Signal.like(read.addr)
+        index, left, moved = stream.Signature(_INDEX_BITS).create(), Signal(16), Signal()
         m.d.comb += [
             self.indices.ready.eq(1),
             write.addr.eq(written),
@@ -125,25 +136,24 @@ class RowRequester(wiring.Component):
             index.payload.eq(read.data.word_select(within, _INDEX_BITS)),
             index.valid.eq((waiting != 0) & (left != 0)),
             moved.eq(index.valid & index.ready),
-            beat_done.eq(moved & (within == per_beat - 1)),
-            chunk_freed.eq(beat_done & ((head & (chunk - 1)) == chunk - 1)),
+            beat_freed.eq(moved & ((within == per_beat - 1) | (left == 1))),
         ]
         m.d.sync += [
-            waiting.eq(waiting + write.en - beat_done),
+            waiting.eq(waiting + write.en - beat_freed),
             written.eq(written + write.en),
-            head.eq(head + beat_done),
-            within.eq(within + moved),
+            head.eq(head + beat_freed),
+            within.eq(Mux(beat_freed, 0, within + moved)),
             left.eq(left - moved),
         ]
-        with m.If(start):
-            m.d.sync += [waiting.eq(0), written.eq(0), head.eq(0), within.eq(0), left.eq(self._tokens)]
+        with m.If(starting):
+            m.d.sync += left.eq(self._tokens(job))
         return index
 
-    def _multiply(self, m, start, index, row_taken):
+    def _multiply(self, m, job, starting, index, row_taken):
         """Indices to beat addresses, in two registers; returns the stream of rows and the beats of one."""
-        job, bus = self.job.payload, self._bus_width
+        bus = self._bus_width
         row_beats = Signal.like(job.table, reset_less=True)
-        with m.If(start):
+        with m.If(starting):
             m.d.sync += row_beats.eq((job.columns * self._line_bits + bus - 1) >> (bus.bit_length() - 1))
 
         row = stream.Signature(len(job.table)).create()

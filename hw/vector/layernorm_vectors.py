@@ -10,7 +10,7 @@ __all__ = ["LayerNormVectors"]
 
 
 class LayerNormVectors(wiring.Component):
-    """Asks for the lines of gamma and beta in turn and holds one of each.
+    """Asks for every `stride`-th line of gamma and of beta, in turn, and holds one of each.
 
     A line is replaced in the very cycle in which the last row that needs it passes, so that tiles follow each other
     without a bubble as long as the next lines wait at the input; up to two tiles' lines are asked for ahead.
@@ -19,11 +19,12 @@ class LayerNormVectors(wiring.Component):
     ----------
     tile : T
     width : W
+    stride : from line to line
 
     Members
     -------
-    load : In(1), takes ``gamma_line`` and ``beta_line``, the addresses for tile column 0
-    columns : In(12), tile columns
+    load : In(1), takes ``gamma_line`` and ``beta_line``, the addresses for the first tile column
+    columns : In(12), tile columns from the first on
     ask : In(1), begins to ask
     request : Out(stream(LINE_ADDRESS_BITS))
     vector : In(stream(line)); ready depends on ``gamma_used`` and ``beta_used``
@@ -33,7 +34,8 @@ class LayerNormVectors(wiring.Component):
     gamma, beta : Out(line)
     """
 
-    def __init__(self, *, tile, width):
+    def __init__(self, *, tile, width, stride=1):
+        self._stride = stride
         line = line_layout(tile, width)
         super().__init__({
             "load": In(1),
@@ -85,10 +87,12 @@ class LayerNormVectors(wiring.Component):
         ]
         m.d.sync += ahead.eq(ahead + accepted - (self.vector.valid & self.vector.ready))
         with m.If(accepted):
-            m.d.sync += [turn.eq(~turn), left.eq(left - turn)]
+            m.d.sync += turn.eq(~turn)
+            with m.If(turn):
+                m.d.sync += left.eq(Mux(left > self._stride, left - self._stride, 0))
             for n in range(2):
                 with m.If(turn == n):
-                    m.d.sync += addresses[n].eq(addresses[n] + 1)
+                    m.d.sync += addresses[n].eq(addresses[n] + self._stride)
         with m.If(self.ask):
             m.d.sync += left.eq(self.columns)
         with m.If(self.load):

@@ -10,7 +10,7 @@ __all__ = ["TileRequester"]
 
 
 class TileRequester(wiring.Component):
-    """Requests slots ``slot`` to ``slot + columns - 1``, in order, `passes` times.
+    """Requests slots ``slot``, ``slot + stride``, ..., below ``slot + columns``, in order, `passes` times.
 
     One request per cycle, while fewer than `outstanding` tiles are asked for and not yet here.
 
@@ -18,19 +18,20 @@ class TileRequester(wiring.Component):
     ----------
     outstanding : tiles asked for ahead
     passes : times the row is read, a power of two
+    stride : from tile to tile
 
     Members
     -------
-    start : In(1), takes ``slot`` and ``columns``; only while ``idle``
+    start : In(1), takes ``slot`` and ``columns``; only while ``idle``; nothing is requested if there are no columns
     idle : Out(1), every request has been accepted
     request : Out(stream(SLOT_BITS))
     arrived : In(1), the last beat of a tile is here
     """
 
-    def __init__(self, *, outstanding=4, passes=2):
+    def __init__(self, *, outstanding=4, passes=2, stride=1):
         if outstanding < 1 or passes < 1 or passes & (passes - 1):
             raise ValueError(f"outstanding = {outstanding}, passes = {passes}: at least 1, passes a power of two")
-        self._outstanding, self._passes = outstanding, passes
+        self._outstanding, self._passes, self._stride = outstanding, passes, stride
         super().__init__({
             "start": In(1),
             "slot": In(SLOT_BITS),
@@ -51,11 +52,11 @@ class TileRequester(wiring.Component):
             self.request.valid.eq(~self.idle & (ahead != self._outstanding)),
             self.request.payload.eq(slot + column),
             accepted.eq(self.request.valid & self.request.ready),
-            end.eq(column + 1 == columns),
+            end.eq(column + self._stride >= columns),
         ]
         m.d.sync += ahead.eq(ahead + accepted - self.arrived)
         with m.If(accepted):
-            m.d.sync += [column.eq(Mux(end, 0, column + 1)), turns.eq(turns - end)]
+            m.d.sync += [column.eq(Mux(end, 0, column + self._stride)), turns.eq(turns - end)]
         with m.If(self.start):
-            m.d.sync += [slot.eq(self.slot), columns.eq(self.columns), turns.eq(self._passes)]
+            m.d.sync += [slot.eq(self.slot), columns.eq(self.columns), turns.eq(Mux(self.columns == 0, 0, self._passes))]
         return m

@@ -32,10 +32,10 @@ class VectorEngine(wiring.Component):
     -------
     instruction : In(stream(512)); done : Out(1) pulse per finished instruction, in order
     error : Out({valid, code}), held, once every instruction before the faulty one is done
-    read : Out(read_port), one per operand: x of each softmax unit, then x and residual of each layer-norm unit,
-        named ``read_0`` ...
-    line_request, line : streams to the vector buffer, one per layer-norm unit
-    write : Out(stream(tile_write)).array(units)
+    read : Out(read_port), one per operand: x of each softmax unit, then x and residual of each slice of each layer-norm
+        unit, named ``read_0`` ...
+    line_request, line : streams to the vector buffer, one per slice of each layer-norm unit
+    write : Out(stream(tile_write)), one per softmax unit, then one per slice of each layer-norm unit
     curve, tau : threshold look-up
     busy, stalled : Out(1)
     unit_busy : Out(units), softmax units first
@@ -46,14 +46,15 @@ class VectorEngine(wiring.Component):
         size = {"tile": c.tile, "width": c.width, "lines_per_beat": c.lines_per_beat}
         self._size = size
         self.units = c.softmax_units + c.layernorm_units
-        self.readers = c.softmax_units + 2 * c.layernorm_units
+        slices = c.layernorm_units * c.layernorm_slices
+        self.readers, self.writers = c.softmax_units + 2 * slices, c.softmax_units + slices
         super().__init__({
             "instruction": In(stream.Signature(512)), "done": Out(1),
             "error": Out(data.StructLayout({"valid": 1, "code": 4})),
             **{f"read_{n}": Out(read_port(**size, lanes=1)) for n in range(self.readers)},
-            "line_request": Out(stream.Signature(LINE_ADDRESS_BITS)).array(c.layernorm_units),
-            "line": In(stream.Signature(line_layout(c.tile, c.width))).array(c.layernorm_units),
-            "write": Out(stream.Signature(tile_write(**size))).array(self.units),
+            "line_request": Out(stream.Signature(LINE_ADDRESS_BITS)).array(slices),
+            "line": In(stream.Signature(line_layout(c.tile, c.width))).array(slices),
+            "write": Out(stream.Signature(tile_write(**size))).array(self.writers),
             "curve": Out(6), "tau": In(c.width - 1),
             "busy": Out(1), "stalled": Out(1), "unit_busy": Out(self.units),
         })
@@ -63,8 +64,8 @@ class VectorEngine(wiring.Component):
         c = self._config
         softmax_units = [instantiate(m, platform, f"softmax_{n}", SoftmaxUnit, **self._size)
                          for n in range(c.softmax_units)]
-        layernorm_units = [instantiate(m, platform, f"layernorm_{n}", LayerNormUnit, **self._size, max_inner=c.max_inner)
-                           for n in range(c.layernorm_units)]
+        layernorm_units = [instantiate(m, platform, f"layernorm_{n}", LayerNormUnit, **self._size, max_inner=c.max_inner,
+                                       slices=c.layernorm_slices) for n in range(c.layernorm_units)]
         self._connect_units(m, platform, softmax_units, layernorm_units)
         units = (*softmax_units, *layernorm_units)
 
@@ -155,8 +156,10 @@ class VectorEngine(wiring.Component):
             reader(f"softmax_x_{n}", unit.x_request, unit.x)
             connect(m, unit.o, flipped(self.write[n]))
         for n, unit in enumerate(layernorm_units):
-            reader(f"layernorm_x_{n}", unit.x_request, unit.x)
-            reader(f"layernorm_r_{n}", unit.r_request, unit.r)
-            connect(m, unit.vector_request, flipped(self.line_request[n]))
-            connect(m, flipped(self.line[n]), unit.vector)
-            connect(m, unit.o, flipped(self.write[len(softmax_units) + n]))
+            for piece in range(len(unit.x)):
+                reader(f"layernorm_x_{n}_{piece}", unit.x_request[piece], unit.x[piece])
+                reader(f"layernorm_r_{n}_{piece}", unit.r_request[piece], unit.r[piece])
+                number = n * len(unit.x) + piece
+                connect(m, unit.vector_request[piece], flipped(self.line_request[number]))
+                connect(m, flipped(self.line[number]), unit.vector[piece])
+                connect(m, unit.o[piece], flipped(self.write[len(softmax_units) + number]))

@@ -29,13 +29,21 @@ class Cost:
         """What the step occupies: its engine; the vector engine runs softmax and layer-norm side by side."""
         return step.opcode if step.engine is Engine.VECTOR else step.engine
 
+    def servers(self, resource):
+        """How many parts of steps the resource works on at once."""
+        return {Opcode.SOFTMAX: self._config.softmax_units, Opcode.LAYERNORM: self._config.layernorm_units}.get(resource, 1)
+
+    def parts(self, step):
+        """In how many parts, one after the other, the step is handed to the servers: tile rows to units."""
+        return step.fields["rows"] if step.engine is Engine.VECTOR else 1
+
     def busy(self, step):
-        """Cycles after which the next step of the resource can start."""
+        """Cycles for which one part of the step occupies its server."""
         match step.opcode:
             case Opcode.MATMUL:
                 return self._matmul(step)
             case Opcode.SOFTMAX | Opcode.LAYERNORM:
-                return self._row(step) * step.fields["rows"] / self._units(step)
+                return self._row(step)
             case Opcode.GATHER:
                 row_bits = step.fields["columns"] * self._config.line_bits
                 row = -(-row_bits // self._config.bus_width) + (_ROW_GAP if row_bits % self._config.bus_width else 0)
@@ -46,13 +54,7 @@ class Cost:
 
     def latency(self, step):
         """Cycles more until a step of another engine that waits for this one is at work."""
-        match step.opcode:
-            case Opcode.MATMUL:
-                return _MATRIX_LATENCY
-            case Opcode.SOFTMAX | Opcode.LAYERNORM:
-                rounds = -(-step.fields["rows"] // self._units(step))
-                return max(0, rounds * self._row(step) - self.busy(step)) + _VECTOR_LATENCY
-        return _MEMORY_LATENCY
+        return {Engine.MATRIX: _MATRIX_LATENCY, Engine.VECTOR: _VECTOR_LATENCY}.get(step.engine, _MEMORY_LATENCY)
 
     def load(self, block):
         """Cycles of the LOAD that brings a block."""
@@ -82,12 +84,8 @@ class Cost:
             self._weights[name] = float((self._graph.constants[name] != 0).to(torch.float64).mean())
         return self._weights[name]
 
-    def _units(self, step):
-        config = self._config
-        return config.softmax_units if step.opcode is Opcode.SOFTMAX else config.layernorm_units
-
     def _row(self, step):
         tile, columns = self._config.tile, step.fields["columns"]
         if step.opcode is Opcode.SOFTMAX:
             return tile * (columns + -(-step.fields["valid_columns"] // tile))
-        return 2 * tile * columns + _NORM_SCALARS
+        return 2 * tile * -(-columns // self._config.layernorm_slices) + _NORM_SCALARS

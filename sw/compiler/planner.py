@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections import defaultdict
+from heapq import heapreplace
 
 from ...hw.isa import Engine
 
@@ -9,6 +10,9 @@ __all__ = ["plan_order"]
 
 _LEAD = 100
 """Cycles by which LOADs come before their planned start, so that estimates may be wrong."""
+
+_PATIENCE = (0, 8, 16, 24, 32, 48, 64, 100, 150, 200, 300, 400)
+"""Cycles for which a free resource waits for a more urgent step: of the plans with each of these, the shortest is taken."""
 
 
 def plan_order(steps, blocks, cost):
@@ -30,8 +34,8 @@ def plan_order(steps, blocks, cost):
     targets : by owner of a block, how many of the steps stand before its LOAD
     """
     jobs = _Jobs(steps, blocks, cost)
-    jobs.order_memory(jobs.schedule(memory=False))
-    starts = jobs.schedule()
+    jobs.order_memory(jobs.schedule(memory=False)[0])
+    starts, _ = min((jobs.schedule(patience=patience) for patience in _PATIENCE), key=lambda plan: plan[1])
     order = sorted(range(len(steps)), key=lambda n: (starts[n], n))
     times = [starts[n] for n in order]
     targets = {owner: bisect_left(times, starts[number] - _LEAD) for owner, number in jobs.loads.items()}
@@ -49,6 +53,8 @@ class _Jobs:
     def __init__(self, steps, blocks, cost):
         self.loads = {owner: len(steps) + n for n, owner in enumerate(blocks)}
         self.resource = [cost.resource(step) for step in steps] + [Engine.MEMORY] * len(blocks)
+        self.servers = {resource: cost.servers(resource) for resource in {*self.resource}}
+        self.parts = [cost.parts(step) for step in steps] + [1] * len(blocks)
         self.busy = [cost.busy(step) for step in steps] + [cost.load(block) for block in blocks.values()]
         self.latency = [cost.latency(step) for step in steps] + [0] * len(blocks)
         self.vector = [step.engine is Engine.VECTOR for step in steps] + [False] * len(blocks)
@@ -59,7 +65,8 @@ class _Jobs:
                 self.followers[other].append(number)
         self.length = [0.0] * len(self.needs)
         for number in reversed(range(len(steps))):
-            self.length[number] = self.busy[number] + self.latency[number] + max(
+            rounds = -(-self.parts[number] // self.servers[self.resource[number]])
+            self.length[number] = rounds * self.busy[number] + self.latency[number] + max(
                 (self.length[n] for n in self.followers[number]), default=0)
 
     def order_memory(self, starts):
@@ -79,28 +86,34 @@ class _Jobs:
                 writers[region.owner].append((number, region))
         return needs
 
-    def schedule(self, memory=True):
-        """Planned start of every job; without `memory`, its engine takes no time."""
+    def schedule(self, memory=True, patience=0):
+        """Planned start of every job, and the end of the last one; without `memory`, its engine takes no time."""
         missing = [len(needs) for needs in self.needs]
         ready, starts = [0.0] * len(missing), [0.0] * len(missing)
-        waiting, free = defaultdict(set), defaultdict(float)
-        reported = 0.0
+        waiting = defaultdict(set)
+        free = {resource: [0.0] * servers for resource, servers in self.servers.items()}  # Heaps, of times by server.
+        reported = end = 0.0
         for number, count in enumerate(missing):
             if not count:
                 waiting[self.resource[number]].add(number)
         for _ in missing:
-            time, resource = min((max(free[resource], min(ready[n] for n in numbers)), str(resource), resource)
-                                 for resource, numbers in waiting.items() if numbers)[::2]
-            number = max((n for n in waiting[resource] if ready[n] <= time), key=lambda n: (self.length[n], -n))
+            # At one time the matrix engine comes last: then it is known for what it may wait.
+            time, *_, resource = min((max(free[resource][0], min(ready[n] for n in numbers)), resource is Engine.MATRIX,
+                                      str(resource), resource) for resource, numbers in waiting.items() if numbers)
+            number = max((n for n in waiting[resource] if ready[n] <= time + patience), key=lambda n: (self.length[n], -n))
             waiting[resource].remove(number)
-            instant = resource is Engine.MEMORY and not memory
-            starts[number], free[resource] = time, time + self.busy[number] * (not instant)
-            done = free[resource] + self.latency[number] * (not instant)
+            starts[number] = done = time = max(time, ready[number])
+            if memory or resource is not Engine.MEMORY:
+                for _ in range(self.parts[number]):
+                    part = max(time, free[resource][0]) + self.busy[number]
+                    heapreplace(free[resource], part)
+                    done = max(done, part + self.latency[number])
             if self.vector[number]:
                 done = reported = max(done, reported)
+            end = max(end, done)
             for follower in self.followers[number]:
                 ready[follower] = max(ready[follower], done)
                 missing[follower] -= 1
                 if not missing[follower]:
                     waiting[self.resource[follower]].add(follower)
-        return starts
+        return starts, end

@@ -4,9 +4,12 @@ import random
 
 import cocotb
 import pytest
+from amaranth.hdl import Module
 from cocotb.triggers import Timer
 
-from acceltran.hw.crossbar import CROSSBAR_VERILOG, Crossbar
+from acceltran.hw import crossbar
+from acceltran.hw.crossbar import CROSSBAR_VERILOG, Crossbar, route
+from acceltran.hw.verilog_export import to_verilog
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.tiles import pack_bits
 
@@ -28,3 +31,23 @@ async def check_selection(dut):
 def test_crossbar(inputs, outputs, width):
     size = {"inputs": inputs, "outputs": outputs, "width": width}
     simulate_component(Crossbar(**size), sources=[CROSSBAR_VERILOG], **size)
+
+
+class Routed(Crossbar):
+    """A crossbar's ports on what `route` makes."""
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += [o.eq(word) for o, word in zip(self.o, route(m, "words", list(self.i), list(self.select)), strict=True)]
+        return m
+
+
+@pytest.mark.parametrize(("inputs", "outputs", "width", "limit", "slices"), [
+    (5, 4, 33, 65_535, 1), (5, 4, 33, 165, 1), (5, 4, 33, 164, 2), (3, 7, 20, 50, 3), (8, 2, 5, 8, 5),
+])
+def test_route(monkeypatch, inputs, outputs, width, limit, slices):
+    """Words are chosen slice by slice where a port would be wider than a signal may be."""
+    monkeypatch.setattr(crossbar, "_LARGEST_SIGNAL", limit)
+    size = {"inputs": inputs, "outputs": outputs, "width": width}
+    assert to_verilog(Routed(**size), "routed").count("acceltran_crossbar #(") == slices
+    simulate_component(Routed(**size), sources=[CROSSBAR_VERILOG], **size)

@@ -103,23 +103,24 @@ async def check_rate(dut):
 
 @cocotb.test()
 async def check_gather_rate(dut):
-    """Table rows of whole beats follow each other as fast as the bus or a line per cycle allows."""
+    """Table rows of whole beats follow each other as fast as the bus or a line per cycle allows, also from GATHER to GATHER."""
     p = parameters()
     line, bus = p["tile"] * p["width"], p["bus_width"]
     columns = next(n for n in range(2, CAPACITIES["activation_tiles"] + 1) if n * line % bus == 0)
     rows = min(3, CAPACITIES["activation_tiles"] // columns)
     beats = columns * line // bus
-    if p["outstanding_reads"] * min(p["burst_beats"], beats) < 16:
+    ahead, number = p["outstanding_reads"] * min(p["burst_beats"], beats), 4
+    if ahead < 16:
         return
-    b = await bench(dut, 8, latency=2)
+    b = await bench(dut, 8, latency=ahead // 2)
     b.memory.data[4096:8192] = b.rng.randbytes(4096)
     b.memory.data[8192:12288] = b"".join((n % 4).to_bytes(4, "little") for n in range(1024))
     begun = b.cycles
     await b.run([(Opcode.GATHER, slots(address=4096, indices=8192, row_bytes=beats * b.state.beat, rows=rows, columns=columns,
-                                       pitch=columns))])
+                                       pitch=columns))] * number)
     # Indices come in chunks of 64 bytes, between rows.
-    count = rows * p["tile"]
-    chunks = -(-4 * count // 64)
+    count = number * rows * p["tile"]
+    chunks = number * -(-4 * rows * p["tile"] // 64)
     assert b.cycles - begun <= count * max(beats, columns) + chunks * (64 // b.state.beat + 8) + 2 * p["burst_beats"] + 32
 
 

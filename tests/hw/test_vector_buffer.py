@@ -30,6 +30,20 @@ async def check_lines(dut):
             assert got == [lines[address] for address in wanted]
 
 
+@cocotb.test()
+async def check_shared_lines(dut):
+    """Readers that ask for the same lines get one every cycle, all of them."""
+    readers = parameters()["readers"]
+    await start(dut, "write", *(f"request__{n}" for n in range(readers)))
+    lines = [3 * address for address in range(LINES)]
+    await send(dut, "write", [address | line << LINE_ADDRESS_BITS for address, line in enumerate(lines)])
+    begun = cocotb.utils.get_sim_time("step")
+    await cocotb.triggers.gather(*(send(dut, f"request__{n}", list(range(LINES))) for n in range(readers)),
+                                 *(collect(dut, f"o__{n}", LINES) for n in range(readers)))
+    cycles = (cocotb.utils.get_sim_time("step") - begun) / cocotb.utils.get_sim_steps(10, "ns")
+    assert cycles <= LINES + 6
+
+
 @pytest.mark.parametrize("readers", [1, 3])
 def test_vector_buffer(readers):
     simulate_component(VectorBuffer(tile=TILE, width=WIDTH, lines=LINES, readers=readers), sources=[SRAM_VERILOG],

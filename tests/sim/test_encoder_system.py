@@ -20,6 +20,7 @@ CONFIGS = {
     "four_pes": AcceleratorConfig(
         **SMALL, name="four_pes", grid_rows=2, grid_columns=2, lines_per_beat=4, window=4, operand_slots=3, psum_tiles=2,
         activation_banks=4, bus_width=128, integer_bits=4, fraction_bits=4, softmax_units=2, layernorm_units=2,
+        layernorm_slices=2,
     ),
     "one_by_two": AcceleratorConfig(
         **SMALL, name="one_by_two", grid_rows=1, grid_columns=2, lines_per_beat=2, skip="activation", activation_banks=2,
@@ -32,6 +33,7 @@ CONFIGS = {
     "window_of_eight": AcceleratorConfig(
         **SMALL, name="window_of_eight", grid_rows=2, grid_columns=1, lines_per_beat=2, window=8, operand_slots=3, psum_tiles=4,
         activation_banks=2, weight_banks=1, bus_width=64, softmax_units=2,
+        layernorm_slices=4,
     ),
 }
 SLOW = ("wide", "window_of_eight")

@@ -14,7 +14,7 @@ from acceltran.sw.compiler import CompileError, Program, compile_graph, quantise
 from acceltran.sw.compiler.allocate import Placement
 from acceltran.sw.compiler.build_encoder import build_graph
 from acceltran.sw.compiler.cost import Cost
-from acceltran.sw.compiler.planner import plan_order
+from acceltran.sw.compiler.planner import _Jobs, plan_order
 from acceltran.sw.compiler.schedule import insert_planned_loads
 from acceltran.sw.compiler.steps import Block, Region, Step, lower
 from acceltran.sw.golden.execute import execute
@@ -29,10 +29,16 @@ OPCODES = {Engine.MEMORY: Opcode.GATHER, Engine.MATRIX: Opcode.MATMUL, Engine.VE
 
 
 class Fixed:
-    """Costs given with each step: `busy` cycles, nothing more."""
+    """Costs given with each step: `busy` cycles for each of `parts`, nothing more; two servers for vector steps."""
 
     def resource(self, step):
         return step.engine
+
+    def servers(self, resource):
+        return 2 if resource is Engine.VECTOR else 1
+
+    def parts(self, step):
+        return step.fields.get("parts", 1)
 
     def busy(self, step):
         return step.fields["busy"]
@@ -44,9 +50,10 @@ class Fixed:
         return block.columns
 
 
-def step(name, engine, busy, reads=()):
+def step(name, engine, busy, reads=(), parts=1):
     regions = [Region("weight" if r.startswith("w") else "activation", r, 0, 0, 1, 1) for r in reads]
-    return Step(OPCODES[engine], engine, {"busy": busy}, {}, regions, [Region("activation", name, 0, 0, 1, 1)], name)
+    fields = {"busy": busy, "parts": parts}
+    return Step(OPCODES[engine], engine, fields, {}, regions, [Region("activation", name, 0, 0, 1, 1)], name)
 
 
 def names(steps):
@@ -63,6 +70,24 @@ def test_what_waits_does_not_hold_up_what_is_ready():
     steps = [step("a", Engine.VECTOR, 30), step("b", Engine.MATRIX, 100, ["a"]), step("c", Engine.MATRIX, 20),
              step("d", Engine.MATRIX, 20)]
     assert names(plan_order(steps, {}, Fixed())[0]) == ["a", "c", "d", "b"]
+
+
+def test_servers_share_the_parts_of_a_step():
+    """Five parts on two servers take three rounds, and the other step begins on the server that is free first."""
+    steps = [step("a", Engine.VECTOR, 10, parts=5), step("b", Engine.VECTOR, 10, parts=2),
+             step("c", Engine.MATRIX, 10, ["a"]), step("d", Engine.MATRIX, 90, ["b"])]
+    assert _Jobs(steps, {}, Fixed()).schedule() == ([10, 0, 100, 10], 110)
+    steps[3] = step("d", Engine.MATRIX, 1, ["b"])
+    assert _Jobs(steps, {}, Fixed()).schedule() == ([0, 20, 30, 40], 41)
+
+
+def test_the_matrix_engine_waits_for_urgent_work():
+    """Nothing else is ready when a is; b, ready ten cycles later, has the longest way to the end."""
+    steps = [step("x", Engine.VECTOR, 10), step("a", Engine.MATRIX, 100), step("b", Engine.MATRIX, 10, ["x"]),
+             step("c", Engine.VECTOR, 200, ["b"])]
+    assert names(plan_order(steps, {}, Fixed())[0]) == ["x", "b", "a", "c"]
+    assert _Jobs(steps, {}, Fixed()).schedule()[1] == 310
+    assert _Jobs(steps, {}, Fixed()).schedule(patience=16)[1] == 220
 
 
 def test_loads_come_in_the_order_of_need():
@@ -205,7 +230,7 @@ def test_costs_follow_shape_and_sparsity(model):
     for graph in (dense, sparse):
         plan, cost = lower(graph, FOUR, chunks=4, fine=True), Cost(graph, FOUR)
         products = [s for s in plan.steps if s.opcode is Opcode.MATMUL]
-        totals.append((sum(map(cost.busy, products)), sum(map(cost.load, plan.blocks.values()))))
+        totals.append((sum(cost.busy(s) * cost.parts(s) for s in products), sum(map(cost.load, plan.blocks.values()))))
     (busy, load), (sparse_busy, sparse_load) = totals
     tiles = sum(s.fields["rows"] * s.fields["columns"] * s.fields["inner"] for s in products)
     assert busy >= tiles / FOUR.pes * FOUR.tile
