@@ -18,25 +18,17 @@ def write_timeline(path, config, result, labels):
     Parameters
     ----------
     path : file to write, all or nothing
-    config : AcceleratorConfig
-    result : RunResult of a simulation with `activity`
-    labels : {instruction number: text}
+    config, result, labels : see `tracks`
     """
-    events = []
-    engines = {"memory": 1, "matrix": 2, "vector": 3}
-    for engine, thread in engines.items():
-        events.append(_name(1, thread, f"{engine} engine"))
-    for interval in result.intervals:
-        events.append(_slice(1, engines[interval.engine], labels.get(interval.number, "SYNC"), interval.start, interval.end,
-                             {"instruction": interval.number}))
-
-    names = _unit_names(config)
-    for bit, name in enumerate(names):
-        events.append(_name(2, bit + 1, name))
-    for bit, start, end in _busy_periods(result.folder / "activity.log", len(names), result):
-        events.append(_slice(2, bit + 1, "busy", start, end, {}))
-    events += [{"name": "process_name", "ph": "M", "pid": pid, "args": {"name": name}}
-               for pid, name in ((1, "engines"), (2, "units"))]
+    events, processes = [], {}
+    for thread, track in enumerate(tracks(config, result, labels), start=1):
+        process = processes.setdefault(track["group"], len(processes) + 1)
+        event = {"pid": process, "tid": thread}
+        events.append(event | {"name": "thread_name", "ph": "M", "args": {"name": track["name"]}})
+        events.append(event | {"name": "thread_sort_index", "ph": "M", "args": {"sort_index": thread}})
+        events += [event | {"name": label, "ph": "X", "ts": start, "dur": max(1, end - start)}
+                   for label, start, end in track["periods"]]
+    events += [{"name": "process_name", "ph": "M", "pid": pid, "args": {"name": name}} for name, pid in processes.items()]
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps({"traceEvents": events, "displayTimeUnit": "ms"}))
@@ -44,17 +36,44 @@ def write_timeline(path, config, result, labels):
 
 
 def tracks(config, result, labels):
-    """The same as plain values: per engine and unit a name and its (label, first cycle, end cycle), from the start on."""
-    found = {f"{engine} engine": [] for engine in ENGINES}
-    for interval in result.intervals:
-        found[f"{interval.engine} engine"].append(
-            (labels.get(interval.number, "SYNC"), interval.start - result.started, interval.end - result.started))
+    """A run as plain values, in cycles from its start on.
+
+    An engine has as many tracks as instructions in it overlap at most.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+    result : RunResult of a simulation with `activity`
+    labels : {instruction number: text}
+
+    Returns
+    -------
+    list of {"group": "engines" or "units", "name", "periods": [(label, first cycle, end cycle)], in order}
+    """
+    found = []
+    for engine in ENGINES:
+        periods = [(labels.get(interval.number, "SYNC"), interval.start - result.started, interval.end - result.started)
+                   for interval in result.intervals if interval.engine == engine]
+        found += [{"group": "engines", "name": f"{engine} engine", "periods": apart} for apart in _apart(periods) or [[]]]
     names = _unit_names(config)
-    found |= {name: [] for name in names}
+    busy = [[] for _ in names]
     for bit, start, end in _busy_periods(result.folder / "activity.log", len(names), result):
         if end > result.started:
-            found[names[bit]].append(("busy", max(0, start - result.started), end - result.started))
-    return [{"name": name, "periods": sorted(periods, key=lambda p: p[1])} for name, periods in found.items()]
+            busy[bit].append(("busy", max(0, start - result.started), end - result.started))
+    found += [{"group": "units", "name": name, "periods": sorted(periods, key=lambda p: p[1])}
+              for name, periods in zip(names, busy, strict=True)]
+    return found
+
+
+def _apart(periods):
+    """Periods dealt to as few lists as keep those of one list apart."""
+    lists = []
+    for period in sorted(periods, key=lambda p: p[1:]):
+        target = next((chosen for chosen in lists if chosen[-1][2] <= period[1]), None)
+        if target is None:
+            lists.append(target := [])
+        target.append(period)
+    return lists
 
 
 def _unit_names(config):
@@ -64,15 +83,6 @@ def _unit_names(config):
         *(f"softmax unit {n}" for n in range(config.softmax_units)),
         *(f"layer-norm unit {n}" for n in range(config.layernorm_units)),
     ]
-
-
-def _name(process, thread, name):
-    return {"name": "thread_name", "ph": "M", "pid": process, "tid": thread, "args": {"name": name}}
-
-
-def _slice(process, thread, name, start, end, arguments):
-    return {"name": name, "ph": "X", "pid": process, "tid": thread, "ts": start, "dur": max(1, end - start),
-            "args": arguments}
 
 
 def _busy_periods(log, count, result):

@@ -7,8 +7,10 @@ from .loop_order import order_cost
 
 __all__ = ["Cost"]
 
-_MATRIX_LATENCY, _VECTOR_LATENCY, _MEMORY_LATENCY, _NORM_SCALARS = 50, 50, 70, 40
-_ROW_GAP = 2
+_MATRIX_LATENCY, _SOFTMAX_LATENCY, _LAYERNORM_LATENCY, _MEMORY_LATENCY = 50, 40, 5, 70
+_NORM_SCALARS, _ROW_GAP, _INDEX_GAP = 40, 2, 12
+_BANK_USE = 0.6
+"""Share of the banks that units which read independently keep busy."""
 
 
 class Cost:
@@ -18,7 +20,13 @@ class Cost:
     ----------
     graph : Graph
     config : AcceleratorConfig
+
+    Members
+    -------
+    begin : cycles until the first data come from main memory
     """
+
+    begin = 130
 
     def __init__(self, graph, config):
         self._graph, self._config = graph, config
@@ -47,14 +55,15 @@ class Cost:
             case Opcode.GATHER:
                 row_bits = step.fields["columns"] * self._config.line_bits
                 row = -(-row_bits // self._config.bus_width) + (_ROW_GAP if row_bits % self._config.bus_width else 0)
-                return step.fields["rows"] * self._config.tile * row
+                return step.fields["rows"] * (self._config.tile * row + _INDEX_GAP)
             case Opcode.LOAD | Opcode.STORE:
                 return step.fields["rows"] * step.fields["columns"] * self._tile_load(1.0)
         return 0
 
     def latency(self, step):
         """Cycles more until a step of another engine that waits for this one is at work."""
-        return {Engine.MATRIX: _MATRIX_LATENCY, Engine.VECTOR: _VECTOR_LATENCY}.get(step.engine, _MEMORY_LATENCY)
+        latencies = {Opcode.MATMUL: _MATRIX_LATENCY, Opcode.SOFTMAX: _SOFTMAX_LATENCY, Opcode.LAYERNORM: _LAYERNORM_LATENCY}
+        return latencies.get(step.opcode, _MEMORY_LATENCY)
 
     def load(self, block):
         """Cycles of the LOAD that brings a block."""
@@ -85,7 +94,9 @@ class Cost:
         return self._weights[name]
 
     def _row(self, step):
-        tile, columns = self._config.tile, step.fields["columns"]
+        config, columns = self._config, step.fields["columns"]
         if step.opcode is Opcode.SOFTMAX:
-            return tile * (columns + -(-step.fields["valid_columns"] // tile))
-        return 2 * tile * -(-columns // self._config.layernorm_slices) + _NORM_SCALARS
+            return config.tile * (columns + -(-step.fields["valid_columns"] // config.tile))
+        words = min(step.fields["rows"], config.layernorm_units) * config.layernorm_slices * (1 + step.fields["residual"])
+        wait = max(1.0, words / config.lines_per_beat / (_BANK_USE * config.activation_banks))
+        return wait * 2 * config.tile * -(-columns // config.layernorm_slices) + _NORM_SCALARS

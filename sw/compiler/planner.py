@@ -53,6 +53,7 @@ class _Jobs:
     def __init__(self, steps, blocks, cost):
         self.loads = {owner: len(steps) + n for n, owner in enumerate(blocks)}
         self.resource = [cost.resource(step) for step in steps] + [Engine.MEMORY] * len(blocks)
+        self.begin = cost.begin
         self.servers = {resource: cost.servers(resource) for resource in {*self.resource}}
         self.parts = [cost.parts(step) for step in steps] + [1] * len(blocks)
         self.busy = [cost.busy(step) for step in steps] + [cost.load(block) for block in blocks.values()]
@@ -92,6 +93,7 @@ class _Jobs:
         ready, starts = [0.0] * len(missing), [0.0] * len(missing)
         waiting = defaultdict(set)
         free = {resource: [0.0] * servers for resource, servers in self.servers.items()}  # Heaps, of times by server.
+        free[Engine.MEMORY] = [self.begin]
         reported = end = 0.0
         for number, count in enumerate(missing):
             if not count:

@@ -54,8 +54,9 @@ def test_report_and_timeline(arguments, tmp_path, monkeypatch, capsys):
     names = {e["args"]["name"] for e in events if e["name"] == "thread_name"}
     assert {"memory engine", "matrix engine", "vector engine", "PE 0,0", "PE 0,1", "softmax unit 0"} <= names
     slices = [e for e in events if e["ph"] == "X"]
-    assert {(e["pid"], e["tid"]) for e in slices} >= {(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3), (2, 4)}
-    assert all(0 <= e["ts"] and e["ts"] + e["dur"] <= values["cycles"] + 1000 for e in slices)
+    threads = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    assert {threads[e["pid"], e["tid"]] for e in slices} == names
+    assert all(0 <= e["ts"] and e["ts"] + e["dur"] <= values["cycles"] + 8 for e in slices)
 
 
 def test_a_fault_is_an_exit_code(arguments, monkeypatch, capsys):

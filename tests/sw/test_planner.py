@@ -31,6 +31,8 @@ OPCODES = {Engine.MEMORY: Opcode.GATHER, Engine.MATRIX: Opcode.MATMUL, Engine.VE
 class Fixed:
     """Costs given with each step: `busy` cycles for each of `parts`, nothing more; two servers for vector steps."""
 
+    begin = 0
+
     def resource(self, step):
         return step.engine
 
