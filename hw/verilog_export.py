@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 from amaranth.back import rtlil
 
@@ -15,11 +16,12 @@ from .shared_module import ModuleLibrary
 __all__ = ["to_verilog"]
 
 
-def to_verilog(component, name):
+def to_verilog(component, name, *, fields=False):
     """Emit `component` and everything below it as Verilog, with the top module called `name`.
 
     Components that were instantiated through `shared_module.instantiate` become one module each. Processes stay `case`
-    statements (`proc -nomux`), which simulates and reads far better than multiplexer trees.
+    statements (`proc -nomux`), which simulates and reads far better than multiplexer trees. With `fields` there is a wire
+    for each field of each structure, which nothing reads: for waves.
     """
     from pyosys import libyosys as ys
 
@@ -27,7 +29,7 @@ def to_verilog(component, name):
     library.pending.append((name, component))
     with tempfile.TemporaryDirectory() as folder:
         design = ys.Design()
-        with _silenced(), _uncollected():
+        with _silenced(), _uncollected(), contextlib.nullcontext() if fields else _without_fields():
             for number, (module, part) in enumerate(library.drain()):
                 source = Path(folder) / f"{number}.il"
                 source.write_text(rtlil.convert(part, name=module, platform=library, emit_src=False))
@@ -38,6 +40,11 @@ def to_verilog(component, name):
             ys.run_pass(f"write_verilog -noattr {target}", design)
         # Yosys numbers these through all conversions of a process; without it, equal designs are equal texts.
         return re.sub(r"dump_module\$\d+", "dump_module", target.read_text())
+
+
+def _without_fields():
+    """Keep Amaranth from emitting a wire per field, nine of ten lines in a large grid; it has no option for that."""
+    return mock.patch.object(rtlil.ModuleEmitter, "emit_signal_fields", lambda emitter: None)
 
 
 @contextlib.contextmanager

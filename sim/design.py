@@ -57,16 +57,20 @@ endmodule
 _OPTIMISATION = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")  # In every cycle, once, and Verilator's own code.
 
 
-def accelerator_verilog(config):
-    """Verilog of `config` with top module ``accelerator``, kept in the build folder until sources or fields change."""
+def accelerator_verilog(config, *, fields=False):
+    """Verilog of `config` with top module ``accelerator``, kept in the build folder until the sources or `config` change.
+
+    With `fields` it has a wire for each field of each structure, for waves.
+    """
     sources = sorted(Path(find_spec("acceltran.hw").submodule_search_locations[0]).rglob("*.py"))
     tables = sorted(Path(find_spec("acceltran.sw.golden").submodule_search_locations[0]).glob("*.py"))
     identity = hashlib.sha256(config.to_json().encode())
     for path in (*sources, *tables):
         identity.update(path.read_bytes())
-    path = cache_folder().parent / "verilog" / f"{config.name}-{identity.hexdigest()[:16]}.v"
+    name = f"{config.name}-{identity.hexdigest()[:16]}{'-fields' if fields else ''}"
+    path = cache_folder().parent / "verilog" / f"{name}.v"
     if not path.exists():
-        text = to_verilog(Accelerator(config=config), "accelerator")
+        text = to_verilog(Accelerator(config=config), "accelerator", fields=fields)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         partial.write_text(text)
@@ -82,9 +86,9 @@ def _ports(verilog):
     return [(direction, int(high or 0) + 1, name) for direction, high, name in found]
 
 
-def system_verilog(config, *, latency=40, memory_bits=27):
+def system_verilog(config, *, latency=40, memory_bits=27, fields=False):
     """The accelerator's Verilog and module ``system``: the accelerator, main memory and timeline logs."""
-    verilog = accelerator_verilog(config)
+    verilog = accelerator_verilog(config, fields=fields)
     ports = {name: (direction, bits) for direction, bits, name in _ports(verilog)}
     host = [n for n in ports if n.startswith("s_axil__")]
     wires = [n for n in ports if n.startswith("m_axi__") or n in ("timeline", "activity")]
@@ -115,7 +119,7 @@ def build_system(config, *, waves=False, latency=40, memory_bits=27):
     With several PEs, the PE is a block of its own. All lanes of a PE run the same code, which then stays in the caches.
     Waves are recorded from a model in one piece.
     """
-    verilog = system_verilog(config, latency=latency, memory_bits=memory_bits)
+    verilog = system_verilog(config, latency=latency, memory_bits=memory_bits, fields=waves)
     return build(
         verilog, "system", sources=SIMULATION_SOURCES, waves=waves,
         blocks=() if waves or config.pes == 1 else shared_modules(verilog, PE), kept=shared_modules(verilog, MacLane),

@@ -24,7 +24,7 @@ def lost_multipliers(multipliers):
 class PEGrid(wiring.Component):
     """The multipliers. PE (r, c) computes output tile (i + r, j + c).
 
-    Output tiles of one anti-diagonal lie in one buffer bank, so its PEs share a write port and nothing is lost.
+    The PEs of one anti-diagonal share a write port.
 
     Parameters
     ----------

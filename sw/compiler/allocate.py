@@ -21,13 +21,12 @@ class Placement:
     release: int = 0
 
 
-def activation_pitch(rows, columns, modulus):
-    """Smallest pitch that is 1 modulo `modulus`; a tensor of one tile row needs no gaps.
+def activation_pitch(rows, columns):
+    """Smallest odd pitch: neighbours in a column lie in different banks, since the number of banks is a power of two.
 
-    With the number of banks, tile (i, j) lies i + j banks on. With 2, an odd pitch, neighbours in a column still lie in
-    different banks, since the number of banks is a power of two, and wide buffers lose less to the gaps.
+    A tensor of one tile row needs no gaps.
     """
-    return columns if rows == 1 else columns + (1 - columns) % modulus
+    return columns if rows == 1 else columns | 1
 
 
 def lifetimes(steps, home):
@@ -60,7 +59,7 @@ class _Ring:
         return best
 
 
-def place_activations(graph, steps, capacity, *, pack, modulus, kept=()):
+def place_activations(graph, steps, capacity, *, pack, kept=()):
     """Slots of every activation tensor.
 
     Parameters
@@ -68,14 +67,13 @@ def place_activations(graph, steps, capacity, *, pack, modulus, kept=()):
     graph, steps : the lowered graph
     capacity : of the activation buffer, in tiles
     pack : place the largest tensors first, which is denser, instead of preferring what was free first
-    modulus : see `activation_pitch`
     kept : tensors that nothing may overwrite, before they are written or after they were read
 
     Returns
     -------
     dict of Placement by name, or None where they do not fit
     """
-    shapes = _shapes(graph, steps, modulus)
+    shapes = _shapes(graph, steps)
     for name in kept:
         size, pitch, *_ = shapes[name]
         shapes[name] = size, pitch, 0, len(steps)
@@ -91,20 +89,20 @@ def place_activations(graph, steps, capacity, *, pack, modulus, kept=()):
     return placed
 
 
-def required_tiles(graph, steps, modulus):
+def required_tiles(graph, steps):
     """Tiles that the packed placement takes, and the largest tensor with its size."""
-    shapes = _shapes(graph, steps, modulus)
+    shapes = _shapes(graph, steps)
     largest = max(shapes, key=lambda name: shapes[name][0])
     return _pack(shapes)[1], largest, shapes[largest][0]
 
 
-def _shapes(graph, steps, modulus):
+def _shapes(graph, steps):
     """(slots, pitch, first use, last use) of every activation tensor, in order of first use."""
     shapes = {}
     for name, (first, last) in lifetimes(steps, "activation").items():
         tensor = graph.tensors[name]
         rows, columns = tensor.rows // graph.tile, tensor.columns // graph.tile
-        pitch = activation_pitch(rows, columns, modulus)
+        pitch = activation_pitch(rows, columns)
         shapes[name] = (rows - 1) * pitch + columns, pitch, first, last
     return shapes
 

@@ -18,8 +18,6 @@ __all__ = ["compile_encoder", "compile_graph"]
 _PLANNED = (
     {"chunks": 4, "pack": False},
     {"chunks": 4, "pack": True},
-    {"chunks": 4, "pack": False, "modulus": 2},
-    {"chunks": 4, "pack": True, "modulus": 2},
 )
 """Ways to place what the planner has put in order."""
 
@@ -28,7 +26,6 @@ _ATTEMPTS = (
     {"stagger": 2, "chunks": 2, "pack": True},
     {"stagger": 1, "chunks": 2, "pack": True},
     {"stagger": 1, "chunks": 1, "pack": True},
-    {"stagger": 1, "chunks": 1, "pack": True, "modulus": 2},
 )
 """Ways to schedule and place where that needs too much room, from the one that keeps most in flight to the tightest."""
 
@@ -128,7 +125,7 @@ def _scheduled(graph, config, order, overlap, resident):
             if not resident:
                 steps = insert_loads(steps, plan.blocks, blocks, config.instruction_queue)
             return steps, _preload(plan.blocks, preload, resident), plan.blocks, _placements(activations, blocks)
-    need, largest, size = required_tiles(graph, [*preload, *steps], attempt["modulus"])
+    need, largest, size = required_tiles(graph, [*preload, *steps])
     need = -(-need // config.activation_banks) * config.activation_banks
     raise CompileError(f"the activations need {need} tiles ({largest} alone {size}), the activation buffer has "
                        f"{config.activation_tiles}: raise activation_tiles to {need}, or shorten the sequences")
@@ -151,11 +148,10 @@ def _placements(activations, blocks):
     return activations | {owner: place for owner, (place, _) in blocks.items()}
 
 
-def _placed(graph, config, blocks, steps, preload, resident, *, pack, modulus=None, **_):
+def _placed(graph, config, blocks, steps, preload, resident, *, pack, **_):
     """Placements of the activations, and of the blocks with their first use; None where the activations do not fit."""
-    modulus = modulus or config.activation_banks
     kept = {step.tensor for step in preload}
-    activations = place_activations(graph, [*preload, *steps], config.activation_tiles, pack=pack, modulus=modulus, kept=kept)
+    activations = place_activations(graph, [*preload, *steps], config.activation_tiles, pack=pack, kept=kept)
     if activations is None:
         return None
     placed = {}

@@ -8,8 +8,8 @@ from .loop_order import order_cost
 __all__ = ["Cost"]
 
 _MATRIX_LATENCY, _SOFTMAX_LATENCY, _LAYERNORM_LATENCY, _MEMORY_LATENCY = 50, 40, 5, 70
-_NORM_SCALARS, _ROW_GAP, _INDEX_GAP = 40, 2, 12
-_BANK_USE = 0.6
+_NORM_SCALARS, _ROW_GAP, _INDEX_GAP = 40, 2, 10
+_BANK_USE = 0.4
 """Share of the banks that units which read independently keep busy."""
 
 
