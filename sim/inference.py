@@ -167,7 +167,7 @@ def report(inference):
         "instructions": len(program.instructions),
         "build_seconds": run.build_seconds,
         "simulation_seconds": run.simulation_seconds,
-        "cycles_per_second": cycles / run.simulation_seconds,
+        "cycles_per_second": (run.started + cycles) / run.simulation_seconds,
     }
 
 

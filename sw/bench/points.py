@@ -41,6 +41,10 @@ def _mini(skip):
     return lambda: dataclasses.replace(AcceleratorConfig.load("mini"), name=f"mini_{skip}", skip=skip)
 
 
+def _int8_none():
+    return dataclasses.replace(AcceleratorConfig.load("int8"), name="int8_none", skip="none")
+
+
 def _preset(name):
     return lambda: AcceleratorConfig.load(name)
 
@@ -100,6 +104,7 @@ GROUPS = {
         Product(m=m, k=k, n=n, batch=ORDER_BATCH, order=order.name.lower())
         for m, k, n in ORDER_SHAPES for order in LoopOrder)),
     "ita": _Ita(_preset("int8")),
+    "ita_none": _Ita(_int8_none),
     "model": _Model(_preset("mini"), {"dense": {}, "sparse": _SPARSE, "without overlap": {"overlap": False}}),
     "model_edge": _Model(_preset("edge"), {"dense": {"resident": True}, "sparse": {"resident": True, **_SPARSE}}, batch=4),
 }
