@@ -126,6 +126,35 @@ def compile_(
 
 
 @app.command()
+def evaluate(
+    data: Annotated[Path, typer.Option(help="Labelled sentences: a heading, then sentence<TAB>0 or 1 in each line.")],
+    config: ConfigOption = "mini",
+    model: Annotated[Path, typer.Option(help="Hugging Face BERT folder with a classifier.")] = DEFAULT_MODEL,
+    method: Annotated[str, typer.Option(help="none, dynatran (a threshold), top-k (of each row of probabilities).")] = "none",
+    tau: Annotated[float | None, typer.Option(min=0, help="dynatran: one threshold for all activations.")] = None,
+    target_sparsity: Annotated[float | None, typer.Option(min=0, max=1, help="dynatran: wanted sparsity.")] = None,
+    keep: Annotated[int | None, typer.Option(help="top-k: probabilities that stay in each row.")] = None,
+    weight_sparsity: Annotated[float, typer.Option(min=0, max=0.99, help="Share of weights to zero by magnitude.")] = 0.0,
+    word_format: Annotated[str | None, typer.Option("--format", help="Integer and fraction bits, like 4.16.")] = None,
+    length: Annotated[int, typer.Option(min=2, help="Tokens to pad to, for the figures with padding.")] = 128,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first sentences.")] = None,
+    baseline: Annotated[bool, typer.Option(help="Evaluate without pruning of activations too.")] = True,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write everything as JSON.")] = None,
+):
+    """Evaluate the integer model, which the RTL reproduces: accuracy, zeros, and multiplications that remain.
+
+    Example: acceltran evaluate --data dev.tsv --method dynatran --tau 0.05 --json dev.json
+    """
+    from .evaluate.command import evaluate_command
+
+    evaluate_command(
+        config=config, model=model, data=data, method=method, tau=tau, target_sparsity=target_sparsity, keep=keep,
+        weight_sparsity=weight_sparsity, word_format=word_format, length=length, limit=limit, baseline=baseline,
+        json_path=json_path,
+    )
+
+
+@app.command()
 def explore(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Document with markers, such as docs/exploration.md, to update."),

@@ -12,13 +12,14 @@ from .softmax import softmax
 __all__ = ["execute", "golden_run", "predict", "results"]
 
 
-def execute(graph, ids):
+def execute(graph, ids, *, prune=None):
     """All activation tensors of a graph.
 
     Parameters
     ----------
     graph : Graph
     ids : int64 [batch, columns], token numbers
+    prune : (operation, its result) to the result that is kept, for studies of pruning that the hardware does not do
 
     Returns
     -------
@@ -29,15 +30,19 @@ def execute(graph, ids):
     for operation in graph.operations:
         match operation:
             case Gather():
-                _write(graph, values, operation.o, graph.constants[operation.table][indices[operation.indices]])
+                result = graph.constants[operation.table][indices[operation.indices]]
             case Load():
-                _write(graph, values, operation.o, graph.constants[operation.o.tensor])
+                result = graph.constants[operation.o.tensor]
             case MatMul():
-                _write(graph, values, operation.c, _matmul(graph, values, operation))
+                result = _matmul(graph, values, operation)
             case Softmax():
-                _write(graph, values, operation.o, _softmax(graph, values, operation))
+                result = _softmax(graph, values, operation)
             case LayerNorm():
-                _write(graph, values, operation.o, _layernorm(graph, values, operation))
+                result = _layernorm(graph, values, operation)
+            case _:
+                continue
+        target = operation.c if isinstance(operation, MatMul) else operation.o
+        _write(graph, values, target, prune(operation, result) if prune else result)
     return values
 
 

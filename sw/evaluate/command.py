@@ -1,0 +1,70 @@
+"""What `acceltran evaluate` does."""
+
+import dataclasses
+
+from rich.progress import MofNCompleteColumn, Progress
+from rich.table import Table
+
+from ...hw.config import AcceleratorConfig, ConfigError
+from ..checkpoint import load_checkpoint
+from ..commands import check_outputs, console, progress
+from ..reviews import read_tsv
+from .evaluate import Method, evaluate
+
+__all__ = ["evaluate_command"]
+
+
+def evaluate_command(*, config, model, data, method, tau, target_sparsity, keep, weight_sparsity, word_format, length, limit,
+                     baseline, json_path):
+    """See `cli.evaluate`."""
+    from ...sim.inference import write_json
+
+    hardware = AcceleratorConfig.load(config)
+    if word_format:
+        hardware = dataclasses.replace(hardware, name="custom", **_word(word_format))
+    check_outputs(json_path)
+    chosen = Method(name=method, tau=tau, target=target_sparsity, keep=keep, weight_sparsity=weight_sparsity)
+    checkpoint = load_checkpoint(model)
+    texts, labels = read_tsv(data)
+    texts, labels = texts[:limit], labels[:limit]
+    passes = 1 + (baseline and method != "none")
+    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=progress, transient=True) as bar:
+        task = bar.add_task("sentences", total=passes * len(texts))
+        values = evaluate(checkpoint, hardware, texts, labels, chosen, length=length, baseline=baseline,
+                          report=lambda done: bar.advance(task, done))
+    settings = {"model": str(model), "data": str(data), "method": method, "tau": tau, "target_sparsity": target_sparsity,
+                "keep": keep, "weight_sparsity": weight_sparsity, "length": length,
+                "format": f"{hardware.integer_bits}.{hardware.fraction_bits}"}
+    values = settings | values
+    if json_path:
+        write_json(json_path, values)
+    _print(values)
+
+
+def _word(text):
+    parts = text.split(".")
+    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+        raise ConfigError(f"format = {text!r}: give integer and fraction bits, like 4.16")
+    return {"integer_bits": int(parts[0]), "fraction_bits": int(parts[1])}
+
+
+def _print(values):
+    columns = {"zeros %": "sparsity", "padded": "sparsity_padded", "left %": "remaining_multiplications",
+               "padded ": "remaining_multiplications_padded"}
+    for title, part in (("without pruning", values.get("baseline")), (values["method"], values)):
+        if part is None:
+            continue
+        table = Table("class", *columns, title=f"{title}: zeros of operands, multiplications left of products (by the class "
+                      f"of their result); padded: to {values['length']} tokens")
+        shares = {head: part[key] for head, key in columns.items()}
+        for kind in dict.fromkeys(kind for share in shares.values() for kind in share["class"]):
+            table.add_row(kind, *_cells(share["class"].get(kind) for share in shares.values()))
+        table.add_section()
+        table.add_row("all", *_cells(share["all"] for share in shares.values()))
+        console.print(table)
+        console.print(f"accuracy {100 * part['accuracy']:.2f} % +- {100 * part['accuracy_stderr']:.2f} "
+                      f"({part['sentences']} sentences)")
+
+
+def _cells(shares):
+    return ("" if share is None else f"{100 * share:.1f}" for share in shares)

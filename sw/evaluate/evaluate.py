@@ -1,0 +1,114 @@
+"""Run the integer model on labelled sentences, with one way of pruning."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from ..checkpoint import ModelError, encode_texts
+from ..compiler.build_encoder import build_graph
+from ..compiler.graph import Softmax
+from ..compiler.quantise import quantise_encoder
+from ..golden.execute import execute, results
+from .tally import Tally
+
+__all__ = ["Method", "evaluate", "keep_largest"]
+
+_BATCH = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """How activations are pruned.
+
+    Parameters
+    ----------
+    name : "none"; "dynatran", below `tau`, or by the profiled curves at `target`; "top-k", all but the `keep` largest
+        probabilities of each row
+    tau, target, keep : see above
+    weight_sparsity : share of every encoder weight matrix that is zeroed by magnitude
+    """
+
+    name: str = "none"
+    tau: float | None = None
+    target: float | None = None
+    keep: int | None = None
+    weight_sparsity: float = 0.0
+
+    def __post_init__(self):
+        needs = {"none": (), "dynatran": ("tau", "target"), "top-k": ("keep",)}
+        if self.name not in needs:
+            raise ModelError(f"method = {self.name!r}: choose {', '.join(needs)}")
+        given = [name for name in ("tau", "target", "keep") if getattr(self, name) is not None]
+        wanted = needs[self.name]
+        if len(given) != min(1, len(wanted)) or not set(given) <= set(wanted):
+            options = {"tau": "--tau", "target": "--target-sparsity", "keep": "--keep"}
+            what = " or ".join(options[name] for name in wanted) or "no threshold"
+            raise ModelError(f"method = {self.name!r}: takes {what}, given: "
+                             f"{', '.join(options[name] for name in given) or 'nothing'}")
+        if self.keep is not None and self.keep < 1:
+            raise ModelError(f"keep = {self.keep}: keep at least one probability of a row")
+
+
+def evaluate(checkpoint, hardware, texts, labels, method, *, length=128, baseline=True, report=lambda done: None):
+    """Accuracy, sparsity and remaining multiplications over sentences padded to `length` tokens.
+
+    Padding changes no result; it is what ``..._padded`` counts.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint with a classifier
+    hardware : AcceleratorConfig
+    texts, labels : sentences, and the number of the right class of each
+    method : Method
+    length : tokens to pad to
+    baseline : evaluate without pruning of activations too, for ``baseline``
+    report : called with the number of sentences done, of each pass
+
+    Returns
+    -------
+    values : plain values for JSON, see `Tally.report`; accuracies are shares, with the binomial standard error
+    """
+    if not checkpoint.has_classifier:
+        raise ModelError("the model has no classifier: evaluate one that has")
+    ids, lengths = encode_texts(checkpoint, texts, length)
+    passes = {"": method}
+    if baseline and method.name != "none":
+        passes["baseline"] = Method(weight_sparsity=method.weight_sparsity)
+    values = {}
+    for name, chosen in passes.items():
+        values[name] = _evaluate(checkpoint, hardware, ids, lengths, labels, chosen, report)
+    return values.pop("") | values
+
+
+def _evaluate(checkpoint, hardware, ids, lengths, labels, method, report):
+    encoder = quantise_encoder(checkpoint, hardware, tau=method.tau, target_sparsity=method.target,
+                               weight_sparsity=method.weight_sparsity)
+    tally, predictions = Tally(), []
+    # Sentences of similar length lie in one batch.
+    order = sorted(range(len(ids)), key=lambda n: lengths[n])
+    for start in range(0, len(order), _BATCH):
+        chosen = order[start: start + _BATCH]
+        graph = build_graph(encoder, [lengths[n] for n in chosen], ids.shape[1], separate=False)
+        values = execute(graph, ids[chosen], prune=_pruning(method))
+        tally.add(graph, encoder.model, values)
+        predictions += zip(chosen, results(graph, values)["logits"].argmax(1).tolist(), strict=True)
+        report(len(chosen))
+    right = sum(label == labels[n] for n, label in predictions)
+    accuracy = right / len(labels)
+    return {
+        "sentences": len(labels), "accuracy": accuracy,
+        "accuracy_stderr": math.sqrt(accuracy * (1 - accuracy) / len(labels)), **tally.report(),
+    }
+
+
+def _pruning(method):
+    if method.name != "top-k":
+        return None
+    return lambda operation, result: keep_largest(result, method.keep) if isinstance(operation, Softmax) else result
+
+
+def keep_largest(rows, count):
+    """A copy with all but the `count` largest elements of each row zero; of equal ones the first stay."""
+    kept = rows.sort(dim=1, descending=True, stable=True).indices[:, :count]
+    return torch.zeros_like(rows).scatter(1, kept, rows.gather(1, kept))
