@@ -26,7 +26,7 @@ class FloatEncoder:
         self._tensors = {name: tensor.to(dtype) for name, tensor in checkpoint.tensors.items()}
 
     @torch.no_grad()
-    def run(self, ids, lengths, layers=None):
+    def run(self, ids, lengths, layers=None, prune=None):
         """Run a batch.
 
         Parameters
@@ -38,6 +38,9 @@ class FloatEncoder:
             are computed but mean nothing.
         layers : int, optional
             Stop after this many layers; all by default. `pooler` and `logits` are there only after all layers.
+        prune : callable, optional
+            ``prune(name, tensor)`` gives what becomes of each tensor that DynaTran may prune: ``embeddings.output``, and of
+            every layer ``query key value probabilities context attention_norm hidden output_norm``.
 
         Returns
         -------
@@ -51,8 +54,9 @@ class FloatEncoder:
         count = self.config.num_hidden_layers if layers is None else layers
         size = ids.shape[1]
         masked = (torch.arange(size) >= torch.as_tensor(lengths)[:, None])[:, None, None, :]
+        self._prune = prune or (lambda name, tensor: tensor)
         values = self._embed(ids)
-        state = values["embeddings.output"]
+        state = values["embeddings.output"] = self._prune("embeddings.output", values["embeddings.output"])
         for layer in range(count):
             values |= {f"layer{layer}.{name}": tensor for name, tensor in self._layer(layer, state, masked).items()}
             state = values[f"layer{layer}.output_norm"]
@@ -72,18 +76,22 @@ class FloatEncoder:
 
     def _layer(self, layer, state, masked):
         prefix = f"encoder.layer.{layer}"
-        query, key, value = (self._linear(state, f"{prefix}.attention.self.{name}")
+
+        def prune(name, tensor):
+            return self._prune(f"layer{layer}.{name}", tensor)
+
+        query, key, value = (prune(name, self._linear(state, f"{prefix}.attention.self.{name}"))
                              for name in ("query", "key", "value"))
         scores = self._split(query) @ self._split(key).transpose(-1, -2)
         scaled = scores / math.sqrt(self.config.head_size)
-        probabilities = scaled.masked_fill(masked, -math.inf).softmax(-1)
-        context = (probabilities @ self._split(value)).transpose(1, 2).flatten(2)
+        probabilities = prune("probabilities", scaled.masked_fill(masked, -math.inf).softmax(-1))
+        context = prune("context", (probabilities @ self._split(value)).transpose(1, 2).flatten(2))
         attention = self._linear(context, f"{prefix}.attention.output.dense")
-        attention_norm = self._norm(attention + state, f"{prefix}.attention.output.LayerNorm")
+        attention_norm = prune("attention_norm", self._norm(attention + state, f"{prefix}.attention.output.LayerNorm"))
         hidden_pre = self._linear(attention_norm, f"{prefix}.intermediate.dense")
-        hidden = FUNCTIONS[self.config.hidden_act](hidden_pre)
+        hidden = prune("hidden", FUNCTIONS[self.config.hidden_act](hidden_pre))
         output = self._linear(hidden, f"{prefix}.output.dense")
-        output_norm = self._norm(output + attention_norm, f"{prefix}.output.LayerNorm")
+        output_norm = prune("output_norm", self._norm(output + attention_norm, f"{prefix}.output.LayerNorm"))
         return {"query": query, "key": key, "value": value, "scores": scores, "probabilities": probabilities,
                 "context": context, "attention": attention, "attention_norm": attention_norm,
                 "hidden_pre": hidden_pre, "hidden": hidden, "output": output, "output_norm": output_norm}
