@@ -62,6 +62,8 @@ def run(
     layers: Annotated[int | None, typer.Option(min=1, help="Run only the first layers.")] = None,
     tau: Annotated[float | None, typer.Option(min=0, help="DynaTran: zero every activation below this magnitude.")] = None,
     target_sparsity: Annotated[float | None, typer.Option(min=0, max=1, help="DynaTran: wanted activation sparsity.")] = None,
+    sites: Annotated[Path | None, typer.Option(help="DynaTran: thresholds of each site, from acceltran calibrate; "
+                                               "--target-sparsity then is the operating point.")] = None,
     weight_sparsity: Annotated[float, typer.Option(min=0, max=0.99, help="Share of weights to zero by magnitude.")] = 0.0,
     skip: Annotated[str | None, typer.Option(help="none, activation or both, in place of the configuration's.")] = None,
     order: Annotated[str | None, typer.Option(help="Loop order of every product: bijk, kijb, ... (default: the best).")] = None,
@@ -80,8 +82,8 @@ def run(
 
     raise typer.Exit(run_command(
         config=config, model=model, texts=text, file=file, length=length, layers=layers, tau=tau,
-        target_sparsity=target_sparsity, weight_sparsity=weight_sparsity, skip=skip, order=order, overlap=overlap,
-        resident=resident, json_path=json_path, trace=trace, waves=waves, latency=latency,
+        target_sparsity=target_sparsity, sites=sites, weight_sparsity=weight_sparsity, skip=skip, order=order,
+        overlap=overlap, resident=resident, json_path=json_path, trace=trace, waves=waves, latency=latency,
     ))
 
 
@@ -109,6 +111,7 @@ def compile_(
     layers: Annotated[int | None, typer.Option(min=1, help="Only the first layers.")] = None,
     tau: Annotated[float | None, typer.Option(min=0, help="DynaTran threshold.")] = None,
     target_sparsity: Annotated[float | None, typer.Option(min=0, max=1, help="DynaTran: wanted sparsity.")] = None,
+    sites: Annotated[Path | None, typer.Option(help="DynaTran: thresholds of each site, from acceltran calibrate.")] = None,
     weight_sparsity: Annotated[float, typer.Option(min=0, max=0.99, help="Share of weights to zero.")] = 0.0,
     order: Annotated[str | None, typer.Option(help="Loop order of every product (default: the best).")] = None,
     overlap: Annotated[bool, typer.Option(help="Let instructions overlap.")] = True,
@@ -121,8 +124,8 @@ def compile_(
     from .commands import compile_command
 
     compile_command(config=config, model=model, texts=text, file=file, length=length, layers=layers, tau=tau,
-                    target_sparsity=target_sparsity, weight_sparsity=weight_sparsity, order=order, overlap=overlap,
-                    resident=resident, output=output)
+                    target_sparsity=target_sparsity, sites=sites, weight_sparsity=weight_sparsity, order=order,
+                    overlap=overlap, resident=resident, output=output)
 
 
 @app.command()
@@ -130,9 +133,11 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="Labelled sentences: a heading, then sentence<TAB>0 or 1 in each line.")],
     config: ConfigOption = "mini",
     model: Annotated[Path, typer.Option(help="Hugging Face BERT folder with a classifier.")] = DEFAULT_MODEL,
-    method: Annotated[str, typer.Option(help="none, dynatran (a threshold), top-k (of each row of probabilities).")] = "none",
+    method: Annotated[str, typer.Option(help="none, dynatran (one threshold), per-site, top-k (probabilities).")] = "none",
     tau: Annotated[float | None, typer.Option(min=0, help="dynatran: one threshold for all activations.")] = None,
-    target_sparsity: Annotated[float | None, typer.Option(min=0, max=1, help="dynatran: wanted sparsity.")] = None,
+    target_sparsity: Annotated[float | None, typer.Option(min=0, max=1, help="dynatran: wanted sparsity; per-site: operating "
+                                                          "point (default: the calibrated one).")] = None,
+    sites: Annotated[Path | None, typer.Option(help="per-site: thresholds from acceltran calibrate.")] = None,
     keep: Annotated[int | None, typer.Option(help="top-k: probabilities that stay in each row.")] = None,
     weight_sparsity: Annotated[float, typer.Option(min=0, max=0.99, help="Share of weights to zero by magnitude.")] = 0.0,
     word_format: Annotated[str | None, typer.Option("--format", help="Integer and fraction bits, like 4.16.")] = None,
@@ -148,10 +153,34 @@ def evaluate(
     from .evaluate.command import evaluate_command
 
     evaluate_command(
-        config=config, model=model, data=data, method=method, tau=tau, target_sparsity=target_sparsity, keep=keep,
+        config=config, model=model, data=data, method=method, tau=tau, target_sparsity=target_sparsity, sites=sites, keep=keep,
         weight_sparsity=weight_sparsity, word_format=word_format, length=length, limit=limit, baseline=baseline,
         json_path=json_path,
     )
+
+
+@app.command()
+def calibrate(
+    data: Annotated[Path, typer.Option(help="Labelled training sentences: a heading, then sentence<TAB>0 or 1 in each line.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="JSON file of the thresholds.")],
+    model: Annotated[Path, typer.Option(help="Hugging Face BERT folder with a classifier.")] = DEFAULT_MODEL,
+    budget: Annotated[float, typer.Option(min=0, help="Accuracy, in points, to give up.")] = 0.5,
+    weight_sparsity: Annotated[float, typer.Option(min=0, max=0.99, help="Share of weights to zero by magnitude.")] = 0.0,
+    sentences: Annotated[int, typer.Option(min=10, help="Sentences to search on, drawn from the file.")] = 400,
+    check: Annotated[int, typer.Option(min=10, help="Others, on which the operating point is chosen.")] = 4000,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+):
+    """Find a DynaTran threshold for each site: those that remove most multiplications for the accuracy given up.
+
+    The result is a way from no pruning to the most that was tried, as curves for the hardware's threshold calculator: one
+    register, the operating point, moves all sites along it.
+
+    Example: acceltran calibrate --data train.tsv -o sites.json && acceltran run --sites sites.json --text "a warm film"
+    """
+    from .evaluate.command import calibrate_command
+
+    calibrate_command(data=data, output=output, model=model, budget=budget, weight_sparsity=weight_sparsity,
+                      sentences=sentences, check=check, seed=seed)
 
 
 @app.command()

@@ -105,13 +105,24 @@ def _load(config, model, texts, file, skip=None):
     return config, load_checkpoint(model), texts
 
 
-def run_command(*, config, model, texts, file, skip, order, json_path, trace, waves, **options):
+def _site_options(sites, target_sparsity):
+    """Options of the compiler for a file of thresholds per site, or none."""
+    from .evaluate.sites import SiteCurves
+
+    if sites is None:
+        return {"target_sparsity": target_sparsity}
+    curves = SiteCurves.load(sites)
+    return {"site_taus": curves.taus, "target_sparsity": curves.point if target_sparsity is None else target_sparsity}
+
+
+def run_command(*, config, model, texts, file, skip, order, json_path, trace, waves, sites, target_sparsity, **options):
     """See `cli.run`."""
     from ..sim.inference import infer, report, write_json
     from ..sim.timeline import write_timeline
 
     config, checkpoint, texts = _load(config, model, texts, file, skip)
     order = loop_order(order)
+    options |= _site_options(sites, target_sparsity)
     check_outputs(json_path, trace, waves)
     with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, stages(config.name) as stage:
         inference = infer(config, checkpoint, texts, folder=Path(folder), order=order, waves=waves is not None,
@@ -177,10 +188,11 @@ def print_report(values, texts):
         console.print(f"all {values['tensors_compared']} intermediate tensors equal")
 
 
-def compile_command(*, config, model, texts, file, length, order, output, **options):
+def compile_command(*, config, model, texts, file, length, order, output, sites, target_sparsity, **options):
     """See `cli.compile_`."""
     config, checkpoint, texts = _load(config, model, texts, file)
     ids, lengths = encode_texts(checkpoint, texts, length)
+    options |= _site_options(sites, target_sparsity)
     program = compile_encoder(checkpoint, config, ids, lengths, order=loop_order(order), **options)
     program.save(output)
     console.print(f"{output}: {len(program.instructions)} instructions, image of {len(program.image):,} bytes")

@@ -30,7 +30,7 @@ _ATTEMPTS = (
 """Ways to schedule and place where that needs too much room, from the one that keeps most in flight to the tightest."""
 
 
-def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsity=None, weight_sparsity=0.0,
+def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsity=None, site_taus=None, weight_sparsity=0.0,
                     calibration_texts=None, layers=None, order=None, overlap=True, resident=False, base=0):
     """Compile one batch of sentences.
 
@@ -40,7 +40,7 @@ def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsi
     config : AcceleratorConfig
     ids : int64 [batch, columns], token numbers; rows are padded to whole tiles
     lengths : valid tokens of each row
-    tau, target_sparsity, weight_sparsity, calibration_texts, layers : see `quantise_encoder`
+    tau, target_sparsity, site_taus, weight_sparsity, calibration_texts, layers : see `quantise_encoder`
     order, overlap, resident, base : see `compile_graph`
 
     Returns
@@ -51,7 +51,7 @@ def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsi
     ------
     CompileError : where model, request and configuration do not fit together
     """
-    encoder = quantise_encoder(checkpoint, config, tau=tau, target_sparsity=target_sparsity,
+    encoder = quantise_encoder(checkpoint, config, tau=tau, target_sparsity=target_sparsity, site_taus=site_taus,
                                weight_sparsity=weight_sparsity, calibration_texts=calibration_texts, layers=layers)
     return compile_graph(build_graph(encoder, lengths, len(ids[0])), config, ids, order=order, overlap=overlap,
                          resident=resident, base=base)

@@ -1,14 +1,14 @@
 """DynaTran's threshold curves: from one tau, or from a wanted sparsity and the magnitudes seen in calibration."""
 
 import math
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 
 from ..golden.threshold import KNOTS
 from .errors import CompileError
 
-__all__ = ["TARGET_ONE", "constant_curves", "profiled_curves"]
+__all__ = ["TARGET_ONE", "constant_curves", "profiled_curves", "site_curves"]
 
 TARGET_ONE = 256
 """The wanted sparsity's register counts in 1/256."""
@@ -67,6 +67,30 @@ def profiled_curves(sites, kinds, magnitudes, *, width, limit):
     numbers = dict(chain.from_iterable(((name, number) for name in names)
                                        for number, names in enumerate(groups.values(), 1)))
     return curves, numbers
+
+
+def site_curves(sites, taus, *, width, limit):
+    """Curves of given float thresholds; tensors with the same integers share one, those without thresholds have none.
+
+    Parameters
+    ----------
+    sites, width, limit : as for `constant_curves`
+    taus : KNOTS float thresholds of each tensor, not falling, by name
+
+    Returns
+    -------
+    curves, numbers : as `constant_curves`
+    """
+    largest, knots = (1 << (width - 1)) - 1, {}
+    for name, values in taus.items():
+        if name not in sites:
+            raise CompileError(f"site {name!r}: is not pruned in this model; calibrate for it, or remove the site")
+        if len(values) != KNOTS or not all(0 <= a <= b < math.inf for a, b in pairwise((0, *values))):
+            raise CompileError(f"site {name!r}: {list(values)} are no {KNOTS} thresholds from 0 that do not fall")
+        knots[name] = tuple(min(math.ceil(tau * 2.0**sites[name]), largest) for tau in values)
+    distinct = sorted(set(knots.values()) - {(0,) * KNOTS})
+    _check(len(distinct), limit, f"the sites have {len(distinct)} different curves")
+    return distinct, {name: distinct.index(knots[name]) + 1 if any(knots.get(name, ())) else 0 for name in sites}
 
 
 def _quantiles(values, frac, width):

@@ -8,7 +8,7 @@ import torch
 from ..checkpoint import BertConfig
 from ..golden.layernorm import LayerNormFormat
 from .calibrate import calibrate
-from .curves import TARGET_ONE, constant_curves, profiled_curves
+from .curves import TARGET_ONE, constant_curves, profiled_curves, site_curves
 from .errors import CompileError
 from .formats import MARGIN, binary_point, quantise_constant
 
@@ -67,7 +67,7 @@ def prune_weights(weight, sparsity):
     return pruned.view_as(weight)
 
 
-def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, weight_sparsity=0.0,
+def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, site_taus=None, weight_sparsity=0.0,
                      calibration_texts=None, layers=None):
     """Choose binary points and thresholds, prune and quantise the weights.
 
@@ -76,7 +76,8 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, we
     checkpoint : Checkpoint
     hardware : AcceleratorConfig
     tau : float threshold of DynaTran for every activation in front of a product; or
-    target_sparsity : wanted sparsity of each of them, 0 to 1, by curves profiled in calibration
+    target_sparsity : wanted sparsity of each of them, 0 to 1, by curves profiled in calibration; or
+    site_taus : float thresholds of each of them at nine operating points, by name, of which `target_sparsity`, 0 to 1, chooses
     weight_sparsity : part of every encoder weight matrix that becomes zero
     calibration_texts : sentences, the built-in ones by default
     layers : encoder layers to run, all by default; with fewer, the last hidden state is the result
@@ -91,11 +92,11 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, we
     """
     layers = checkpoint.config.num_hidden_layers if layers is None else layers
     whole = layers == checkpoint.config.num_hidden_layers
-    _check(checkpoint, hardware, layers, whole and checkpoint.has_pooler, tau, target_sparsity)
+    _check(checkpoint, hardware, layers, whole and checkpoint.has_pooler, tau, target_sparsity, site_taus)
     kinds = _pruned_sites(layers, whole and checkpoint.has_pooler)
     checkpoint = _pruned_checkpoint(checkpoint, layers, weight_sparsity)
-    seen = calibrate(checkpoint, calibration_texts, layers=layers,
-                     keep=kinds if target_sparsity is not None else ())
+    profiled = target_sparsity is not None and site_taus is None
+    seen = calibrate(checkpoint, calibration_texts, layers=layers, keep=kinds if profiled else ())
     products = list(_products(layers, whole and checkpoint.has_pooler, whole and checkpoint.has_classifier))
     constants, vectors = _constants(checkpoint, hardware, layers, [name for name, _ in products])
     maxima = {name: value * MARGIN for name, value in seen.maxima.items()}
@@ -110,9 +111,12 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, we
     curves, numbers, target = [], dict.fromkeys(sites, 0), 0
     if tau is not None:
         curves, numbers = constant_curves(sites, tau, width=hardware.width, limit=hardware.prune_curves)
-    elif target_sparsity is not None:
+    elif profiled:
         curves, numbers = profiled_curves(sites, kinds, seen.magnitudes, width=hardware.width,
                                           limit=hardware.prune_curves)
+    elif site_taus is not None:
+        curves, numbers = site_curves(sites, site_taus, width=hardware.width, limit=hardware.prune_curves)
+    if target_sparsity is not None:
         target = math.floor(target_sparsity * TARGET_ONE + 0.5)
     return QuantisedEncoder(
         hardware=hardware, model=checkpoint.config, layers=layers, has_pooler=whole and checkpoint.has_pooler,
@@ -121,7 +125,7 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, we
     )
 
 
-def _check(checkpoint, hardware, layers, pooler, tau, target_sparsity):
+def _check(checkpoint, hardware, layers, pooler, tau, target_sparsity, site_taus):
     config = checkpoint.config
     if not 1 <= layers <= config.num_hidden_layers:
         raise CompileError(f"layers = {layers}: the model has {config.num_hidden_layers}, choose 1 to that")
@@ -129,6 +133,8 @@ def _check(checkpoint, hardware, layers, pooler, tau, target_sparsity):
         raise CompileError(f"tau = {tau} and target_sparsity = {target_sparsity}: choose one of them")
     if target_sparsity is not None and not 0 <= target_sparsity <= 1:
         raise CompileError(f"target_sparsity = {target_sparsity}: choose a number from 0 to 1")
+    if site_taus is not None and target_sparsity is None:
+        raise CompileError("site_taus need target_sparsity, the operating point on their curves, 0 to 1")
     for function, what in ((config.hidden_act, "the feed-forward network"), *((("tanh", "the pooler"),) * pooler)):
         if function not in hardware.functions:
             raise CompileError(f"{what} needs {function}, the configuration has {', '.join(hardware.functions)}: "

@@ -1,21 +1,52 @@
-"""What `acceltran evaluate` does."""
+"""What `acceltran evaluate` and `acceltran calibrate` do."""
 
 import dataclasses
+import random
 
-from rich.progress import MofNCompleteColumn, Progress
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ...hw.config import AcceleratorConfig, ConfigError
-from ..checkpoint import load_checkpoint
+from ..checkpoint import ModelError, load_checkpoint
 from ..commands import check_outputs, console, progress
 from ..reviews import read_tsv
 from .evaluate import Method, evaluate
+from .sites import SiteCurves, calibrate_sites
 
-__all__ = ["evaluate_command"]
+__all__ = ["calibrate_command", "evaluate_command"]
 
 
-def evaluate_command(*, config, model, data, method, tau, target_sparsity, keep, weight_sparsity, word_format, length, limit,
-                     baseline, json_path):
+def calibrate_command(*, data, output, model, budget, weight_sparsity, sentences, check, seed):
+    """See `cli.calibrate`."""
+    from ...sim.inference import write_json
+
+    check_outputs(output)
+    checkpoint = load_checkpoint(model)
+    texts, labels = read_tsv(data)
+    if len(texts) < sentences + check:
+        raise ModelError(f"data = {str(data)!r}: has {len(texts)} sentences, not {sentences} + {check}; give more, or lower "
+                         "--sentences or --check")
+    drawn = random.Random(seed).sample(range(len(texts)), sentences + check)
+    parts = [([texts[n] for n in part], [labels[n] for n in part]) for part in (drawn[:sentences], drawn[sentences:])]
+    columns = TextColumn("removed {task.percentage:.1f} % of the multiplications"), TimeElapsedColumn()
+    with Progress(*columns, console=progress, transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        curves = calibrate_sites(checkpoint, *parts, budget=budget, weight_sparsity=weight_sparsity,
+                                 report=lambda removed: bar.update(task, completed=removed))
+    write_json(output, curves.to_dict() | {"settings": {
+        "model": str(model), "data": str(data), "budget": budget, "weight_sparsity": weight_sparsity,
+        "sentences": sentences, "check": check, "seed": seed}})
+    table = Table("operating point", "multiplications left %", "divergence", "accuracy %",
+                  title="on the sentences of the search")
+    for n, point in enumerate(curves.points):
+        table.add_row(f"{n / (len(curves.points) - 1):.3f}", f"{100 * point['remaining']:.1f}", f"{point['divergence']:.4f}",
+                      f"{100 * point['accuracy']:.2f}")
+    console.print(table)
+    console.print(f"within {budget} points on {check} others: operating point {curves.point:.3f}")
+
+
+def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites, keep, weight_sparsity, word_format, length,
+                     limit, baseline, json_path):
     """See `cli.evaluate`."""
     from ...sim.inference import write_json
 
@@ -23,7 +54,8 @@ def evaluate_command(*, config, model, data, method, tau, target_sparsity, keep,
     if word_format:
         hardware = dataclasses.replace(hardware, name="custom", **_word(word_format))
     check_outputs(json_path)
-    chosen = Method(name=method, tau=tau, target=target_sparsity, keep=keep, weight_sparsity=weight_sparsity)
+    chosen = Method(name=method, tau=tau, target=target_sparsity, sites=sites and SiteCurves.load(sites), keep=keep,
+                    weight_sparsity=weight_sparsity)
     checkpoint = load_checkpoint(model)
     texts, labels = read_tsv(data)
     texts, labels = texts[:limit], labels[:limit]
@@ -33,7 +65,7 @@ def evaluate_command(*, config, model, data, method, tau, target_sparsity, keep,
         values = evaluate(checkpoint, hardware, texts, labels, chosen, length=length, baseline=baseline,
                           report=lambda done: bar.advance(task, done))
     settings = {"model": str(model), "data": str(data), "method": method, "tau": tau, "target_sparsity": target_sparsity,
-                "keep": keep, "weight_sparsity": weight_sparsity, "length": length,
+                "sites": sites and str(sites), "keep": keep, "weight_sparsity": weight_sparsity, "length": length,
                 "format": f"{hardware.integer_bits}.{hardware.fraction_bits}"}
     values = settings | values
     if json_path:

@@ -10,6 +10,7 @@ from ..compiler.build_encoder import build_graph
 from ..compiler.graph import Softmax
 from ..compiler.quantise import quantise_encoder
 from ..golden.execute import execute, results
+from .sites import SiteCurves
 from .tally import Tally
 
 __all__ = ["Method", "evaluate", "keep_largest"]
@@ -23,29 +24,30 @@ class Method:
 
     Parameters
     ----------
-    name : "none"; "dynatran", below `tau`, or by the profiled curves at `target`; "top-k", all but the `keep` largest
-        probabilities of each row
-    tau, target, keep : see above
+    name : "none"; "dynatran", below `tau`, or by the profiled curves at `target`; "per-site", by the thresholds of `sites` at
+        the operating point `target`, theirs if that is None; "top-k", all but the `keep` largest probabilities of each row
+    tau, target, sites, keep : see above; `sites` is a SiteCurves
     weight_sparsity : share of every encoder weight matrix that is zeroed by magnitude
     """
 
     name: str = "none"
     tau: float | None = None
     target: float | None = None
+    sites: SiteCurves | None = None
     keep: int | None = None
     weight_sparsity: float = 0.0
 
     def __post_init__(self):
-        needs = {"none": (), "dynatran": ("tau", "target"), "top-k": ("keep",)}
+        needs = {"none": ([],), "dynatran": (["tau"], ["target"]), "per-site": (["sites"], ["target", "sites"]),
+                 "top-k": (["keep"],)}
         if self.name not in needs:
             raise ModelError(f"method = {self.name!r}: choose {', '.join(needs)}")
-        given = [name for name in ("tau", "target", "keep") if getattr(self, name) is not None]
-        wanted = needs[self.name]
-        if len(given) != min(1, len(wanted)) or not set(given) <= set(wanted):
-            options = {"tau": "--tau", "target": "--target-sparsity", "keep": "--keep"}
-            what = " or ".join(options[name] for name in wanted) or "no threshold"
-            raise ModelError(f"method = {self.name!r}: takes {what}, given: "
-                             f"{', '.join(options[name] for name in given) or 'nothing'}")
+        options = {"tau": "--tau", "target": "--target-sparsity", "sites": "--sites", "keep": "--keep"}
+        given = [name for name in options if getattr(self, name) is not None]
+        if given not in needs[self.name]:
+            wanted = " or ".join(" and ".join(options[name] for name in names) or "no threshold" for names in needs[self.name])
+            raise ModelError(f"method = {self.name!r}: takes {wanted}, given: "
+                             f"{' and '.join(options[name] for name in given) or 'nothing'}")
         if self.keep is not None and self.keep < 1:
             raise ModelError(f"keep = {self.keep}: keep at least one probability of a row")
 
@@ -82,8 +84,10 @@ def evaluate(checkpoint, hardware, texts, labels, method, *, length=128, baselin
 
 
 def _evaluate(checkpoint, hardware, ids, lengths, labels, method, report):
-    encoder = quantise_encoder(checkpoint, hardware, tau=method.tau, target_sparsity=method.target,
-                               weight_sparsity=method.weight_sparsity)
+    sites, target = method.sites, method.target
+    encoder = quantise_encoder(
+        checkpoint, hardware, tau=method.tau, weight_sparsity=method.weight_sparsity, site_taus=sites and sites.taus,
+        target_sparsity=sites.point if sites and target is None else target)
     tally, predictions = Tally(), []
     # Sentences of similar length lie in one batch.
     order = sorted(range(len(ids)), key=lambda n: lengths[n])

@@ -1,13 +1,15 @@
 """A threshold for each site: which activations to prune how far, to remove the most multiplications for the accuracy lost."""
 
 import heapq
+import json
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch.nn import functional
 
-from ..checkpoint import encode_texts
+from ..checkpoint import ModelError, encode_texts
 from ..compiler.quantise import PROJECTIONS, prune_weights
 from ..float_encoder import FloatEncoder
 from ..golden.threshold import KNOTS
@@ -18,7 +20,7 @@ QUANTILES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96,
 """Shares of a site's magnitudes below its thresholds: the steps of the search."""
 
 _SITES = ("query", "key", "value", "probabilities", "context", "attention_norm", "hidden")
-_BATCH = 64
+_BATCH, _POINTS = 64, 32
 
 
 def site_names(config):
@@ -36,8 +38,8 @@ class SiteCurves:
     ----------
     taus : `KNOTS` float thresholds of each site, by operating point (n / 8 of the multiplications that can be removed)
     points : of each operating point ``remaining`` (multiplications, share of dense), ``divergence`` and ``accuracy`` on the
-        calibration sentences
-    point : the last operating point, 0 to 1, within the accuracy budget there
+        sentences of the search
+    point : the operating point, 0 to 1, that was chosen for the accuracy budget
     """
 
     taus: dict[str, tuple[float, ...]]
@@ -49,23 +51,35 @@ class SiteCurves:
         return {"point": self.point, "points": list(self.points), "taus": {name: list(t) for name, t in self.taus.items()}}
 
     @classmethod
-    def from_dict(cls, values):
-        """The inverse of `to_dict`."""
-        return cls({name: tuple(taus) for name, taus in values["taus"].items()}, tuple(values["points"]), values["point"])
+    def load(cls, path):
+        """Read what `to_dict` gave, from a JSON file.
+
+        Raises
+        ------
+        ModelError : the file holds something else
+        """
+        try:
+            values = json.loads(Path(path).read_text())
+            return cls({name: tuple(map(float, taus)) for name, taus in values["taus"].items()}, tuple(values["points"]),
+                       float(values["point"]))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelError(f"sites = {str(path)!r}: no thresholds per site ({error!r}); make them with acceltran calibrate"
+                             ) from None
 
 
-def calibrate_sites(checkpoint, texts, labels, *, budget, weight_sparsity=0.0, floor=0.08, report=lambda removed: None):
-    """Search thresholds on labelled sentences (never those that are reported on).
+def calibrate_sites(checkpoint, search, check, *, budget, weight_sparsity=0.0, floor=0.08, report=lambda removed: None):
+    """Search thresholds on labelled sentences, and choose the operating point on others (never those that are reported on).
 
     From no pruning on, each step raises the threshold of one site to its next quantile: that with the most multiplications
     removed per divergence (Kullback-Leibler, of the predictions from the unpruned ones) added. Gains are taken from the last
-    look at a site and looked at again before a step is made, so most steps cost two runs.
+    look at a site and looked at again before a step is made, so most steps cost two runs. The operating point is the last one
+    up to which no more than the budget is lost.
 
     Parameters
     ----------
     checkpoint : Checkpoint with a classifier
-    texts, labels : some hundred sentences or more
-    budget : accuracy, in points, that may be given up on these sentences
+    search, check : (texts, labels); some hundred sentences, and some thousand, since a point of accuracy is to be seen
+    budget : accuracy, in points, that may be given up
     weight_sparsity : share of every encoder weight matrix that is zeroed by magnitude before
     floor : accuracy lost, as a share, at which the search ends
     report : called with the share of multiplications removed after each step
@@ -74,9 +88,9 @@ def calibrate_sites(checkpoint, texts, labels, *, budget, weight_sparsity=0.0, f
     -------
     SiteCurves
     """
-    search = _Search(checkpoint, texts, labels, weight_sparsity)
-    way = search.walk(floor, report)
-    return search.curves(way, budget)
+    searched = _Search(checkpoint, *search, weight_sparsity)
+    taus, points = searched.curves(searched.walk(floor, report))
+    return SiteCurves(taus, points, _Search(checkpoint, *check, weight_sparsity).choose(taus, budget))
 
 
 @dataclass(order=True)
@@ -102,8 +116,6 @@ class _Search:
         order = lengths.argsort(stable=True)
         self.batches = [(ids[rows, : int(lengths[rows].max())], lengths[rows], labels[rows]) for rows in order.split(_BATCH)]
         self.weights = {name: (tensor != 0).double() for name, tensor in tensors.items() if tensor.ndim == 2}
-        self.quantiles = self._quantiles()
-        self.reference = None
         self.reference, _, self.accuracy = self.run({})
         self.dense = self._remaining_dense()
 
@@ -125,9 +137,9 @@ class _Search:
             levels[site] = [0.0] + [float(values[min(len(values) - 1, math.ceil(q * len(values)))]) for q in QUANTILES[1:]]
         return levels
 
-    def run(self, levels):
-        """(log-probabilities, remaining multiplications, accuracy) with these threshold levels."""
-        taus = {site: self.quantiles[site][level] for site, level in levels.items() if level}
+    def run(self, taus):
+        """(log-probabilities, remaining multiplications, accuracy) with these thresholds."""
+        taus = {site: tau for site, tau in taus.items() if tau}
         logs, remaining, right, count = [], 0.0, 0, 0
         for ids, lengths, labels in self.batches:
             values = self.encoder.run(ids, lengths, prune=lambda name, tensor: (
@@ -165,8 +177,9 @@ class _Search:
 
     def walk(self, floor, report):
         """The states of the search: (levels, remaining multiplications, divergence, accuracy)."""
+        self.quantiles = self._quantiles()
         levels = dict.fromkeys(self.sites, 0)
-        state = (dict(levels), self.run(levels)[1], 0.0, self.accuracy)
+        state = (dict(levels), self.run({})[1], 0.0, self.accuracy)
         way, heap = [state], []
         for site in self.sites:
             self._look(heap, way[-1], site, 1, 0)
@@ -176,7 +189,7 @@ class _Search:
                 self._look(heap, way[-1], step.site, step.level, len(way) - 1)
                 continue
             levels[step.site] = step.level
-            logs, remaining, accuracy = self.run(levels)
+            logs, remaining, accuracy = self.run(self._taus(levels))
             way.append((dict(levels), remaining, self._divergence(logs), accuracy))
             report(1 - remaining / self.dense)
             if accuracy < self.accuracy - floor:
@@ -187,26 +200,38 @@ class _Search:
 
     def _look(self, heap, state, site, level, age):
         levels, before, divergence, _ = state
-        logs, remaining, _ = self.run(levels | {site: level})
+        logs, remaining, _ = self.run(self._taus(levels | {site: level}))
         cost = max(self._divergence(logs) - divergence, 1e-7)
         heapq.heappush(heap, _Step(-(before - remaining) / cost, site, level, age))
+
+    def _taus(self, levels):
+        return {site: self.quantiles[site][level] for site, level in levels.items()}
 
     def _divergence(self, logs):
         return float(functional.kl_div(logs, self.reference, log_target=True, reduction="batchmean"))
 
-    def curves(self, way, budget):
-        """Knots at equal steps of removed multiplications, and the last within the budget (running on: noise is ignored)."""
+    def curves(self, way):
+        """Knots at equal steps of removed multiplications: thresholds by site, and what they give."""
         first, last = way[0][1], way[-1][1]
         knots = []
         for n in range(KNOTS):
             wanted = first + (last - first) * n / (KNOTS - 1)
             knots.append(next(state for state in way if state[1] <= wanted + 0.5))
         taus = {site: tuple(self.quantiles[site][levels[site]] for levels, *_ in knots) for site in self.sites}
-        points = tuple({"remaining": remaining / self.dense, "divergence": divergence, "accuracy": accuracy}
-                       for _, remaining, divergence, accuracy in knots)
-        within = [state for state in way if state[3] >= self.accuracy - budget / 100]
-        reached = (first - min(state[1] for state in within)) / max(first - last, 1.0)
-        return SiteCurves(taus, points, reached)
+        return taus, tuple({"remaining": remaining / self.dense, "divergence": divergence, "accuracy": accuracy}
+                           for _, remaining, divergence, accuracy in knots)
+
+    def choose(self, taus, budget):
+        """The last operating point up to which no more accuracy than the budget is lost, in points."""
+        chosen = 0.0
+        for n in range(1, _POINTS + 1):
+            whole, part = divmod(n * (KNOTS - 1) / _POINTS, 1)
+            low, high = int(whole), min(int(whole) + 1, KNOTS - 1)
+            _, _, accuracy = self.run({site: knots[low] + part * (knots[high] - knots[low]) for site, knots in taus.items()})
+            if 100 * (self.accuracy - accuracy) > budget:
+                break
+            chosen = n / _POINTS
+        return chosen
 
 
 def _valid(name, tensor, lengths):

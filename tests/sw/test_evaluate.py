@@ -153,9 +153,9 @@ def test_top_k_keeps_that_many(checkpoint):
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"name": "magic"}, "choose none, dynatran, top-k"),
+    ({"name": "magic"}, "choose none, dynatran, per-site, top-k"), ({"name": "per-site", "target": 0.5}, "takes --sites or"),
     ({"name": "dynatran"}, "takes --tau or --target-sparsity, given: nothing"),
-    ({"name": "dynatran", "tau": 0.1, "target": 0.5}, "given: --tau, --target-sparsity"),
+    ({"name": "dynatran", "tau": 0.1, "target": 0.5}, "given: --tau and --target-sparsity"),
     ({"name": "top-k", "tau": 0.1}, "takes --keep, given: --tau"), ({"name": "none", "keep": 3}, "takes no threshold"),
     ({"name": "top-k", "keep": 0}, "keep at least one"),
 ])

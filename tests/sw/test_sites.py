@@ -1,0 +1,165 @@
+"""Thresholds per site: the search's counts and steps, the curves it gives, and the way to the hardware's integers."""
+
+import json
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from acceltran.hw.config import AcceleratorConfig
+from acceltran.sw import cli
+from acceltran.sw.checkpoint import ModelError, load_checkpoint
+from acceltran.sw.compiler import CompileError, quantise_encoder
+from acceltran.sw.compiler.curves import site_curves
+from acceltran.sw.evaluate import Method, SiteCurves, calibrate_sites, evaluate
+from acceltran.sw.evaluate.sites import _Search, site_names
+from acceltran.sw.float_encoder import FloatEncoder
+from models import make_checkpoint, random_texts
+
+NANO = AcceleratorConfig.load("nano")
+TEXTS = [text for words in (3, 6, 11) for text in random_texts(12, words, seed=words)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_checkpoint(tmp_path_factory.mktemp("model"), hidden=16, heads=2, ffn=24, labels=2)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(folder):
+    return load_checkpoint(folder)
+
+
+@pytest.fixture(scope="module")
+def labels(checkpoint):
+    """The model's own predictions: unpruned, it is always right."""
+    return [int(_logits(checkpoint, text).argmax()) for text in TEXTS]
+
+
+def _logits(checkpoint, text):
+    from acceltran.sw.checkpoint import encode_texts
+
+    ids, lengths = encode_texts(checkpoint, [text])
+    return FloatEncoder(checkpoint).run(ids, lengths)["logits"][0]
+
+
+@pytest.fixture(scope="module")
+def curves(checkpoint, labels):
+    return calibrate_sites(checkpoint, (TEXTS[::2], labels[::2]), (TEXTS[1::2], labels[1::2]), budget=10, floor=0.35)
+
+
+def test_remaining_multiplications_are_those_of_the_integer_model(checkpoint, labels):
+    """Counted in the float model, with the same thresholds: the pooler apart, and values that rounding carries over one."""
+    sites = site_names(checkpoint.config)
+    taus = {site: 0.2 for site in sites} | {name: 0.02 for name in sites if name.endswith("probabilities")}
+    search = _Search(checkpoint, TEXTS, labels, 0.5)
+    _, remaining, accuracy = search.run(taus)
+    values = evaluate(checkpoint, NANO, TEXTS, labels, Method(
+        name="per-site", sites=SiteCurves({site: (tau,) * 9 for site, tau in taus.items()}, (), 0.0), weight_sparsity=0.5),
+        length=16, baseline=False)
+    counts = values["remaining_multiplications"]["class"]
+    assert remaining / search.dense == pytest.approx(values["remaining_multiplications"]["all"], abs=0.02)
+    assert 0 < counts["output"] < counts["query"] < 0.5
+    assert accuracy == pytest.approx(values["accuracy"], abs=0.06)
+
+
+def test_pruning_hook_reaches_every_site(checkpoint):
+    names = []
+    FloatEncoder(checkpoint).run(torch.tensor([[2, 7, 3]]), [3], prune=lambda name, tensor: names.append(name) or tensor)
+    assert sorted(names) == sorted([*site_names(checkpoint.config), "layer1.output_norm"])
+
+
+def test_curves_rise_and_pay(curves, checkpoint):
+    assert curves.taus.keys() == set(site_names(checkpoint.config))
+    for taus in curves.taus.values():
+        assert taus[0] == 0 and list(taus) == sorted(taus) and len(taus) == 9
+    remaining = [point["remaining"] for point in curves.points]
+    assert remaining[0] == 1 and remaining == sorted(remaining, reverse=True)
+    assert remaining[-1] < 0.6
+    assert curves.points[0]["divergence"] == 0 < curves.points[4]["divergence"] < curves.points[8]["divergence"]
+    assert 0 < curves.point <= 1
+
+
+def test_greedy_beats_one_threshold(curves, checkpoint, labels):
+    """At the same removed share, the thresholds per site change the predictions less than one threshold for all."""
+    search = _Search(checkpoint, TEXTS[::2], labels[::2], 0.0)
+    point = curves.points[4]
+    low, high = 0.0, 3.0
+    for _ in range(30):
+        tau = (low + high) / 2
+        logs, remaining, _ = search.run(dict.fromkeys(search.sites, tau))
+        low, high = (tau, high) if remaining / search.dense > point["remaining"] else (low, tau)
+    assert search._divergence(logs) > 1.5 * point["divergence"]
+
+
+def test_the_operating_point_keeps_the_budget(curves, checkpoint, labels):
+    search = _Search(checkpoint, TEXTS[1::2], labels[1::2], 0.0)
+    strict, loose = (search.choose(curves.taus, budget) for budget in (0, 100))
+    assert strict <= curves.point <= loose == 1.0
+
+
+def test_integers_of_site_curves():
+    sites = {"a": 4, "b": 6, "c": 6, "d": 4}
+    rising = tuple(n / 8 for n in range(9))
+    curves, numbers = site_curves(sites, {"a": rising, "b": (0.0,) * 8 + (9.0,), "c": (0.0,) * 9}, width=10, limit=2)
+    by_site = {name: curves[number - 1] if number else None for name, number in numbers.items()}
+    assert by_site == {"a": tuple(range(0, 17, 2)), "b": (0,) * 8 + (511,), "c": None, "d": None}
+    with pytest.raises(CompileError, match="2 different curves, the configuration holds 1: raise prune_curves to 2"):
+        site_curves(sites, {"a": rising, "b": rising}, width=10, limit=1)
+    for taus in (rising[::-1], rising[:8], (-1.0, *rising[1:]), (*rising[:8], float("nan"))):
+        with pytest.raises(CompileError, match="site 'a'.* do not fall"):
+            site_curves(sites, {"a": taus}, width=10, limit=4)
+    with pytest.raises(CompileError, match="site 'x': is not pruned"):
+        site_curves(sites, {"x": rising}, width=10, limit=4)
+
+
+def test_the_register_chooses_the_operating_point(curves, checkpoint, labels):
+    encoders = [quantise_encoder(checkpoint, NANO, site_taus=curves.taus, target_sparsity=point) for point in (0, 0.5, 1)]
+    assert [e.target for e in encoders] == [0, 128, 256]
+    assert encoders[0].curves == encoders[1].curves == encoders[2].curves
+    runs = [evaluate(checkpoint, NANO, TEXTS[:12], labels[:12], Method(name="per-site", sites=curves, target=point), length=16,
+                     baseline=False) for point in (0, 0.5, 1)]
+    shares = [values["remaining_multiplications"]["all"] for values in runs]
+    assert shares[0] > 0.98 and shares[0] - 0.1 > shares[1] > shares[2] + 0.1
+    with pytest.raises(CompileError, match="operating point"):
+        quantise_encoder(checkpoint, NANO, site_taus=curves.taus)
+
+
+def command(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["acceltran", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    return stop.value.code
+
+
+def test_commands(folder, checkpoint, labels, tmp_path, monkeypatch, capsys):
+    data, sites = tmp_path / "data.tsv", tmp_path / "sites.json"
+    data.write_text("sentence\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in zip(TEXTS, labels, strict=True)))
+    given = ["--data", data, "--model", folder]
+    assert not command(monkeypatch, "calibrate", *given, "-o", sites, "--sentences", 16, "--check", 20, "--budget", 5)
+    loaded = SiteCurves.load(sites)
+    assert f"operating point {loaded.point:.3f}" in capsys.readouterr().out
+    assert json.loads(sites.read_text())["settings"]["check"] == 20
+    assert not command(monkeypatch, "evaluate", *given, "--config", "nano", "--method", "per-site", "--sites", sites,
+                       "--length", 16, "--json", tmp_path / "out.json")
+    values = json.loads((tmp_path / "out.json").read_text())
+    direct = evaluate(checkpoint, NANO, TEXTS, labels, Method(name="per-site", sites=loaded), length=16)
+    assert values | direct == values
+    assert command(monkeypatch, "calibrate", *given, "-o", sites) == 2
+    assert "lower" in capsys.readouterr().err
+    sites.write_text("[]")
+    assert command(monkeypatch, "evaluate", *given, "--method", "per-site", "--sites", sites) == 2
+    assert "make them with acceltran calibrate" in capsys.readouterr().err
+
+
+def test_a_file_of_something_else(tmp_path):
+    for text in ("{", "[]", '{"taus": {"a": 3}, "points": [], "point": 0}', '{"taus": {}}'):
+        (tmp_path / "x.json").write_text(text)
+        with pytest.raises(ModelError, match="no thresholds per site"):
+            SiteCurves.load(tmp_path / "x.json")
+
+
+def test_more_curves_than_the_hardware_holds(curves, checkpoint):
+    with pytest.raises(CompileError, match="raise prune_curves"):
+        quantise_encoder(checkpoint, replace(NANO, prune_curves=4), site_taus=curves.taus, target_sparsity=0.5)
