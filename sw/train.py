@@ -3,6 +3,7 @@
 About a minute on one core. Run ``python -m acceltran.sw.train --help``.
 """
 
+import functools
 import json
 import math
 import shutil
@@ -18,7 +19,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from acceltran.sw.checkpoint import BertConfig, ModelError, encode_texts, load_checkpoint, tensor_shapes
-from acceltran.sw.float_encoder import FloatEncoder
+from acceltran.sw.float_encoder import FUNCTIONS, FloatEncoder
 from acceltran.sw.reviews import (
     contains_excluded,
     fetch_minilm,
@@ -80,8 +81,11 @@ def initial_tensors(config, teacher, deviation, generator):
     return {name: tensor.requires_grad_() for name, tensor in tensors.items()}
 
 
-def forward(config, tensors, ids, lengths, dropout):
-    """Logits, with dropout where BERT has it: `FloatEncoder` without the intermediates, for gradients."""
+def forward(config, tensors, ids, lengths, dropout, prune=None):
+    """Logits, with dropout where BERT has it: `FloatEncoder` without the intermediates, for gradients.
+
+    With ``prune(name, tensor)``, see `FloatEncoder.run`, attention is written out, and its dropout acts on the context.
+    """
     batch, size = ids.shape
     allowed = (torch.arange(size) < torch.as_tensor(lengths)[:, None])[:, None, None, :]
 
@@ -95,22 +99,33 @@ def forward(config, tensors, ids, lengths, dropout):
     def drop(x):
         return functional.dropout(x, dropout, dropout > 0)
 
+    def site(name, x):
+        return x if prune is None else prune(name, x)
+
+    def attend(query, key, value, inside):
+        if prune is None:
+            return functional.scaled_dot_product_attention(query, key, value, attn_mask=allowed, dropout_p=dropout)
+        scores = (query @ key.transpose(-1, -2) / math.sqrt(config.head_size)).masked_fill(~allowed, -math.inf)
+        return drop(prune(inside + "probabilities", scores.softmax(-1)) @ value)
+
     word, position, kind = (tensors[f"embeddings.{name}_embeddings.weight"]
                             for name in ("word", "position", "token_type"))
     state = drop(norm(functional.embedding(ids, word) + position[:size] + kind[0], "embeddings"))
     for layer in range(config.num_hidden_layers):
-        prefix = f"encoder.layer.{layer}"
-        heads = (linear(state, f"{prefix}.attention.self.{name}").unflatten(-1, (config.num_attention_heads, -1))
-                 .transpose(1, 2) for name in ("query", "key", "value"))
-        context = functional.scaled_dot_product_attention(*heads, attn_mask=allowed, dropout_p=dropout)
-        attention = linear(context.transpose(1, 2).flatten(2), f"{prefix}.attention.output.dense")
-        state = norm(state + drop(attention), f"{prefix}.attention.output")
-        hidden = functional.gelu(linear(state, f"{prefix}.intermediate.dense"))
+        prefix, inside = f"encoder.layer.{layer}", f"layer{layer}."
+        heads = (site(inside + name, linear(state, f"{prefix}.attention.self.{name}"))
+                 .unflatten(-1, (config.num_attention_heads, -1)).transpose(1, 2) for name in ("query", "key", "value"))
+        context = site(inside + "context", attend(*heads, inside).transpose(1, 2).flatten(2))
+        attention = linear(context, f"{prefix}.attention.output.dense")
+        state = site(inside + "attention_norm", norm(state + drop(attention), f"{prefix}.attention.output"))
+        hidden = site(inside + "hidden", FUNCTIONS[config.hidden_act](linear(state, f"{prefix}.intermediate.dense")))
         state = norm(state + drop(linear(hidden, f"{prefix}.output.dense")), f"{prefix}.output")
+        if layer < config.num_hidden_layers - 1:
+            state = site(inside + "output_norm", state)
     return linear(drop(torch.tanh(linear(state[:, 0], "pooler.dense"))), "classifier")
 
 
-def train(config, teacher, reviews, recipe, report=lambda done, total, loss: None):
+def train(config, teacher, reviews, recipe, report=lambda done, total, loss: None, *, start=None, pruning=None):
     """Train on `reviews`, deterministically from the recipe's seed.
 
     Parameters
@@ -125,6 +140,10 @@ def train(config, teacher, reviews, recipe, report=lambda done, total, loss: Non
         The hyper-parameters.
     report : callable
         Called as ``report(steps done, steps in all, loss)`` after every step.
+    start : dict of str to Tensor, optional
+        Go on from these tensors.
+    pruning : Pruning, optional
+        Prune in every step; the weights that come out are pruned.
 
     Returns
     -------
@@ -132,7 +151,11 @@ def train(config, teacher, reviews, recipe, report=lambda done, total, loss: Non
         Trained tensors under their canonical names.
     """
     torch.manual_seed(recipe.seed)
-    tensors = initial_tensors(config, teacher, recipe.deviation, torch.Generator().manual_seed(recipe.seed))
+    if start is None:
+        tensors = initial_tensors(config, teacher, recipe.deviation, torch.Generator().manual_seed(recipe.seed))
+    else:
+        tensors = {name: tensor.detach().clone().requires_grad_() for name, tensor in start.items()}
+    generator = torch.Generator().manual_seed(recipe.seed)
     ids, lengths = encode_texts(teacher, [review.text for review in reviews], LONGEST)
     lengths = torch.tensor(lengths)
     positive = torch.sigmoid(recipe.softness * torch.tensor([review.rating for review in reviews]))
@@ -146,7 +169,11 @@ def train(config, teacher, reviews, recipe, report=lambda done, total, loss: Non
     for _ in range(recipe.epochs):
         for rows in _batches(lengths, recipe.batch):
             size = int(lengths[rows].max())
-            logits = forward(config, tensors, ids[rows, :size], lengths[rows], recipe.dropout)
+            used, prune = tensors, None
+            if pruning is not None:
+                used, prune = pruning.weights(tensors, done / total), functools.partial(
+                    _prune, pruning=pruning, progress=done / total, generator=generator)
+            logits = forward(config, used, ids[rows, :size], lengths[rows], recipe.dropout, prune)
             loss = functional.cross_entropy(logits, targets[rows])
             optimiser.zero_grad()
             loss.backward()
@@ -155,7 +182,12 @@ def train(config, teacher, reviews, recipe, report=lambda done, total, loss: Non
             schedule.step()
             done += 1
             report(done, total, loss.item())
-    return {name: tensor.detach() for name, tensor in tensors.items()}
+    tensors = {name: tensor.detach() for name, tensor in tensors.items()}
+    return tensors if pruning is None else pruning.final_weights(tensors)
+
+
+def _prune(name, tensor, pruning, progress, generator):
+    return pruning.activation(name, tensor, progress, generator)
 
 
 def save_model(folder, config, tensors, tokenizer_file):
