@@ -184,6 +184,29 @@ def calibrate(
 
 
 @app.command()
+def study(
+    data: Annotated[Path, typer.Option(help="Labelled sentences to report on.")],
+    train: Annotated[Path, typer.Option(help="Labelled sentences to choose thresholds per site on.")],
+    model: Annotated[list[Path] | None, typer.Option(help="Hugging Face BERT folders (default: the packaged one).")] = None,
+    weight_sparsity: Annotated[list[float] | None, typer.Option(help="Shares of weights to zero (default: 0 and 0.5).")] = None,
+    config: ConfigOption = "mini",
+    length: Annotated[int, typer.Option(min=2, help="Tokens to pad to, for the figures with padding.")] = 128,
+    budget: Annotated[float, typer.Option(min=0, help="Accuracy, in points, that calibration may give up.")] = 0.5,
+    results: Annotated[Path, typer.Option(help="Evaluations, kept here: what is there is not run again.")] = Path(
+        "build/dynatran.json"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Document with markers to update.")] = Path("docs/dynatran.md"),
+):
+    """Evaluate every method at many strengths, for the tables and plots of docs/dynatran.md. Takes half an hour and more.
+
+    Example: acceltran study --data dev.tsv --train train.tsv
+    """
+    from .evaluate.command import study_command
+
+    study_command(data=data, train=train, models=model or [DEFAULT_MODEL], weight_sparsities=weight_sparsity or [0.0, 0.5],
+                  config=config, length=length, budget=budget, results=results, output=output)
+
+
+@app.command()
 def explore(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Document with markers, such as docs/exploration.md, to update."),

@@ -1,6 +1,7 @@
-"""What `acceltran evaluate` and `acceltran calibrate` do."""
+"""What `acceltran evaluate`, `calibrate` and `study` do."""
 
 import dataclasses
+import functools
 import random
 
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -10,10 +11,12 @@ from ...hw.config import AcceleratorConfig, ConfigError
 from ..checkpoint import ModelError, load_checkpoint
 from ..commands import check_outputs, console, progress
 from ..reviews import read_tsv
+from .document import update_document
 from .evaluate import Method, evaluate
 from .sites import SiteCurves, calibrate_sites
+from .study import KEEPS, POINTS, TAUS, Curve, run_study
 
-__all__ = ["calibrate_command", "evaluate_command"]
+__all__ = ["calibrate_command", "evaluate_command", "study_command"]
 
 
 def calibrate_command(*, data, output, model, budget, weight_sparsity, sentences, check, seed):
@@ -43,6 +46,31 @@ def calibrate_command(*, data, output, model, budget, weight_sparsity, sentences
                       f"{100 * point['accuracy']:.2f}")
     console.print(table)
     console.print(f"within {budget} points on {check} others: operating point {curves.point:.3f}")
+
+
+def study_command(*, data, train, models, weight_sparsities, config, length, budget, results, output):
+    """See `cli.study`."""
+    hardware = AcceleratorConfig.load(config)
+    check_outputs(results, output)
+    texts, labels = read_tsv(data)
+    load, curves = functools.cache(load_checkpoint), []
+    for model in map(str, models):
+        load(model)
+        for weights in weight_sparsities:
+            sites = results.with_name(f"{results.stem}-{model.replace('/', '_')}-{weights}.json")
+            if not sites.exists():
+                calibrate_command(data=train, output=sites, model=model, budget=budget, weight_sparsity=weights, sentences=400,
+                                  check=4000, seed=0)
+            found = SiteCurves.load(sites)
+            settings = {"chosen": {"sites": found}, **{f"{p:.3f}": {"sites": found, "target": p} for p in POINTS}}
+            curves += [Curve(model, weights, "none", {"": {}}),
+                       Curve(model, weights, "dynatran", {f"{tau}": {"tau": tau} for tau in TAUS}),
+                       Curve(model, weights, "top-k", {f"{keep}": {"keep": keep} for keep in KEEPS}),
+                       Curve(model, weights, "per-site", settings)]
+    values = run_study(curves, load, hardware, texts, labels, length=length, results=results,
+                       report=lambda key: progress.print(f"study: {key} ..."))
+    for path in [output, *update_document(output, values)]:
+        console.print(f"wrote {path}")
 
 
 def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites, keep, weight_sparsity, word_format, length,

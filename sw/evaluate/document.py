@@ -1,0 +1,119 @@
+"""Tables and plots of a study."""
+
+import re
+
+import matplotlib
+from matplotlib.figure import Figure
+
+__all__ = ["best", "figures", "summary", "tables", "update_document"]
+
+_STYLE = {"svg.hashsalt": "acceltran", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3, "axes.axisbelow": True}
+
+_COLUMNS = {"zeros": "sparsity", "padded": "sparsity_padded", "left to multiply": "remaining_multiplications",
+            "left, padded": "remaining_multiplications_padded"}
+_STRENGTHS = {"none": "", "dynatran": "tau", "top-k": "keep", "per-site": "point"}
+
+
+def _groups(values):
+    """{(model, weight sparsity): {method: runs}}, in the order of the study."""
+    groups = {}
+    for run in values.values():
+        groups.setdefault((run["model"], run["weight_sparsity"]), {}).setdefault(run["method"], []).append(run)
+    return groups
+
+
+def _title(model, weight_sparsity):
+    weights = f"{weight_sparsity:.0%} of the weights pruned" if weight_sparsity else "weights as trained"
+    return f"{model.rpartition('/')[2]}, {weights}"
+
+
+def tables(values):
+    """Markdown: a table for each model and set of weights."""
+    text = []
+    for (model, weight_sparsity), methods in _groups(values).items():
+        heads = ["method", "strength", "accuracy %", "+-", *_COLUMNS]
+        text += [f"### {_title(model, weight_sparsity)}", "", "| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+        for method, runs in methods.items():
+            for run in runs:
+                strength = f"{_STRENGTHS[method]} {run['strength']}".strip()
+                shares = [f"{100 * run[key]['all']:.1f}" for key in _COLUMNS.values()]
+                cells = [method, strength, f"{100 * run['accuracy']:.2f}", f"{100 * run['accuracy_stderr']:.2f}", *shares]
+                text.append("| " + " | ".join(cells) + " |")
+        text.append("")
+    return "\n".join(text)
+
+
+def best(runs, reference, loss, key, most):
+    """The run with the most (or the least) of `key` among those that lose at most `loss` points against `reference`."""
+    within = [run for run in runs if 100 * (reference["accuracy"] - run["accuracy"]) <= loss + 1e-9]
+    return (max if most else min)(within, key=lambda run: run[key]["all"], default=None)
+
+
+def summary(values):
+    """Markdown: DynaTran against top-k, and thresholds per site against one, at a loss of accuracy."""
+    head = ["model", "what", "at most lost", "one", "other", "ratio"]
+    text = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for (model, weight_sparsity), methods in _groups(values).items():
+        reference = methods["none"][0]
+        title = _title(model, weight_sparsity)
+        for key, what in (("sparsity", "zeros"), ("sparsity_padded", "zeros, padded")):
+            pair = [best(methods.get(m, ()), reference, 0.5, key, True) for m in ("dynatran", "top-k")]
+            text.append(_row(title, f"{what}: DynaTran against top-k", 0.5, pair, lambda run, key=key: run[key]["all"]))
+        key = "remaining_multiplications"
+        pair = [best(methods.get(m, ()), reference, 1.0, key, False) for m in ("per-site", "dynatran")]
+        text.append(_row(title, "multiplications removed: per site against one tau", 1.0, pair,
+                         lambda run, key=key, reference=reference: reference[key]["all"] - run[key]["all"]))
+    return "\n".join([*text, ""])
+
+
+def _row(title, what, loss, pair, amount):
+    amounts = [amount(run) if run else None for run in pair]
+    cells = ["none" if run is None else
+             f"{100 * part:.1f} % ({_STRENGTHS[run['method']]} {run['strength']}, accuracy {100 * run['accuracy']:.2f} %)"
+             for part, run in zip(amounts, pair, strict=True)]
+    ratio = f"{amounts[0] / amounts[1]:.2f}" if None not in amounts and amounts[1] > 0 else ""
+    return "| " + " | ".join([title, what, f"{loss} points", *cells, ratio]) + " |"
+
+
+def figures(values):
+    """{name: Figure}: accuracy against zeros, padded zeros, and multiplications left."""
+    found, groups = {}, _groups(values)
+    for name, (label, key) in {"sparsity": ("zeros of operands, %", "sparsity"),
+                               "padded": ("zeros of operands, padding included, %", "sparsity_padded"),
+                               "remaining": ("multiplications left, %", "remaining_multiplications")}.items():
+        figure = Figure(figsize=(4.5 * len(groups), 3.2), layout="constrained")
+        axes = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
+        for place, (group, methods) in zip(axes, groups.items(), strict=True):
+            reference = methods["none"][0]
+            place.axhline(100 * reference["accuracy"], color="0.7", linewidth=0.8)
+            for number, method in enumerate(m for m in _STRENGTHS if m in methods):
+                runs = sorted([reference, *methods[method]], key=lambda run: run[key]["all"])
+                place.errorbar(
+                    [100 * run[key]["all"] for run in runs], [100 * run["accuracy"] for run in runs],
+                    yerr=[100 * run["accuracy_stderr"] for run in runs], color=f"C{number}", marker="o", markersize=3,
+                    linewidth=1, elinewidth=0.4, label=method)
+            place.set(title=_title(*group), xlabel=label)
+        axes[0].set_ylabel("accuracy, %")
+        axes[0].legend()
+        found[name] = figure
+    return found
+
+
+def update_document(path, values):
+    """Write summary and tables between their markers in a document, and the plots beside it; returns the plots' paths."""
+    folder = path.parent / "plots"
+    folder.mkdir(exist_ok=True)
+    plots = []
+    with matplotlib.rc_context(_STYLE):
+        for name, figure in figures(values).items():
+            plots.append(folder / f"dynatran-{name}.svg")
+            partial = plots[-1].with_suffix(".partial")
+            figure.savefig(partial, format="svg", metadata={"Date": None}, bbox_inches="tight")
+            partial.rename(plots[-1])
+    text = path.read_text()
+    for marker, part in (("summary", summary(values)), ("tables", tables(values))):
+        text = re.sub(rf"(?<=<!-- {marker} -->\n).*?(?=<!-- end -->)", lambda _, part=part: part, text, flags=re.DOTALL)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text)
+    partial.rename(path)
+    return plots
