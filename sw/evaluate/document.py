@@ -112,7 +112,8 @@ def update_document(path, values):
             partial.rename(plots[-1])
     text = path.read_text()
     for marker, part in (("summary", summary(values)), ("tables", tables(values))):
-        text = re.sub(rf"(?<=<!-- {marker} -->\n).*?(?=<!-- end -->)", lambda _, part=part: part, text, flags=re.DOTALL)
+        between = re.compile(rf"(?<=<!-- {marker} -->\n).*?(?=<!-- end -->)", re.DOTALL)
+        text = between.sub(lambda _, part=part: part, text, count=1)
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text)
     partial.rename(path)

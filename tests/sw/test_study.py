@@ -40,7 +40,7 @@ def test_summary_and_tables():
 
 def test_document(tmp_path):
     path = tmp_path / "d.md"
-    path.write_text("text\n<!-- summary -->\nold\n<!-- end -->\nmore\n<!-- tables -->\n<!-- end -->\nlast\n")
+    path.write_text("text\n<!-- summary -->\n<!-- end -->\nmore\n<!-- tables -->\nold\n<!-- end -->\nlast\n")
     plots = update_document(path, VALUES | {"x": run("none", "", 0.81, 0.0, 0.5, 0.5)})
     text = path.read_text()
     assert "old" not in text and "more" in text and text.endswith("<!-- end -->\nlast\n")
