@@ -54,11 +54,12 @@ class FloatEncoder:
         count = self.config.num_hidden_layers if layers is None else layers
         size = ids.shape[1]
         masked = (torch.arange(size) >= torch.as_tensor(lengths)[:, None])[:, None, None, :]
-        self._prune = prune or (lambda name, tensor: tensor)
+        prune = prune or (lambda name, tensor: tensor)
         values = self._embed(ids)
-        state = values["embeddings.output"] = self._prune("embeddings.output", values["embeddings.output"])
+        state = values["embeddings.output"] = prune("embeddings.output", values["embeddings.output"])
         for layer in range(count):
-            values |= {f"layer{layer}.{name}": tensor for name, tensor in self._layer(layer, state, masked).items()}
+            values |= {f"layer{layer}.{name}": tensor for name, tensor in self._layer(
+                layer, state, masked, prune).items()}
             state = values[f"layer{layer}.output_norm"]
         if self.has_pooler and count == self.config.num_hidden_layers:
             values["pooler"] = torch.tanh(self._linear(state[:, 0], "pooler.dense"))
@@ -74,11 +75,11 @@ class FloatEncoder:
         return {"embeddings.word": words, "embeddings.position_type": rest,
                 "embeddings.output": self._norm(words + rest, "embeddings.LayerNorm")}
 
-    def _layer(self, layer, state, masked):
+    def _layer(self, layer, state, masked, prune_site):
         prefix = f"encoder.layer.{layer}"
 
         def prune(name, tensor):
-            return self._prune(f"layer{layer}.{name}", tensor)
+            return prune_site(f"layer{layer}.{name}", tensor)
 
         query, key, value = (prune(name, self._linear(state, f"{prefix}.attention.self.{name}"))
                              for name in ("query", "key", "value"))

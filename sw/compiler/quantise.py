@@ -12,7 +12,7 @@ from .curves import TARGET_ONE, constant_curves, profiled_curves, site_curves
 from .errors import CompileError
 from .formats import MARGIN, binary_point, quantise_constant
 
-__all__ = ["PROJECTIONS", "QuantisedEncoder", "prune_weights", "quantise_encoder"]
+__all__ = ["PROJECTIONS", "QuantisedEncoder", "prune_weights", "pruned_checkpoint", "pruned_sites", "quantise_encoder"]
 
 PROJECTIONS = {
     "query": "attention.self.query",
@@ -93,8 +93,8 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, si
     layers = checkpoint.config.num_hidden_layers if layers is None else layers
     whole = layers == checkpoint.config.num_hidden_layers
     _check(checkpoint, hardware, layers, whole and checkpoint.has_pooler, tau, target_sparsity, site_taus)
-    kinds = _pruned_sites(layers, whole and checkpoint.has_pooler)
-    checkpoint = _pruned_checkpoint(checkpoint, layers, weight_sparsity)
+    kinds = pruned_sites(layers, whole and checkpoint.has_pooler)
+    checkpoint = pruned_checkpoint(checkpoint, layers, weight_sparsity)
     profiled = target_sparsity is not None and site_taus is None
     seen = calibrate(checkpoint, calibration_texts, layers=layers, keep=kinds if profiled else ())
     products = list(_products(layers, whole and checkpoint.has_pooler, whole and checkpoint.has_classifier))
@@ -149,7 +149,7 @@ def _check(checkpoint, hardware, layers, pooler, tau, target_sparsity, site_taus
                            f"raise max_inner to {1 << (inner - 1).bit_length()}")
 
 
-def _pruned_sites(layers, pooler):
+def pruned_sites(layers, pooler):
     """Name and kind of every activation that DynaTran prunes: those in front of a product."""
     sites = {"embeddings.output": "input"}
     for layer in range(layers):
@@ -160,7 +160,8 @@ def _pruned_sites(layers, pooler):
     return sites
 
 
-def _pruned_checkpoint(checkpoint, layers, sparsity):
+def pruned_checkpoint(checkpoint, layers, sparsity):
+    """A Checkpoint whose first `layers` have this share of every weight matrix zero."""
     if sparsity == 0:
         return checkpoint
     tensors = dict(checkpoint.tensors)

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from ..checkpoint import ModelError, encode_texts
-from ..compiler.quantise import PROJECTIONS, prune_weights
+from ..compiler.quantise import PROJECTIONS, pruned_checkpoint, pruned_sites
 from ..float_encoder import FloatEncoder
 from ..golden.threshold import KNOTS
 
@@ -19,15 +19,12 @@ __all__ = ["QUANTILES", "SiteCurves", "calibrate_sites", "site_names"]
 QUANTILES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96, 0.98, 0.99)
 """Shares of a site's magnitudes below its thresholds: the steps of the search."""
 
-_SITES = ("query", "key", "value", "probabilities", "context", "attention_norm", "hidden")
 _BATCH, _POINTS = 64, 32
 
 
 def site_names(config):
     """Every activation in front of a product, the pooler excepted: it reads one token."""
-    layers = range(config.num_hidden_layers)
-    names = ["embeddings.output", *(f"layer{n}.{site}" for n in layers for site in _SITES)]
-    return names + [f"layer{n}.output_norm" for n in layers[:-1]]
+    return list(pruned_sites(config.num_hidden_layers, pooler=False))
 
 
 @dataclass(frozen=True)
@@ -103,19 +100,15 @@ class _Step:
 
 class _Search:
     def __init__(self, checkpoint, texts, labels, weight_sparsity):
-        tensors = dict(checkpoint.tensors)
-        for layer in range(checkpoint.config.num_hidden_layers):
-            for source in PROJECTIONS.values():
-                name = f"encoder.layer.{layer}.{source}.weight"
-                tensors[name] = prune_weights(tensors[name], weight_sparsity)
-        self.checkpoint = type(checkpoint)(checkpoint.folder, checkpoint.config, tensors, checkpoint.tokenizer)
+        self.checkpoint = pruned_checkpoint(checkpoint, checkpoint.config.num_hidden_layers, weight_sparsity)
         self.encoder = FloatEncoder(self.checkpoint)
         self.sites = site_names(checkpoint.config)
         ids, lengths = encode_texts(checkpoint, texts)
         lengths, labels = torch.tensor(lengths), torch.tensor(labels)
         order = lengths.argsort(stable=True)
         self.batches = [(ids[rows, : int(lengths[rows].max())], lengths[rows], labels[rows]) for rows in order.split(_BATCH)]
-        self.weights = {name: (tensor != 0).double() for name, tensor in tensors.items() if tensor.ndim == 2}
+        self.weights = {name: (tensor != 0).double() for name, tensor in self.checkpoint.tensors.items()
+                        if tensor.ndim == 2}
         self.reference, _, self.accuracy = self.run({})
         self.dense = self._remaining_dense()
 
