@@ -3,12 +3,12 @@
 import matplotlib
 from matplotlib.figure import Figure
 
+from ..figures import STYLE, save_figure
 from .points import ACTIVATIONS, INNER, WEIGHTS
 
 __all__ = ["plot_all"]
 
 _SKIPS = {"both": "mini", "activation": "mini_activation", "none": "mini_none"}
-_STYLE = {"svg.hashsalt": "acceltran", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3, "axes.axisbelow": True}
 _WIDTH = 7.2
 
 
@@ -20,18 +20,14 @@ def plot_all(values, folder):
     {name: path of the SVG file}, of the plots for which there are measurements
     """
     found = {}
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         for name, needed, draw in (
             ("speedup", _SKIPS.values(), _speedup),
             ("inner", ("mini",), _inner),
             ("timeline", ("model",), _timeline),
         ):
             if all(group in values for group in needed):
-                figure = draw(values)
-                found[name] = folder / f"{name}.svg"
-                partial = folder / f"{name}.partial"
-                figure.savefig(partial, format="svg", metadata={"Date": None}, bbox_inches="tight")
-                partial.rename(found[name])
+                found[name] = save_figure(draw(values), folder / f"{name}.svg")
     return found
 
 

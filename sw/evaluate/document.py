@@ -5,9 +5,10 @@ import re
 import matplotlib
 from matplotlib.figure import Figure
 
+from ..figures import STYLE, save_figure
+
 __all__ = ["best", "figures", "summary", "tables", "update_document"]
 
-_STYLE = {"svg.hashsalt": "acceltran", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3, "axes.axisbelow": True}
 
 _COLUMNS = {"zeros": "sparsity", "padded": "sparsity_padded", "left to multiply": "remaining_multiplications",
             "left, padded": "remaining_multiplications_padded"}
@@ -103,13 +104,8 @@ def update_document(path, values):
     """Write summary and tables between their markers in a document, and the plots beside it; returns the plots' paths."""
     folder = path.parent / "plots"
     folder.mkdir(exist_ok=True)
-    plots = []
-    with matplotlib.rc_context(_STYLE):
-        for name, figure in figures(values).items():
-            plots.append(folder / f"dynatran-{name}.svg")
-            partial = plots[-1].with_suffix(".partial")
-            figure.savefig(partial, format="svg", metadata={"Date": None}, bbox_inches="tight")
-            partial.rename(plots[-1])
+    with matplotlib.rc_context(STYLE):
+        plots = [save_figure(figure, folder / f"dynatran-{name}.svg") for name, figure in figures(values).items()]
     text = path.read_text()
     for marker, part in (("summary", summary(values)), ("tables", tables(values))):
         between = re.compile(rf"(?<=<!-- {marker} -->\n).*?(?=<!-- end -->)", re.DOTALL)
