@@ -105,6 +105,8 @@ def test_integers_of_site_curves():
     curves, numbers = site_curves(sites, {"a": rising, "b": (0.0,) * 8 + (9.0,), "c": (0.0,) * 9}, width=10, limit=2)
     by_site = {name: curves[number - 1] if number else None for name, number in numbers.items()}
     assert by_site == {"a": tuple(range(0, 17, 2)), "b": (0,) * 8 + (511,), "c": None, "d": None}
+    between, _ = site_curves({"a": 4}, {"a": (0.0,) * 8 + (0.1,)}, width=10, limit=1)
+    assert between == [(0,) * 8 + (2,)], "1 / 16 is below 0.1, 2 / 16 is not"
     with pytest.raises(CompileError, match="2 different curves, the configuration holds 1: raise prune_curves to 2"):
         site_curves(sites, {"a": rising, "b": rising}, width=10, limit=1)
     for taus in (rising[::-1], rising[:8], (-1.0, *rising[1:]), (*rising[:8], float("nan"))):
