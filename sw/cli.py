@@ -167,7 +167,8 @@ def calibrate(
     budget: Annotated[float, typer.Option(min=0, help="Accuracy, in points, to give up.")] = 0.5,
     weight_sparsity: Annotated[float, typer.Option(min=0, max=0.99, help="Share of weights to zero by magnitude.")] = 0.0,
     sentences: Annotated[int, typer.Option(min=10, help="Sentences to search on, drawn from the file.")] = 400,
-    check: Annotated[int, typer.Option(min=10, help="Others, on which the operating point is chosen.")] = 4000,
+    check: Annotated[int | None, typer.Option(min=10, help="Others, on which the operating point is chosen (default: all "
+                                              "that are left).")] = None,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
 ):
     """Find a DynaTran threshold for each site: those that remove most multiplications for the accuracy given up.
@@ -186,12 +187,12 @@ def calibrate(
 @app.command()
 def study(
     data: Annotated[Path, typer.Option(help="Labelled sentences to report on.")],
-    train: Annotated[Path, typer.Option(help="Labelled sentences to choose thresholds per site on.")],
+    train: Annotated[Path, typer.Option(help="Others, to choose thresholds and strengths on.")],
     model: Annotated[list[Path] | None, typer.Option(help="Hugging Face BERT folders (default: the packaged one).")] = None,
-    weight_sparsity: Annotated[list[float] | None, typer.Option(help="Shares of weights to zero (default: 0 and 0.5).")] = None,
+    weight_sparsity: Annotated[list[float] | None, typer.Option(help="Shares of weights to zero beside none, of models "
+                                              "with fewer zeros (default: 0.5).")] = None,
     config: ConfigOption = "mini",
     length: Annotated[int, typer.Option(min=2, help="Tokens to pad to, for the figures with padding.")] = 128,
-    budget: Annotated[float, typer.Option(min=0, help="Accuracy, in points, that calibration may give up.")] = 0.5,
     results: Annotated[Path, typer.Option(help="Evaluations, kept here: what is there is not run again.")] = Path(
         "build/dynatran.json"),
     output: Annotated[Path, typer.Option("--output", "-o", help="Document with markers to update.")] = Path("docs/dynatran.md"),
@@ -202,8 +203,8 @@ def study(
     """
     from .evaluate.command import study_command
 
-    study_command(data=data, train=train, models=model or [DEFAULT_MODEL], weight_sparsities=weight_sparsity or [0.0, 0.5],
-                  config=config, length=length, budget=budget, results=results, output=output)
+    study_command(data=data, train=train, models=model or [DEFAULT_MODEL], weight_sparsities=weight_sparsity or [0.5],
+                  config=config, length=length, results=results, output=output)
 
 
 @app.command()

@@ -10,13 +10,16 @@ from rich.table import Table
 from ...hw.config import AcceleratorConfig, ConfigError
 from ..checkpoint import ModelError, load_checkpoint
 from ..commands import check_outputs, console, progress
+from ..compiler.quantise import weight_zeros
 from ..reviews import read_tsv
 from .document import update_document
 from .evaluate import Method, evaluate
 from .sites import SiteCurves, calibrate_sites
-from .study import KEEPS, POINTS, TAUS, Curve, run_study
+from .study import BUDGETS, KEEPS, POINTS, TAUS, Curve, choose_strengths, run_study
 
 __all__ = ["calibrate_command", "evaluate_command", "study_command"]
+
+_SEARCH = 400
 
 
 def calibrate_command(*, data, output, model, budget, weight_sparsity, sentences, check, seed):
@@ -26,11 +29,7 @@ def calibrate_command(*, data, output, model, budget, weight_sparsity, sentences
     check_outputs(output)
     checkpoint = load_checkpoint(model)
     texts, labels = read_tsv(data)
-    if len(texts) < sentences + check:
-        raise ModelError(f"data = {str(data)!r}: has {len(texts)} sentences, not {sentences} + {check}; give more, or lower "
-                         "--sentences or --check")
-    drawn = random.Random(seed).sample(range(len(texts)), sentences + check)
-    parts = [([texts[n] for n in part], [labels[n] for n in part]) for part in (drawn[:sentences], drawn[sentences:])]
+    parts = _draw(data, texts, labels, sentences, check, seed)
     columns = TextColumn("removed {task.percentage:.1f} % of the multiplications"), TimeElapsedColumn()
     with Progress(*columns, console=progress, transient=True) as bar:
         task = bar.add_task("", total=1.0)
@@ -38,38 +37,53 @@ def calibrate_command(*, data, output, model, budget, weight_sparsity, sentences
                                  report=lambda removed: bar.update(task, completed=removed))
     write_json(output, curves.to_dict() | {"settings": {
         "model": str(model), "data": str(data), "budget": budget, "weight_sparsity": weight_sparsity,
-        "sentences": sentences, "check": check, "seed": seed}})
+        "sentences": sentences, "check": len(parts[1][0]), "seed": seed}})
     table = Table("operating point", "multiplications left %", "divergence", "accuracy %",
                   title="on the sentences of the search")
     for n, point in enumerate(curves.points):
         table.add_row(f"{n / (len(curves.points) - 1):.3f}", f"{100 * point['remaining']:.1f}", f"{point['divergence']:.4f}",
                       f"{100 * point['accuracy']:.2f}")
     console.print(table)
-    console.print(f"within {budget} points on {check} others: operating point {curves.point:.3f}")
+    console.print(f"within {budget} points on {len(parts[1][0])} others: operating point {curves.point:.3f}")
 
 
-def study_command(*, data, train, models, weight_sparsities, config, length, budget, results, output):
+def _draw(data, texts, labels, sentences, check, seed):
+    """(texts, labels) to search on, and others to choose on: `check` of them, or all that are left."""
+    total = len(texts) if check is None else sentences + check
+    if len(texts) < total or sentences >= total:
+        raise ModelError(f"data = {str(data)!r}: has {len(texts)} sentences, not {sentences} + {check or 1}; give more, "
+                         "or lower --sentences or --check")
+    drawn = random.Random(seed).sample(range(len(texts)), total)
+    return [([texts[n] for n in part], [labels[n] for n in part]) for part in (drawn[:sentences], drawn[sentences:])]
+
+
+def study_command(*, data, train, models, weight_sparsities, config, length, results, output):
     """See `cli.study`."""
     hardware = AcceleratorConfig.load(config)
     check_outputs(results, output)
     texts, labels = read_tsv(data)
     load, curves = functools.cache(load_checkpoint), []
     for model in map(str, models):
-        load(model)
-        for weights in weight_sparsities:
+        there = weight_zeros(load(model))
+        for weights in [0.0, *(share for share in weight_sparsities if share > there)]:
             sites = results.with_name(f"{results.stem}-{model.replace('/', '_')}-{weights}.json")
             if not sites.exists():
-                calibrate_command(data=train, output=sites, model=model, budget=budget, weight_sparsity=weights, sentences=400,
-                                  check=4000, seed=0)
+                calibrate_command(data=train, output=sites, model=model, budget=BUDGETS[-1], weight_sparsity=weights,
+                                  sentences=_SEARCH, check=None, seed=0)
             found = SiteCurves.load(sites)
-            settings = {"chosen": {"sites": found}, **{f"{p:.3f}": {"sites": found, "target": p} for p in POINTS}}
             curves += [Curve(model, weights, "none", {"": {}}),
                        Curve(model, weights, "dynatran", {f"{tau}": {"tau": tau} for tau in TAUS}),
                        Curve(model, weights, "top-k", {f"{keep}": {"keep": keep} for keep in KEEPS}),
-                       Curve(model, weights, "per-site", settings)]
-    values = run_study(curves, load, hardware, texts, labels, length=length, results=results,
-                       report=lambda key: progress.print(f"study: {key} ..."))
-    for path in [output, *update_document(output, values)]:
+                       Curve(model, weights, "per-site", {f"{p}": {"sites": found, "target": p} for p in POINTS})]
+    _, check = _draw(train, *read_tsv(train), _SEARCH, None, 0)
+
+    def report(line):
+        progress.print(f"study: {line} ...")
+
+    choices = choose_strengths(curves, load, *check, results=results.with_name(f"{results.stem}-choices.json"), report=report)
+    curves = [curve.without_points_between(choices) for curve in curves]
+    values = run_study(curves, load, hardware, texts, labels, length=length, results=results, report=report)
+    for path in [output, *update_document(output, values, choices)]:
         console.print(f"wrote {path}")
 
 

@@ -10,7 +10,8 @@ from ..compiler.build_encoder import build_graph
 from ..compiler.graph import Softmax
 from ..compiler.quantise import quantise_encoder
 from ..golden.execute import execute, results
-from .sites import SiteCurves
+from .float_runs import below
+from .sites import SiteCurves, site_names
 from .tally import Tally
 
 __all__ = ["Method", "evaluate", "keep_largest"]
@@ -50,6 +51,20 @@ class Method:
                              f"{' and '.join(options[name] for name in given) or 'nothing'}")
         if self.keep is not None and self.keep < 1:
             raise ModelError(f"keep = {self.keep}: keep at least one probability of a row")
+
+    def float_pruning(self, config):
+        """The same for the float model, see `FloatEncoder.run`; not for the profiled curves.
+
+        Parameters
+        ----------
+        config : BertConfig
+        """
+        if self.name == "top-k":
+            return lambda name, tensor: (
+                keep_largest(tensor.flatten(0, -2), self.keep).view_as(tensor) if name.endswith(".probabilities") else tensor)
+        if self.name == "per-site":
+            return below(self.sites.at(self.sites.point if self.target is None else self.target))
+        return below(dict.fromkeys(site_names(config), self.tau or 0.0))
 
 
 def evaluate(checkpoint, hardware, texts, labels, method, *, length=128, baseline=True, report=lambda done: None):

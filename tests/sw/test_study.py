@@ -1,11 +1,13 @@
 """The study: what is there is not run again; summary, tables and plots say what the evaluations say."""
 
 import pytest
+import torch
 
 from acceltran.sw.evaluate import Method
 from acceltran.sw.evaluate import study as study_module
 from acceltran.sw.evaluate.document import best, summary, tables, update_document
-from acceltran.sw.evaluate.study import Curve, run_study
+from acceltran.sw.evaluate.study import POINTS, Curve, choose_strengths, run_study
+from acceltran.sw.train import CONFIG
 
 
 def run(method, strength, accuracy, zeros, left, weights=0.0):
@@ -17,8 +19,10 @@ def run(method, strength, accuracy, zeros, left, weights=0.0):
 
 RUNS = [run("none", "", 0.82, 0.0, 1.0), run("dynatran", "0.01", 0.816, 0.06, 0.95), run("dynatran", "0.02", 0.811, 0.1, 0.9),
         run("dynatran", "0.05", 0.79, 0.3, 0.7), run("top-k", "8", 0.818, 0.02, 0.99), run("top-k", "1", 0.7, 0.05, 0.97),
-        run("per-site", "chosen", 0.812, 0.6, 0.4)]
+        run("per-site", "0.5", 0.812, 0.6, 0.4), run("per-site", "0.75", 0.8, 0.7, 0.3)]
 VALUES = {f"{n}": r for n, r in enumerate(RUNS)}
+CHOICES = {"models/m 0.0 dynatran 0.5": "0.02", "models/m 0.0 top-k 0.5": None, "models/m 0.0 dynatran 1.0": "0.02",
+           "models/m 0.0 per-site 1.0": "0.75"}
 
 
 def test_the_best_within_a_loss():
@@ -28,26 +32,29 @@ def test_the_best_within_a_loss():
 
 
 def test_summary_and_tables():
-    rows = [line.split(" | ") for line in summary(VALUES).splitlines() if line.startswith("| m,")]
-    assert [row[1].partition(":")[0] for row in rows] == ["zeros", "zeros, padded", "multiplications removed"]
-    assert rows[0][3] == "6.0 % (tau 0.01, accuracy 81.60 %)" and rows[0][5] == "3.00 |"
-    assert rows[2][3] == "60.0 % (point chosen, accuracy 81.20 %)" and rows[2][5] == "6.00 |"
+    rows = [line.split(" | ") for line in summary(VALUES, CHOICES).splitlines() if line.startswith("| m,")]
+    assert [row[1].partition(":")[0] for row in rows[::2]] == ["zeros", "zeros, padded", "multiplications removed"]
+    assert [row[3] for row in rows] == ["chosen on training data", "read off"] * 3
+    assert rows[0][4:] == ["10.0 % (tau 0.02, accuracy 81.10 %)", "none", " |"]
+    assert rows[1][4] == "6.0 % (tau 0.01, accuracy 81.60 %)" and rows[1][6] == "3.00 |"
+    assert rows[4][4] == "70.0 % (point 0.75, accuracy 80.00 %)" and rows[4][6] == "7.00 |"
+    assert rows[5][4] == "60.0 % (point 0.5, accuracy 81.20 %)" and rows[5][6] == "6.00 |"
     assert "### m, weights as trained" in tables(VALUES)
     assert "| top-k | keep 8 | 81.80 | 1.30 | 2.0 | 12.0 | 99.0 | 94.0 |" in tables(VALUES)
-    lone = summary({"0": RUNS[0], "1": RUNS[3]})
+    lone = summary({"0": RUNS[0], "1": RUNS[3]}, {})
     assert "| none | none |  |" in lone
 
 
 def test_document(tmp_path):
     path = tmp_path / "d.md"
     path.write_text("text\n<!-- summary -->\n<!-- end -->\nmore\n<!-- tables -->\nold\n<!-- end -->\nlast\n")
-    plots = update_document(path, VALUES | {"x": run("none", "", 0.81, 0.0, 0.5, 0.5)})
+    plots = update_document(path, VALUES | {"x": run("none", "", 0.81, 0.0, 0.5, 0.5)}, CHOICES)
     text = path.read_text()
     assert "old" not in text and "more" in text and text.endswith("<!-- end -->\nlast\n")
     assert "50% of the weights pruned" in text
     assert [p.name for p in plots] == ["dynatran-sparsity.svg", "dynatran-padded.svg", "dynatran-remaining.svg"]
     first = [p.read_bytes() for p in plots]
-    update_document(path, VALUES | {"x": run("none", "", 0.81, 0.0, 0.5, 0.5)})
+    update_document(path, VALUES | {"x": run("none", "", 0.81, 0.0, 0.5, 0.5)}, CHOICES)
     assert path.read_text() == text and first == [p.read_bytes() for p in plots]
 
 
@@ -72,3 +79,38 @@ def test_what_is_there_is_not_run_again(tmp_path, monkeypatch):
     assert asked[-1] == Method(name="dynatran", tau=0.2, weight_sparsity=0.5)
     assert [(r["method"], r["strength"], r["accuracy"]) for r in values.values()] == [
         ("none", "", 0.5), ("dynatran", "0.1", 0.5), ("dynatran", "0.2", 0.5)]
+
+
+def test_strengths_are_chosen_by_the_loss(tmp_path, monkeypatch):
+    """A query of three values and three probabilities; each zero costs 0.4 or 0.3 points."""
+    asked = []
+
+    class Runs:
+        config = CONFIG
+
+        def __init__(self, *arguments):
+            asked.append(arguments)
+
+        def run(self, prune):
+            return prune("layer0.query", torch.tensor([0.05, 0.2, 0.3])), prune(
+                "layer0.probabilities", torch.tensor([[[[0.5, 0.2, 0.3]]]]))
+
+        def loss(self, run):
+            query, probabilities = run
+            return 0.4 * int((query == 0).sum()) + 0.3 * int((probabilities == 0).sum())
+
+    monkeypatch.setattr(study_module, "FloatRuns", Runs)
+    curves = [Curve("m", 0.5, "dynatran", {f"{t}": {"tau": t} for t in (0.01, 0.1, 0.25, 0.35)}),
+              Curve("m", 0.5, "top-k", {f"{k}": {"keep": k} for k in (4, 2, 1)}), Curve("m", 0.0, "none", {"": {}})]
+    arguments = curves, lambda name: f"loaded {name}", ["text"], [1]
+    choices = choose_strengths(*arguments, results=tmp_path / "c.json")
+    assert choices == {"m 0.5 dynatran 0.5": "0.1", "m 0.5 dynatran 1.0": "0.1", "m 0.5 top-k 0.5": "2",
+                       "m 0.5 top-k 1.0": "1", "m 0.0 none 0.5": "", "m 0.0 none 1.0": ""}
+    assert asked == [("loaded m", ["text"], [1], 0.5), ("loaded m", ["text"], [1], 0.0)]
+    assert choose_strengths(*arguments, results=tmp_path / "c.json") == choices and len(asked) == 2
+
+
+def test_operating_points_between_are_left_out():
+    curve = Curve("m", 0.0, "per-site", {f"{point}": {} for point in POINTS})
+    kept = curve.without_points_between({"m 0.0 per-site 0.5": "0.6875", "m 0.0 per-site 1.0": "0.75"})
+    assert list(kept.settings) == ["0.125", "0.25", "0.375", "0.5", "0.625", "0.6875", "0.75", "0.875", "1.0"]
