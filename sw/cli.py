@@ -144,6 +144,7 @@ def evaluate(
     length: Annotated[int, typer.Option(min=2, help="Tokens to pad to, for the figures with padding.")] = 128,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first sentences.")] = None,
     baseline: Annotated[bool, typer.Option(help="Evaluate without pruning of activations too.")] = True,
+    rtl: Annotated[int, typer.Option(min=0, help="Compare with the simulated RTL on the first sentences, one by one.")] = 0,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write everything as JSON.")] = None,
 ):
     """Evaluate the integer model, which the RTL reproduces: accuracy, zeros, and multiplications that remain.
@@ -152,11 +153,11 @@ def evaluate(
     """
     from .evaluate.command import evaluate_command
 
-    evaluate_command(
+    raise typer.Exit(evaluate_command(
         config=config, model=model, data=data, method=method, tau=tau, target_sparsity=target_sparsity, sites=sites, keep=keep,
         weight_sparsity=weight_sparsity, word_format=word_format, length=length, limit=limit, baseline=baseline,
-        json_path=json_path,
-    )
+        rtl=rtl, json_path=json_path,
+    ))
 
 
 @app.command()

@@ -14,6 +14,7 @@ from ..compiler.quantise import weight_zeros
 from ..reviews import read_tsv
 from .document import update_document
 from .evaluate import Method, evaluate
+from .rtl_check import check_on_rtl
 from .sites import SiteCurves, calibrate_sites
 from .study import BUDGETS, KEEPS, POINTS, TAUS, Curve, choose_strengths, run_study
 
@@ -88,7 +89,7 @@ def study_command(*, data, train, models, weight_sparsities, config, length, res
 
 
 def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites, keep, weight_sparsity, word_format, length,
-                     limit, baseline, json_path):
+                     limit, baseline, rtl, json_path):
     """See `cli.evaluate`."""
     from ...sim.inference import write_json
 
@@ -96,6 +97,8 @@ def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites
     if word_format:
         hardware = dataclasses.replace(hardware, name="custom", **_word(word_format))
     check_outputs(json_path)
+    if rtl and method == "top-k":
+        raise ModelError("method = 'top-k': the hardware has none; leave --rtl out, or choose none, dynatran or per-site")
     chosen = Method(name=method, tau=tau, target=target_sparsity, sites=sites and SiteCurves.load(sites), keep=keep,
                     weight_sparsity=weight_sparsity)
     checkpoint = load_checkpoint(model)
@@ -110,9 +113,15 @@ def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites
                 "sites": sites and str(sites), "keep": keep, "weight_sparsity": weight_sparsity, "length": length,
                 "format": f"{hardware.integer_bits}.{hardware.fraction_bits}"}
     values = settings | values
+    if rtl:
+        with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=progress, transient=True) as bar:
+            task = bar.add_task("runs of the RTL", total=2 * len(texts[:rtl]))
+            values["rtl"] = check_on_rtl(checkpoint, hardware, texts[:rtl], values["predictions"][:rtl], chosen, length=length,
+                                         report=lambda done: bar.advance(task, done))
     if json_path:
         write_json(json_path, values)
     _print(values)
+    return 1 if rtl and (values["rtl"]["mismatches"] or values["rtl"]["equal_predictions"] < values["rtl"]["sentences"]) else 0
 
 
 def _word(text):
@@ -138,6 +147,14 @@ def _print(values):
         console.print(table)
         console.print(f"accuracy {100 * part['accuracy']:.2f} % +- {100 * part['accuracy_stderr']:.2f} "
                       f"({part['sentences']} sentences)")
+    if "rtl" in values:
+        _print_rtl(values["rtl"], values["length"])
+
+
+def _print_rtl(values, length):
+    console.print(f"on the RTL: {values['equal_predictions']} of {values['sentences']} predictions equal, "
+                  f"{values['mismatches']} integers differ; {values['cycles']:,.0f} cycles on average at their own "
+                  f"{values['tokens']:.1f} tokens, {values['cycles_padded']:,.0f} padded to {length}")
 
 
 def _cells(shares):

@@ -1,6 +1,7 @@
 """Run the integer model on labelled sentences, with one way of pruning."""
 
 import math
+import operator
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +53,12 @@ class Method:
         if self.keep is not None and self.keep < 1:
             raise ModelError(f"keep = {self.keep}: keep at least one probability of a row")
 
+    def compiler_options(self):
+        """Options of `quantise_encoder` and `compile_encoder`; for top-k those without any pruning of activations."""
+        curves = self.sites
+        return {"tau": self.tau, "weight_sparsity": self.weight_sparsity, "site_taus": curves and curves.taus,
+                "target_sparsity": curves.point if curves and self.target is None else self.target}
+
     def float_pruning(self, config):
         """The same for the float model, see `FloatEncoder.run`; not for the profiled curves.
 
@@ -84,7 +91,8 @@ def evaluate(checkpoint, hardware, texts, labels, method, *, length=128, baselin
 
     Returns
     -------
-    values : plain values for JSON, see `Tally.report`; accuracies are shares, with the binomial standard error
+    values : plain values for JSON, see `Tally.report`; accuracies are shares, with the binomial standard error;
+        ``predictions`` has the number of the class of each sentence
     """
     if not checkpoint.has_classifier:
         raise ModelError("the model has no classifier: evaluate one that has")
@@ -99,11 +107,8 @@ def evaluate(checkpoint, hardware, texts, labels, method, *, length=128, baselin
 
 
 def _evaluate(checkpoint, hardware, ids, lengths, labels, method, report):
-    sites, target = method.sites, method.target
-    encoder = quantise_encoder(
-        checkpoint, hardware, tau=method.tau, weight_sparsity=method.weight_sparsity, site_taus=sites and sites.taus,
-        target_sparsity=sites.point if sites and target is None else target)
-    tally, predictions = Tally(), []
+    encoder = quantise_encoder(checkpoint, hardware, **method.compiler_options())
+    tally, predictions = Tally(), [None] * len(ids)
     # Sentences of similar length lie in one batch.
     order = sorted(range(len(ids)), key=lambda n: lengths[n])
     for start in range(0, len(order), _BATCH):
@@ -111,13 +116,13 @@ def _evaluate(checkpoint, hardware, ids, lengths, labels, method, report):
         graph = build_graph(encoder, [lengths[n] for n in chosen], ids.shape[1], separate=False)
         values = execute(graph, ids[chosen], prune=_pruning(method))
         tally.add(graph, encoder.model, values)
-        predictions += zip(chosen, results(graph, values)["logits"].argmax(1).tolist(), strict=True)
+        for n, prediction in zip(chosen, results(graph, values)["logits"].argmax(1).tolist(), strict=True):
+            predictions[n] = prediction
         report(len(chosen))
-    right = sum(label == labels[n] for n, label in predictions)
-    accuracy = right / len(labels)
+    accuracy = sum(map(operator.eq, predictions, labels)) / len(labels)
     return {
         "sentences": len(labels), "accuracy": accuracy,
-        "accuracy_stderr": math.sqrt(accuracy * (1 - accuracy) / len(labels)), **tally.report(),
+        "accuracy_stderr": math.sqrt(accuracy * (1 - accuracy) / len(labels)), **tally.report(), "predictions": predictions,
     }
 
 
