@@ -31,8 +31,10 @@ run: $(VENV)/ready ## run TEXT on CONFIG
 bench: $(VENV)/ready ## measure what changed of the table and the plots in docs/benchmarks.md
 	$(ACCELTRAN) bench table
 
-train: $(VENV)/ready ## train the packaged BERT-Tiny again
-	$(BIN)/python -m acceltran.sw.train
+train: $(VENV)/ready ## train the packaged models again
+	$(ACCELTRAN) train --variant dense
+	$(ACCELTRAN) train --variant sparse
+	$(ACCELTRAN) train --variant relu
 
 lint: $(VENV)/ready ## style checks
 	$(BIN)/ruff check hw sw sim tests

@@ -209,6 +209,33 @@ def study(
 
 
 @app.command()
+def train(
+    variant: Annotated[str, typer.Option(help="dense; sparse: on from dense, with weights pruned and DynaTran in the loop; "
+                                         "relu: the same with ReLU.")] = "dense",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the model (default: that of the packaged "
+                                                "one).")] = None,
+    start: Annotated[Path | None, typer.Option(help="Dense model to go on from (default: the packaged one).")] = None,
+    seed: Annotated[int, typer.Option(help="Of weights, order and dropout.")] = 0,
+    train_model: Annotated[bool, typer.Option("--train/--no-train", help="Train, or only measure the model.")] = True,
+    evaluate: Annotated[Path | None, typer.Option(help="A sentence<TAB>label file to report accuracy on.")] = None,
+    held_out: Annotated[Path | None, typer.Option(help="Write the held-out sentences to this sentence<TAB>label file.")] = None,
+    cache: Annotated[Path, typer.Option(help="Where the fetched packages stay.")] = Path("build/training"),
+    exclusions: Annotated[Path, typer.Option(help="Fingerprints of the sentences never to train on.")] = Path(
+        "models/sst2-dev-exclusions.txt"),
+    exclude: Annotated[Path | None, typer.Option(help="Write EXCLUSIONS from this sentence<TAB>label file and stop.")] = None,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write the accuracies as JSON.")] = None,
+):
+    """Train a BERT-Tiny on four fifths of VADER's movie-review sentences and measure it on the others. A minute or two.
+
+    Example: acceltran train --variant sparse -o build/sparse --held-out build/held-out.tsv
+    """
+    from .train_command import train_command
+
+    train_command(variant=variant, seed=seed, output=output, start=start, cache=cache, exclusions=exclusions, exclude=exclude,
+                  held_out=held_out, evaluate=evaluate, train_model=train_model, json_path=json_path)
+
+
+@app.command()
 def explore(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Document with markers, such as docs/exploration.md, to update."),
