@@ -1,24 +1,27 @@
 """What `acceltran evaluate`, `calibrate` and `study` do."""
 
-import dataclasses
 import functools
 import random
+from dataclasses import replace
 
+import torch
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ...hw.config import AcceleratorConfig, ConfigError
+from ...hw.config import AcceleratorConfig
 from ..checkpoint import ModelError, load_checkpoint
 from ..commands import check_outputs, console, progress
 from ..compiler.quantise import weight_zeros
-from ..reviews import read_tsv
-from .document import update_document
-from .evaluate import Method, evaluate
+from ..reviews import read_tsv, write_tsv
+from ..train_command import split_data
+from .document import update_document, update_part
+from .evaluate import Method, evaluate, with_format
 from .rtl_check import check_on_rtl
+from .seeds import run_seeds, seed_table
 from .sites import SiteCurves, calibrate_sites
-from .study import BUDGETS, KEEPS, POINTS, TAUS, Curve, choose_strengths, run_study
+from .study import BUDGETS, FORMATS, KEEPS, POINTS, TAUS, Curve, choose_strengths, run_study
 
-__all__ = ["calibrate_command", "evaluate_command", "study_command"]
+__all__ = ["calibrate_command", "evaluate_command", "seeds_command", "study_command"]
 
 _SEARCH = 400
 
@@ -83,9 +86,35 @@ def study_command(*, data, train, models, weight_sparsities, config, length, res
 
     choices = choose_strengths(curves, load, *check, results=results.with_name(f"{results.stem}-choices.json"), report=report)
     curves = [curve.without_points_between(choices) for curve in curves]
+    for word_format in FORMATS:
+        dense, sites = (curve for curve in curves[:4] if curve.method in ("none", "per-site"))
+        point = choices[sites.key(BUDGETS[-1])]
+        chosen = {} if point is None else {point: sites.settings[point]}
+        curves += [replace(dense, word_format=word_format), replace(sites, word_format=word_format, settings=chosen)]
     values = run_study(curves, load, hardware, texts, labels, length=length, results=results, report=report)
     for path in [output, *update_document(output, values, choices)]:
         console.print(f"wrote {path}")
+
+
+def seeds_command(*, data, seeds, config, length, folder, cache, exclusions, output):
+    """See `cli.seeds`."""
+    hardware = AcceleratorConfig.load(config)
+    check_outputs(output)
+    texts, labels = read_tsv(data)
+    torch.set_num_threads(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    training, kept = split_data(cache, exclusions)
+    held_out = folder / "held-out.tsv"
+    write_tsv(held_out, [review.text for review in kept], [int(review.rating > 0) for review in kept])
+
+    def calibrate(model, sites):
+        calibrate_command(data=held_out, output=sites, model=model, budget=BUDGETS[0], weight_sparsity=0.0, sentences=_SEARCH,
+                          check=None, seed=0)
+
+    values = run_seeds(range(seeds), training, calibrate, hardware, texts, labels, folder=folder, cache=cache, length=length,
+                       report=lambda line: progress.print(f"seeds: {line} ..."))
+    update_part(output, "seeds", seed_table(values))
+    console.print(f"wrote {output}")
 
 
 def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites, keep, weight_sparsity, word_format, length,
@@ -95,7 +124,7 @@ def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites
 
     hardware = AcceleratorConfig.load(config)
     if word_format:
-        hardware = dataclasses.replace(hardware, name="custom", **_word(word_format))
+        hardware = with_format(hardware, word_format)
     check_outputs(json_path)
     if rtl and method == "top-k":
         raise ModelError("method = 'top-k': the hardware has none; leave --rtl out, or choose none, dynatran or per-site")
@@ -122,13 +151,6 @@ def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites
         write_json(json_path, values)
     _print(values)
     return 1 if rtl and (values["rtl"]["mismatches"] or values["rtl"]["equal_predictions"] < values["rtl"]["sentences"]) else 0
-
-
-def _word(text):
-    parts = text.split(".")
-    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
-        raise ConfigError(f"format = {text!r}: give integer and fraction bits, like 4.16")
-    return {"integer_bits": int(parts[0]), "fraction_bits": int(parts[1])}
 
 
 def _print(values):

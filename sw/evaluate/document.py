@@ -5,10 +5,11 @@ import re
 import matplotlib
 from matplotlib.figure import Figure
 
+from ...hw.config import ConfigError
 from ..figures import STYLE, save_figure
 from .study import Curve
 
-__all__ = ["best", "figures", "summary", "tables", "update_document"]
+__all__ = ["best", "figures", "formats", "summary", "tables", "update_document", "update_part"]
 
 
 _COLUMNS = {"zeros": "sparsity", "padded": "sparsity_padded", "left to multiply": "remaining_multiplications",
@@ -20,8 +21,22 @@ def _groups(values):
     """{(model, weight sparsity): {method: runs}}, in the order of the study."""
     groups = {}
     for run in values.values():
-        groups.setdefault((run["model"], run["weight_sparsity"]), {}).setdefault(run["method"], []).append(run)
+        if run["format"] is None:
+            groups.setdefault((run["model"], run["weight_sparsity"]), {}).setdefault(run["method"], []).append(run)
     return groups
+
+
+def formats(values):
+    """Markdown: accuracy and multiplications left by word length."""
+    text = ["| model | bits | method | accuracy % | +- | left to multiply |", "|---|---|---|---|---|---|"]
+    for run in values.values():
+        if run["format"] is not None:
+            bits = sum(map(int, run["format"].split(".")))
+            method = f"{run['method']}, {_STRENGTHS[run['method']]} {run['strength']}" if run["strength"] else run["method"]
+            cells = [_title(run["model"], run["weight_sparsity"]), f"{bits}", method, f"{100 * run['accuracy']:.2f}",
+                     f"{100 * run['accuracy_stderr']:.2f}", f"{100 * run['remaining_multiplications']['all']:.1f}"]
+            text.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*text, ""])
 
 
 def _title(model, weight_sparsity):
@@ -126,11 +141,23 @@ def update_document(path, values, choices):
     folder.mkdir(exist_ok=True)
     with matplotlib.rc_context(STYLE):
         plots = [save_figure(figure, folder / f"dynatran-{name}.svg") for name, figure in figures(values).items()]
-    text = path.read_text()
-    for marker, part in (("summary", summary(values, choices)), ("tables", tables(values))):
-        between = re.compile(rf"(?<=<!-- {marker} -->\n).*?(?=<!-- end -->)", re.DOTALL)
-        text = between.sub(lambda _, part=part: part, text, count=1)
+    for marker, part in (("summary", summary(values, choices)), ("tables", tables(values)), ("formats", formats(values))):
+        update_part(path, marker, part)
+    return plots
+
+
+def update_part(path, marker, part):
+    """Write Markdown between a marker and the next end in a document, all or nothing.
+
+    Raises
+    ------
+    ConfigError : the document has no such marker
+    """
+    between = re.compile(rf"(?<=<!-- {marker} -->\n).*?(?=<!-- end -->)", re.DOTALL)
+    text, found = between.subn(lambda _: part, path.read_text(), count=1)
+    if not found:
+        raise ConfigError(f"output = {str(path)!r}: has no marker <!-- {marker} --> with <!-- end --> after it; start from "
+                          "docs/dynatran.md")
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text)
     partial.rename(path)
-    return plots

@@ -2,10 +2,11 @@
 
 import math
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
+from ...hw.config import ConfigError
 from ..checkpoint import ModelError, encode_texts
 from ..compiler.build_encoder import build_graph
 from ..compiler.graph import Softmax
@@ -15,7 +16,7 @@ from .float_runs import below
 from .sites import SiteCurves, site_names
 from .tally import Tally
 
-__all__ = ["Method", "evaluate", "keep_largest"]
+__all__ = ["Method", "evaluate", "keep_largest", "with_format"]
 
 _BATCH = 16
 
@@ -104,6 +105,15 @@ def evaluate(checkpoint, hardware, texts, labels, method, *, length=128, baselin
     for name, chosen in passes.items():
         values[name] = _evaluate(checkpoint, hardware, ids, lengths, labels, chosen, report)
     return values.pop("") | values
+
+
+def with_format(hardware, text):
+    """An AcceleratorConfig with other words; `text` is integer and fraction bits, like "4.16"."""
+    parts = text.split(".")
+    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+        raise ConfigError(f"format = {text!r}: give integer and fraction bits, like 4.16")
+    integer, fraction = map(int, parts)
+    return replace(hardware, name="custom", integer_bits=integer, fraction_bits=fraction)
 
 
 def _evaluate(checkpoint, hardware, ids, lengths, labels, method, report):

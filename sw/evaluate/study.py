@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 
 from ...sim.inference import write_json
 from .choose import choose
-from .evaluate import Method, evaluate
+from .evaluate import Method, evaluate, with_format
 from .float_runs import FloatRuns
 
-__all__ = ["BUDGETS", "KEEPS", "POINTS", "TAUS", "Curve", "choose_strengths", "run_study"]
+__all__ = ["BUDGETS", "FORMATS", "KEEPS", "POINTS", "TAUS", "Curve", "choose_strengths", "run_study"]
 
 TAUS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1)
 KEEPS = (24, 16, 12, 8, 4, 2, 1)
 POINTS = tuple(n / 16 for n in range(1, 17))
+FORMATS = ("4.4", "4.6", "4.8", "4.12", "4.16")
 BUDGETS = (0.5, 1.0)
 """Accuracy, in points, for which strengths are chosen."""
 
@@ -26,12 +27,14 @@ class Curve:
     model, weight_sparsity : of the weights
     method : name
     settings : options of `Method`, by what the strength is called, from the weakest to the strongest
+    word_format : integer and fraction bits, or None for the configuration's
     """
 
     model: str
     weight_sparsity: float
     method: str
     settings: dict
+    word_format: str | None = None
 
     def methods(self):
         """{strength: Method}."""
@@ -47,7 +50,7 @@ class Curve:
 
     def key(self, strength):
         """What results are filed under."""
-        return f"{self.model} {self.weight_sparsity} {self.method} {strength}"
+        return " ".join(filter(None, (self.model, f"{self.weight_sparsity}", self.word_format, f"{self.method} {strength}")))
 
 
 def choose_strengths(curves, load, texts, labels, *, results, report=lambda text: None):
@@ -92,7 +95,7 @@ def run_study(curves, load, hardware, texts, labels, *, length, results, report=
 
     Returns
     -------
-    {key of a setting: values of `evaluate`, with "method", "strength", "model", "weight_sparsity"}
+    {key of a setting: values of `evaluate`, with "method", "strength", "model", "weight_sparsity", "format"}
     """
     values = json.loads(results.read_text()) if results.exists() else {}
     for curve in curves:
@@ -101,8 +104,10 @@ def run_study(curves, load, hardware, texts, labels, *, length, results, report=
             if key in values:
                 continue
             report(key)
-            run = evaluate(load(curve.model), hardware, texts, labels, method, length=length, baseline=False)
+            words = hardware if curve.word_format is None else with_format(hardware, curve.word_format)
+            run = evaluate(load(curve.model), words, texts, labels, method, length=length, baseline=False)
+            del run["predictions"]
             values[key] = run | {"model": curve.model, "weight_sparsity": curve.weight_sparsity, "method": curve.method,
-                                 "strength": strength}
+                                 "strength": strength, "format": curve.word_format}
             write_json(results, values)
     return {curve.key(strength): values[curve.key(strength)] for curve in curves for strength in curve.settings}

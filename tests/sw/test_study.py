@@ -5,16 +5,16 @@ import torch
 
 from acceltran.sw.evaluate import Method
 from acceltran.sw.evaluate import study as study_module
-from acceltran.sw.evaluate.document import best, summary, tables, update_document
+from acceltran.sw.evaluate.document import best, formats, summary, tables, update_document
 from acceltran.sw.evaluate.study import POINTS, Curve, choose_strengths, run_study
 from acceltran.sw.train import CONFIG
 
 
-def run(method, strength, accuracy, zeros, left, weights=0.0):
+def run(method, strength, accuracy, zeros, left, weights=0.0, word_format=None):
     shares = {"sparsity": zeros, "sparsity_padded": zeros + 0.1, "remaining_multiplications": left,
               "remaining_multiplications_padded": left - 0.05}
     return {"model": "models/m", "weight_sparsity": weights, "method": method, "strength": strength, "accuracy": accuracy,
-            "accuracy_stderr": 0.013} | {key: {"all": share} for key, share in shares.items()}
+            "accuracy_stderr": 0.013, "format": word_format} | {key: {"all": share} for key, share in shares.items()}
 
 
 RUNS = [run("none", "", 0.82, 0.0, 1.0), run("dynatran", "0.01", 0.816, 0.06, 0.95), run("dynatran", "0.02", 0.811, 0.1, 0.9),
@@ -47,7 +47,8 @@ def test_summary_and_tables():
 
 def test_document(tmp_path):
     path = tmp_path / "d.md"
-    path.write_text("text\n<!-- summary -->\n<!-- end -->\nmore\n<!-- tables -->\nold\n<!-- end -->\nlast\n")
+    path.write_text("text\n<!-- summary -->\n<!-- end -->\nmore\n<!-- tables -->\nold\n<!-- end -->\n"
+                    "<!-- formats -->\n<!-- end -->\nlast\n")
     plots = update_document(path, VALUES | {"x": run("none", "", 0.81, 0.0, 0.5, 0.5)}, CHOICES)
     text = path.read_text()
     assert "old" not in text and "more" in text and text.endswith("<!-- end -->\nlast\n")
@@ -58,6 +59,16 @@ def test_document(tmp_path):
     assert path.read_text() == text and first == [p.read_bytes() for p in plots]
 
 
+def test_formats_are_a_table_of_their_own():
+    values = VALUES | {"x": run("none", "", 0.815, 0.0, 0.97, word_format="4.6"),
+                       "y": run("per-site", "0.75", 0.7, 0.0, 0.3, word_format="4.4")}
+    assert tables(values) == tables(VALUES) and summary(values, CHOICES) == summary(VALUES, CHOICES)
+    assert formats(values).splitlines()[2:] == ["| m, weights as trained | 10 | none | 81.50 | 1.30 | 97.0 |",
+                                                "| m, weights as trained | 8 | per-site, point 0.75 | 70.00 | 1.30 | 30.0 |"]
+    dense = Curve("m", 0.5, "none", {"": {}}, "4.6")
+    assert dense.key("") != Curve("m", 0.5, "none", {"": {}}).key("") and "4.6" in dense.key("")
+
+
 def test_what_is_there_is_not_run_again(tmp_path, monkeypatch):
     asked = []
 
@@ -66,7 +77,7 @@ def test_what_is_there_is_not_run_again(tmp_path, monkeypatch):
         asked.append(method)
         if len(asked) == 3:
             raise KeyboardInterrupt
-        return {"accuracy": 0.5}
+        return {"accuracy": 0.5, "predictions": [1]}
 
     monkeypatch.setattr(study_module, "evaluate", evaluate)
     curves = [Curve("m", 0.5, "none", {"": {}}), Curve("m", 0.5, "dynatran", {"0.1": {"tau": 0.1}, "0.2": {"tau": 0.2}})]
@@ -76,6 +87,7 @@ def test_what_is_there_is_not_run_again(tmp_path, monkeypatch):
     lines = []
     values = run_study(*arguments, length=64, results=tmp_path / "r.json", report=lines.append)
     assert lines == ["m 0.5 dynatran 0.2"] and len(asked) == 4
+    assert all("predictions" not in run for run in values.values())
     assert asked[-1] == Method(name="dynatran", tau=0.2, weight_sparsity=0.5)
     assert [(r["method"], r["strength"], r["accuracy"]) for r in values.values()] == [
         ("none", "", 0.5), ("dynatran", "0.1", 0.5), ("dynatran", "0.2", 0.5)]
