@@ -72,8 +72,8 @@ class Variant:
 
 VARIANTS = {
     "dense": Variant(recipe=Recipe(), folder="bert-tiny-reviews"),
-    "sparse": Variant(recipe=Recipe(rate=2e-4), folder="bert-tiny-sparse", pruning=Pruning(), start="dense"),
-    "relu": Variant(recipe=Recipe(rate=2e-4), folder="bert-tiny-relu", hidden_act="relu", pruning=Pruning(), start="dense"),
+    "sparse": Variant(recipe=Recipe(rate=1e-4), folder="bert-tiny-sparse", pruning=Pruning(), start="dense"),
+    "relu": Variant(recipe=Recipe(rate=1e-4), folder="bert-tiny-relu", hidden_act="relu", pruning=Pruning(), start="dense"),
 }
 
 
