@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -46,7 +47,7 @@ class FloatRuns:
         lengths, labels = torch.tensor(lengths), torch.tensor(labels)
         order = lengths.argsort(stable=True)
         self.batches = [(ids[rows, : int(lengths[rows].max())], lengths[rows], labels[rows]) for rows in order.split(_BATCH)]
-        self._weights = {name: (tensor != 0).double() for name, tensor in checkpoint.tensors.items() if tensor.ndim == 2}
+        self._fan_out = {name: (tensor != 0).sum(0).double() for name, tensor in checkpoint.tensors.items() if tensor.ndim == 2}
         self.reference = self.run(lambda name, tensor: tensor)
         per_token = 4 * self.config.hidden_size**2 + 2 * self.config.hidden_size * self.config.intermediate_size
         self.dense = self.config.num_hidden_layers * int((lengths * per_token + 2 * lengths**2 * self.config.hidden_size).sum())
@@ -71,17 +72,22 @@ class FloatRuns:
         return 100 * (self.reference.accuracy - run.accuracy)
 
     def _remaining(self, values, lengths):
+        valid = (torch.arange(values["embeddings.output"].shape[1]) < lengths[:, None]).float()[:, None]
+
+        def used(name):
+            """Non-zero elements of valid tokens, counted over the tokens: [batch, 1, columns], of heads one more."""
+            nonzero = (values[name] != 0).float()
+            return (valid[:, None] if nonzero.ndim == 4 else valid) @ nonzero
+
         total, state = 0.0, "embeddings.output"
         for layer in range(self.config.num_hidden_layers):
             inside, weights = f"layer{layer}.", f"encoder.layer.{layer}."
             for result, source in (("query", state), ("key", state), ("value", state), ("attention", inside + "context"),
                                    ("hidden", inside + "attention_norm"), ("output", inside + "hidden")):
-                by_inner = _used(source, values, lengths).flatten(0, -2).sum(0)
-                total += float(by_inner @ self._weights[f"{weights}{PROJECTIONS[result]}.weight"].sum(0))
-            query, key, value = (
-                self.encoder.heads(_used(inside + name, values, lengths)) for name in ("query", "key", "value"))
-            total += float((query.sum(2) * key.sum(2)).sum())
-            total += float((_used(inside + "probabilities", values, lengths).sum(2) * value.sum(3)).sum())
+                total += float(used(source).sum((0, 1)).double() @ self._fan_out[f"{weights}{PROJECTIONS[result]}.weight"])
+            total += float((used(inside + "query") * used(inside + "key")).double().sum())
+            by_token = (self.encoder.heads(values[inside + "value"]) != 0).float().sum(-1) * valid
+            total += float((used(inside + "probabilities")[:, :, 0] * by_token).double().sum())
             state = inside + "output_norm"
         return total
 
@@ -93,13 +99,8 @@ def below(taus):
     ----------
     taus : {name: tau}; other tensors stay
     """
-    taus = {name: tau for name, tau in taus.items() if tau}
-    return lambda name, tensor: tensor * (tensor.abs() >= taus[name]) if name in taus else tensor
-
-
-def _used(name, values, lengths):
-    """Which elements of a tensor are no zeros and belong to no padding, as numbers."""
-    return ((values[name] != 0) & valid_mask(name, values[name], lengths)).double()
+    largest = {name: float(np.nextafter(np.float32(tau), np.float32(0))) for name, tau in taus.items() if tau}
+    return lambda name, tensor: functional.hardshrink(tensor, largest[name]) if name in largest else tensor
 
 
 def valid_mask(name, tensor, lengths):

@@ -106,6 +106,12 @@ def test_the_operating_point_keeps_the_budget(curves, checkpoint, labels):
     assert choose(runs, {"most": prunings[1.0]}, 10) is None
 
 
+def test_below_keeps_what_equals_the_threshold():
+    x = torch.tensor([0.1, -0.1, 0.2, 0.0999999, -0.05])
+    assert below({"a": 0.1, "b": 0.0})("a", x).tolist() == [*x[:3].tolist(), 0, 0]
+    assert below({"a": 0.1, "b": 0.0})("b", x) is x is below({})("a", x)
+
+
 def test_operating_points_lie_between_the_knots():
     curves = SiteCurves({"a": (0, 1, 2, 4, 8, 8, 8, 8, 16)}, (), 0.0)
     assert [curves.at(p)["a"] for p in (0, 0.125, 0.3125, 0.9375, 1)] == [0, 1, 3, 12, 16]
