@@ -173,11 +173,15 @@ def test_command_trains_one_variant_from_another(teacher, config, tmp_path, monk
     assert f"held out: {share:.2%} of 24" in capsys.readouterr().out
 
 
-def test_committed_model():
-    checkpoint = load_checkpoint(MODELS / "bert-tiny-reviews")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_committed_models(variant):
+    checkpoint = load_checkpoint(MODELS / VARIANTS[variant].folder)
     config = checkpoint.config
     assert (config.num_hidden_layers, config.hidden_size, config.intermediate_size) == (2, 128, 512)
     assert (config.num_attention_heads, config.head_size) == (2, 64)
+    assert config.hidden_act == VARIANTS[variant].hidden_act
+    pruned = VARIANTS[variant].pruning
+    assert weight_zeros(checkpoint) == pytest.approx(pruned.weight_sparsity if pruned else 0, abs=1e-4)
     assert config.id2label == {0: "negative", 1: "positive"} and config.max_position_embeddings == 512
     assert all(tensor.abs().max() < 8 for tensor in checkpoint.tensors.values())
     texts = ["A wonderful, moving film.", "A dull and lifeless mess.", "Funny, warm and beautifully acted.",
