@@ -222,9 +222,36 @@ def explore(
     explore_command(output, json_path)
 
 
+@app.command()
+def synth(
+    config: ConfigOption = "mini",
+    top: Annotated[str, typer.Option(help="Block: accelerator, pe, lane, mac, softmax, layernorm, dynatran, post_process, "
+                                     "control, ... or any instance, as post.compressor.")] = "accelerator",
+    skip: Annotated[str | None, typer.Option(help="none, activation or both, in place of the configuration's.")] = None,
+    liberty: Annotated[list[Path] | None, typer.Option(help="Cell library, .lib or .lib.gz; several files make one library "
+                                                       "(default: gate equivalents).")] = None,
+    memories: Annotated[Path | None, typer.Option(help="CSV of SRAM macros (default: CACTI, 22 and 45 nm).")] = None,
+    memory_node: Annotated[int | None, typer.Option(help="Process node of the macros, nm (default: the smallest).")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Modules mapped at a time (default: one per core).")] = None,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write the areas as a plot (SVG).")] = None,
+):
+    """Map a block to a cell library with Yosys and ABC, and report the area of everything in it.
+
+    Every distinct module is mapped once and kept in build/. Memories of 2 kbit and more are SRAM macros and reported apart.
+
+    Example: acceltran synth --config mini --top pe --json pe.json
+    """
+    from ..sim.silicon.command import synth_command
+
+    synth_command(config=config, top=top, skip=skip, liberty=liberty or [], memories=memories, memory_node=memory_node,
+                  jobs=jobs, json_path=json_path, plot=plot)
+
+
 def main():
     """Entry point: one line and exit code 2 for bad input, 1 for a failed run."""
     from ..hw.config import ConfigError
+    from ..sim.silicon.mapper import SynthesisError
     from ..sim.verilator import SimulationError
     from .checkpoint import ModelError
     from .compiler import CompileError
@@ -233,7 +260,7 @@ def main():
         app()
     except (ConfigError, ModelError, CompileError) as error:
         _stop(2, error)
-    except SimulationError as error:
+    except (SimulationError, SynthesisError) as error:
         _stop(1, error)
     except OSError as error:
         _stop(2, f"{error.filename}: {error.strerror}" if error.filename else error)
