@@ -238,7 +238,8 @@ def synth(
 ):
     """Map a block to a cell library with Yosys and ABC, and report the area of everything in it.
 
-    Every distinct module is mapped once and kept in build/. Memories of 2 kbit and more are SRAM macros and reported apart.
+    Every distinct module is mapped once and kept in build/. Memories of 2 kbit and 32 words or more are SRAM
+    macros and reported apart.
 
     Example: acceltran synth --config mini --top pe --json pe.json
     """

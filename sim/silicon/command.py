@@ -48,19 +48,23 @@ def synthesise(*, config, top, skip=None, liberty=(), memories=None, memory_node
     return {"config": config.name, "top": top, **report(modules, measure(modules, mapped, library), library, sram)}
 
 
+def _figure(area):
+    return f"{area:,.0f}" if area >= 1000 else f"{area:.4g}"
+
+
 def print_report(values, *, least=0.01):
     """The tree of modules, without those that take less than `least` of the area, and the SRAM macros."""
     modules = {module["name"]: module for module in values["modules"]}
     unit = values["unit"]
-    table = Table("block", "count", f"area {unit}", "share %", "cells", "flip-flops", "memory bits",
+    table = Table("block", "count", f"area {unit}", "share %", "cells", "FFs", "SRAM bits",
                   title=f"{values['top']} of {values['config']}, {values['library']}")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    for column in table.columns:
+        column.no_wrap, column.justify = True, "left" if column is table.columns[0] else "right"
 
     def add(label, name, copies, depth, above):
         module = modules[name]
         share = module["area"] * above * copies / values["area"] if values["area"] else 0.0
-        table.add_row("  " * depth + label, f"{copies}" if copies > 1 else "", f"{module['area']:,.6g}", f"{100 * share:.1f}",
+        table.add_row("  " * depth + label, f"{copies}" if copies > 1 else "", _figure(module["area"]), f"{100 * share:.1f}",
                       f"{module['cells']:,}", f"{module['flip_flops']:,}",
                       f"{module['memory_bits']:,}" if module["memory_bits"] else "")
         children = {}

@@ -5,10 +5,10 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-__all__ = ["SRAM_BITS", "map_module"]
+__all__ = ["SRAM_BITS", "SRAM_WORDS", "map_module"]
 
-SRAM_BITS = 2048
-"""Memories of at least this many bits become SRAM macros; smaller ones flip-flops and multiplexers."""
+SRAM_BITS, SRAM_WORDS = 2048, 32
+"""Memories of at least this many bits and words become SRAM macros; others flip-flops and multiplexers."""
 
 _MACRO = "acceltran_macro"
 _LEAST_AREA = "-script +strash;&get,-n;&fraig,-x;&put;scorr;dc2;dc2;dc2;strash;&get,-n;&dch,-f;&nf,-R,10,-F,5;&put"
@@ -68,7 +68,8 @@ def map_module(folder, *, top, liberty, areas, abc=_LEAST_AREA):
 def _large_memories(module):
     for cell in list(module.cells_.values()):
         if cell.type.str() == "$mem_v2" and _value(cell, "WR_PORTS"):
-            if _value(cell, "SIZE") * _value(cell, "WIDTH") >= SRAM_BITS:
+            words = _value(cell, "SIZE")
+            if words >= SRAM_WORDS and words * _value(cell, "WIDTH") >= SRAM_BITS:
                 yield cell
 
 

@@ -44,16 +44,16 @@ class Datapath(wiring.Component):
 
 
 class Store(wiring.Component):
-    """A memory of `depth` bytes."""
+    """A memory of `depth` words of `width` bits."""
 
-    def __init__(self, depth):
-        self._depth = depth
+    def __init__(self, depth, width):
+        self._depth, self._width = depth, width
         address = range(depth)
-        super().__init__({"write": In(address), "value": In(8), "enable": In(1), "read": In(address), "o": Out(8)})
+        super().__init__({"write": In(address), "value": In(width), "enable": In(1), "read": In(address), "o": Out(width)})
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(shape=8, depth=self._depth, init=[])
+        m.submodules.memory = memory = Memory(shape=self._width, depth=self._depth, init=[])
         write, read = memory.write_port(), memory.read_port()
         m.d.comb += [write.addr.eq(self.write), write.data.eq(self.value), write.en.eq(self.enable),
                      read.addr.eq(self.read), self.o.eq(read.data)]
@@ -98,15 +98,15 @@ def test_flip_flops_keep_their_names(library):
     assert all(f"GE_DFF \\o[{bit}]$" in netlist for bit in range(12))
 
 
-@pytest.mark.parametrize(("depth", "bits"), [(128, 0), (256, 2048)])
-def test_only_large_memories_are_macros(depth, bits, library):
-    modules, result = mapped(Store(depth), library)
+@pytest.mark.parametrize(("depth", "width", "bits"), [(128, 8, 0), (16, 128, 0), (256, 8, 2048)])
+def test_only_large_memories_are_macros(depth, width, bits, library):
+    modules, result = mapped(Store(depth, width), library)
     whole = list(measure(modules, result, library).values())[-1]
     assert whole.memory_bits == bits
     if bits:
         assert dict(whole.macros) == {(256, 8, 1, 1): 1} and whole.flip_flops < 16
     else:
-        assert whole.flip_flops >= 128 * 8
+        assert whole.flip_flops >= depth * width
 
 
 def test_areas_and_counts_add_up(library):
