@@ -27,7 +27,7 @@ def synth_command(*, json_path, plot, **options):
         plot_areas(values, plot)
 
 
-def synthesise(*, config, top, skip=None, liberty=(), memories=None, memory_node=None, jobs=None):
+def synthesise(*, config, top, skip=None, liberty=(), clock=None, memories=None, memory_node=None, jobs=None):
     """Map block `top` of configuration `config` and measure it; the values of the report.
 
     Raises
@@ -44,7 +44,7 @@ def synthesise(*, config, top, skip=None, liberty=(), memories=None, memory_node
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=progress) as bar:
         task = bar.add_task("mapping modules", total=len(modules))
-        mapped = map_modules(modules, library, jobs=jobs, done=lambda: bar.advance(task))
+        mapped = map_modules(modules, library, clock=clock, jobs=jobs, done=lambda: bar.advance(task))
     return {"config": config.name, "top": top, **report(modules, measure(modules, mapped, library), library, sram)}
 
 

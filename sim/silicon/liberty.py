@@ -16,6 +16,8 @@ GATE_EQUIVALENTS = Path(__file__).parent / "gate_equivalents.lib"
 
 _LIBRARY = re.compile(r"\blibrary\s*\(\s*\"?([\w.\-]+)\"?\s*\)\s*\{")
 _GROUP = re.compile(r"\b(\w+)\s*\(\s*\"?([^\"()]*?)\"?\s*\)\s*\{")
+_LOAD_UNIT = re.compile(r"capacitive_load_unit\s*\(\s*\"?([\d.]+)\"?\s*,\s*\"?(ff|pf)", re.IGNORECASE)
+_TIME_UNIT = re.compile(r"time_unit\s*:\s*\"?([\d.]+)(ns|ps)")
 _POWER = {"internal_power", "leakage_power", "pg_pin", "receiver_capacitance", "output_current_rise", "output_current_fall",
           "ccsn_first_stage", "ccsn_last_stage"}
 _UNUSABLE = re.compile(r"\b(latch|latch_bank|statetable|test_cell)\s*\(|\bclock_gating_integrated_cell\b|\bthree_state\b"
@@ -36,6 +38,8 @@ class Library:
     flip_flops : names of the flip-flops among them
     nand2 : area of the smallest NAND2
     timed : it has delays
+    inverter, inverter_ff : name and input capacitance of an inverter of the second size
+    time_ps, load_ff : its units of time and capacitance
     """
 
     name: str
@@ -44,6 +48,10 @@ class Library:
     flip_flops: tuple
     nand2: float
     timed: bool
+    inverter: str
+    inverter_ff: float
+    time_ps: float
+    load_ff: float
 
     @property
     def unit(self):
@@ -65,7 +73,7 @@ def read_library(paths):
     """
     texts = [_read(Path(path)) for path in paths]
     name = _LIBRARY.search(texts[0])[1]
-    header, kept, areas, flip_flops, nands = {}, [], {}, [], []
+    header, kept, areas, flip_flops, nands, inverters = {}, [], {}, [], [], []
     for text in texts:
         for group, label, start, end in _groups(text, _LIBRARY.search(text).end()):
             if group != "cell":
@@ -76,14 +84,29 @@ def read_library(paths):
                 areas[label] = _area(cell)
                 if re.search(r"\bff\s*\(", cell):
                     flip_flops.append(label)
-                elif _is_nand2(cell):
+                elif _truth(cell, 2) == [1, 1, 1, 0]:
                     nands.append(areas[label])
-    if not flip_flops or not nands:
-        raise ConfigError(f"liberty = {str(paths[0])!r}: no plain {'NAND2' if flip_flops else 'flip-flop'} among its cells; "
-                          "give all files of the library")
+                elif _truth(cell, 1) == [1, 0]:
+                    inverters.append((areas[label], label, cell))
+    for kind, found in (("flip-flop", flip_flops), ("NAND2", nands), ("inverter", inverters)):
+        if not found:
+            raise ConfigError(f"liberty = {str(paths[0])!r}: no plain {kind} among its cells; give all files of the library")
     attributes = _attributes(texts[0])
     text = "\n".join([f"library ({name}) {{", attributes, *header.values(), *kept, "}", ""])
-    return Library(name, text, areas, tuple(flip_flops), min(nands), "cell_rise" in text)
+    _, inverter, cell = sorted(inverters)[:2][-1]
+    load_ff, time_ps = _unit(_LOAD_UNIT, attributes, "pf"), _unit(_TIME_UNIT, attributes, "ns")
+    capacitance = re.search(r"\bcapacitance\s*:\s*\"?([\d.eE+-]+)", cell)
+    return Library(
+        name=name, text=text, areas=areas, flip_flops=tuple(flip_flops), nand2=min(nands), timed="cell_rise" in text,
+        inverter=inverter, inverter_ff=load_ff * float(capacitance[1]) if capacitance else 1.0, time_ps=time_ps,
+        load_ff=load_ff,
+    )
+
+
+def _unit(pattern, attributes, thousand):
+    """A unit of the library; `thousand` is what is a thousand times the one that is wanted."""
+    found = pattern.search(attributes)
+    return float(found[1]) * (1000 if found[2].lower() == thousand else 1) if found else 1.0
 
 
 def _read(path):
@@ -151,16 +174,17 @@ def _area(cell):
     return float(found[1]) if found else 0.0
 
 
-def _is_nand2(cell):
+def _truth(cell, inputs):
+    """Truth table of the only output of a gate with that many inputs; None of others."""
     functions = re.findall(r"\bfunction\s*:\s*\"([^\"]*)\"", cell)
     if len(functions) != 1 or not re.fullmatch(r"[\w\s!&|*+()^]+", functions[0]):
-        return False
+        return None
     pins = sorted(set(re.findall(r"[A-Za-z_]\w*", functions[0])))
-    if len(pins) != 2:
-        return False
+    if len(pins) != inputs:
+        return None
     expression = functions[0].translate(str.maketrans("!*+", "~&|")).strip()
     try:
         return [eval(expression, {"__builtins__": {}}, dict(zip(pins, values, strict=True))) & 1
-                for values in itertools.product((0, 1), repeat=2)] == [1, 1, 1, 0]
+                for values in itertools.product((0, 1), repeat=inputs)]
     except (SyntaxError, TypeError):
-        return False
+        return None

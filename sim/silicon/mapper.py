@@ -17,6 +17,10 @@ from .design import silicon_folder
 __all__ = ["MappedModule", "SynthesisError", "map_modules"]
 
 
+_LOGIC = 0.8
+"""Share of a period that is for logic; the rest is for the flip-flops' setup and delay, and for other modules of the path."""
+
+
 class SynthesisError(RuntimeError):
     """Yosys failed on a module; the message ends with its last lines."""
 
@@ -37,12 +41,12 @@ class MappedModule:
     netlist: Path
 
 
-def map_modules(modules, library, *, abc=None, jobs=None, done=lambda: None):
+def map_modules(modules, library, *, clock=None, jobs=None, done=lambda: None):
     """Map `modules` ({name: DistinctModule}) to `library`; {name: MappedModule}.
 
     Parameters
     ----------
-    abc : options of the pass ``abc``; None for the least area
+    clock : MHz to buffer and size for; None for the least area
     jobs : modules mapped at a time (default: one per core)
     done : called after each
 
@@ -57,7 +61,9 @@ def map_modules(modules, library, *, abc=None, jobs=None, done=lambda: None):
         partial = liberty.with_suffix(f".{os.getpid()}")
         partial.write_text(library.text)
         partial.rename(liberty)
-    settings = {"areas": library.areas, **({"abc": abc} if abc else {})}
+    settings = {"areas": library.areas}
+    if clock:
+        settings |= {"delay": round(_LOGIC * 1e6 / clock), "driver": library.inverter, "load": 4 * library.inverter_ff}
     identity = Path(flow.__file__).read_bytes() + library.digest.encode() + json.dumps(settings).encode()
 
     def run(module):

@@ -9,7 +9,8 @@ from acceltran.sim.silicon.liberty import GATE_EQUIVALENTS, read_library
 
 GATES = """/* Two gates {{{ */
 library ("tiny") {
-  time_unit : "1ps";
+  time_unit : "1ns";
+  capacitive_load_unit (1.0, "pf");
   lu_table_template (t) { variable_1 : input_net_transition; index_1 ("1, 2"); }
   cell ("tiny_nand2_1") {
     area : 2.5;
@@ -24,6 +25,8 @@ library ("tiny") {
     pin (Y) { direction : output; function : "!(A*B)"; } }
   cell ("tiny_and2_1") { area : 1; pin (A) { direction : input; } pin (B) { direction : input; }
     pin (Y) { direction : output; function : "A&B"; } }
+  cell ("tiny_inv_1") { area : 1; pin (A) { direction : input; capacitance : 0.5; }
+    pin (Y) { direction : output; function : "(!A)"; } }
   cell ("tiny_clkbuf_1") { area : 1; pin (A) { direction : input; } pin (Y) { direction : output; function : "A"; } }
   cell ("tiny_buf_1") { area : 1; dont_use : true; pin (A) { direction : input; }
     pin (Y) { direction : output; function : "A"; } }
@@ -54,14 +57,15 @@ def files(tmp_path):
 def test_files_together_are_one_library(files):
     library = read_library(files)
     assert (library.name, library.unit, library.timed) == ("tiny", "um2", True)
-    assert library.areas == {"tiny_nand2_1": 2.5, "tiny_nand2_4": 5.0, "tiny_and2_1": 1.0, "tiny_dff": 10.0}
+    assert library.areas == {"tiny_nand2_1": 2.5, "tiny_nand2_4": 5.0, "tiny_and2_1": 1.0, "tiny_inv_1": 1.0, "tiny_dff": 10.0}
     assert library.flip_flops == ("tiny_dff",)
     assert library.nand2 == 2.5
+    assert (library.inverter, library.inverter_ff, library.time_ps, library.load_ff) == ("tiny_inv_1", 500, 1000, 1000)
 
 
 def test_the_reduced_text_keeps_units_templates_and_delays(files, tmp_path):
     text = read_library(files).text
-    assert 'time_unit : "1ps"' in text and "cell_rise" in text
+    assert 'time_unit : "1ns"' in text and "cell_rise" in text
     assert text.count("lu_table_template (t)") == 1 and text.count("lu_table_template (u)") == 1
     assert "power" not in text and "tiny_latch" not in text
     assert text.count("{") == text.count("}")
