@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ..sim.silicon.cli import synth
 from .bench.cli import app as bench_app
 from .evaluate.cli import calibrate, evaluate, seeds, study, train
 from .options import DEFAULT_MODEL, ConfigOption
@@ -144,13 +145,14 @@ def explore(
     explore_command(output, json_path)
 
 
-for _command in (evaluate, calibrate, study, train, seeds):
+for _command in (evaluate, calibrate, study, train, seeds, synth):
     app.command()(_command)
 
 
 def main():
     """Entry point: one line and exit code 2 for bad input, 1 for a failed run."""
     from ..hw.config import ConfigError
+    from ..sim.silicon.mapper import SynthesisError
     from ..sim.verilator import SimulationError
     from .checkpoint import ModelError
     from .compiler import CompileError
@@ -159,7 +161,7 @@ def main():
         app()
     except (ConfigError, ModelError, CompileError) as error:
         _stop(2, error)
-    except SimulationError as error:
+    except (SimulationError, SynthesisError) as error:
         _stop(1, error)
     except OSError as error:
         _stop(2, f"{error.filename}: {error.strerror}" if error.filename else error)
