@@ -95,7 +95,6 @@ def seeds(
     data: Annotated[Path, typer.Option(help="Labelled sentences to report on.")],
     count: Annotated[int, typer.Option(min=1, help="Seeds of each variant, from 0 on.")] = 3,
     config: ConfigOption = "mini",
-    length: Annotated[int, typer.Option(min=2, help="Tokens to pad to, for the figures with padding.")] = 128,
     folder: Annotated[Path, typer.Option(help="Models and results, kept here: what is there is not made again.")] = Path(
         "build/seeds"),
     cache: CacheOption = Path("build/training"),
@@ -108,7 +107,7 @@ def seeds(
     """
     from .command import seeds_command
 
-    seeds_command(data=data, seeds=count, config=config, length=length, folder=folder, cache=cache, exclusions=exclusions,
+    seeds_command(data=data, seeds=count, config=config, folder=folder, cache=cache, exclusions=exclusions,
                   output=output)
 
 

@@ -96,7 +96,7 @@ def study_command(*, data, train, models, weight_sparsities, config, length, res
         console.print(f"wrote {path}")
 
 
-def seeds_command(*, data, seeds, config, length, folder, cache, exclusions, output):
+def seeds_command(*, data, seeds, config, folder, cache, exclusions, output):
     """See `cli.seeds`."""
     hardware = AcceleratorConfig.load(config)
     check_outputs(output)
@@ -111,7 +111,7 @@ def seeds_command(*, data, seeds, config, length, folder, cache, exclusions, out
         calibrate_command(data=held_out, output=sites, model=model, budget=BUDGETS[0], weight_sparsity=0.0, sentences=_SEARCH,
                           check=None, seed=0)
 
-    values = run_seeds(range(seeds), training, calibrate, hardware, texts, labels, folder=folder, cache=cache, length=length,
+    values = run_seeds(range(seeds), training, calibrate, hardware, texts, labels, folder=folder, cache=cache,
                        report=lambda line: progress.print(f"seeds: {line} ..."))
     update_part(output, "seeds", seed_table(values))
     console.print(f"wrote {output}")

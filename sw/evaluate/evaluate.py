@@ -86,7 +86,7 @@ def evaluate(checkpoint, hardware, texts, labels, method, *, length=128, baselin
     hardware : AcceleratorConfig
     texts, labels : sentences, and the number of the right class of each
     method : Method
-    length : tokens to pad to
+    length : tokens to pad to; None for the longest sentence's
     baseline : evaluate without pruning of activations too, for ``baseline``
     report : called with the number of sentences done, of each pass
 

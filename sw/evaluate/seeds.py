@@ -14,7 +14,7 @@ from .sites import SiteCurves
 __all__ = ["run_seeds", "seed_table"]
 
 
-def run_seeds(seeds, reviews, calibrate, hardware, texts, labels, *, folder, cache, length, report=lambda text: None):
+def run_seeds(seeds, reviews, calibrate, hardware, texts, labels, *, folder, cache, report=lambda text: None):
     """Train, calibrate and evaluate what `folder` lacks.
 
     Parameters
@@ -22,7 +22,7 @@ def run_seeds(seeds, reviews, calibrate, hardware, texts, labels, *, folder, cac
     seeds : numbers; each variant goes on from the one it starts from with the same seed
     reviews : Reviews to train on
     calibrate : called with (folder of a model, JSON file to write thresholds per site to)
-    hardware, texts, labels, length : as for `evaluate`
+    hardware, texts, labels : as for `evaluate`
     folder : keeps models, thresholds and results
     cache : see `train_into`
     report : called with a line before each step
@@ -47,7 +47,7 @@ def run_seeds(seeds, reviews, calibrate, hardware, texts, labels, *, folder, cac
             curves = SiteCurves.load(sites)
             runs = {}
             for method in (Method(), Method(name="per-site", sites=curves)):
-                runs[method.name] = evaluate(load_checkpoint(model), hardware, texts, labels, method, length=length,
+                runs[method.name] = evaluate(load_checkpoint(model), hardware, texts, labels, method, length=None,
                                              baseline=False)
             for run in runs.values():
                 del run["predictions"]
@@ -58,15 +58,13 @@ def run_seeds(seeds, reviews, calibrate, hardware, texts, labels, *, folder, cac
 
 def seed_table(values):
     """Markdown: a row for each seed, and the means of each variant with the standard error over its seeds."""
-    heads = ["model", "seed", "accuracy, unpruned %", "left %", "point chosen", "accuracy, per site %", "left %",
-             "left, padded %"]
+    heads = ["model", "seed", "accuracy, unpruned %", "left %", "point chosen", "accuracy, per site %", "left %"]
     text = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     variants = {}
     for key, run in values.items():
         name, seed = key.split()
         row = [100 * share for part in ("none", "per-site") for share in (
             run[part]["accuracy"], run[part]["remaining_multiplications"]["all"])]
-        row.append(100 * run["per-site"]["remaining_multiplications_padded"]["all"])
         variants.setdefault(name, {})[seed] = row, run["point"]
     for name, seeds in variants.items():
         for seed, (row, point) in seeds.items():

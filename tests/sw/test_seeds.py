@@ -21,12 +21,13 @@ def test_missing_steps_are_made_in_order(tmp_path, monkeypatch):
         seeds_module.write_json(sites, SiteCurves({}, (), 0.25).to_dict())
 
     def evaluate(checkpoint, hardware, texts, labels, method, *, length, baseline):
+        assert length is None and not baseline
         steps.append(f"evaluate {checkpoint.name} {method.name}")
         return {"accuracy": 0.8, "predictions": []}
 
     for name, stub in {"train_into": train_into, "evaluate": evaluate, "load_checkpoint": lambda folder: folder}.items():
         monkeypatch.setattr(seeds_module, name, stub)
-    given = {"folder": tmp_path, "cache": None, "length": 8}
+    given = {"folder": tmp_path, "cache": None}
     (tmp_path / "dense-1").mkdir()
     (tmp_path / "dense-1" / "tokenizer.json").touch()
     values = run_seeds([1], [], calibrate, None, [], [], **given)
@@ -41,16 +42,14 @@ def test_missing_steps_are_made_in_order(tmp_path, monkeypatch):
 
 def test_table():
     def run(accuracy, left):
-        return {"accuracy": accuracy, "remaining_multiplications": {"all": left},
-                "remaining_multiplications_padded": {"all": left / 2}}
+        return {"accuracy": accuracy, "remaining_multiplications": {"all": left}}
 
     values = {f"dense {seed}": {"none": run(0.8 + seed / 100, 1.0), "per-site": run(0.79, 0.3), "point": 0.75}
               for seed in (0, 1, 2)}
     rows = seed_table(values).splitlines()[2:]
-    assert rows[0] == "| dense | 0 | 80.00 | 100.00 | 0.750 | 79.00 | 30.00 | 15.00 |"
+    assert rows[0] == "| dense | 0 | 80.00 | 100.00 | 0.750 | 79.00 | 30.00 |"
     # The deviation of 80, 81 and 82 is 1.
-    assert rows[3] == f"| dense | mean | 81.00 +- {3 ** -0.5:.2f} | 100.00 +- 0.00 |  | 79.00 +- 0.00 | 30.00 +- 0.00 | " \
-        "15.00 +- 0.00 |"
+    assert rows[3] == f"| dense | mean | 81.00 +- {3 ** -0.5:.2f} | 100.00 +- 0.00 |  | 79.00 +- 0.00 | 30.00 +- 0.00 |"
     assert len(seed_table({"relu 0": values["dense 0"]}).splitlines()) == 3
 
 
