@@ -253,7 +253,8 @@ def synth(
     from ..sim.silicon.command import synth_command
 
     synth_command(config=config, top=top, skip=skip, liberty=liberty or [], clock=clock, timed=timing,
-                  memories=memories, memory_node=memory_node, jobs=jobs, json_path=json_path, plot=plot)
+                  memories=memories, memory_node=memory_node, jobs=jobs, json_path=json_path, plot=plot,
+                  golden=golden)
 
 
 def main():
