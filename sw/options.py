@@ -8,5 +8,5 @@ import typer
 __all__ = ["ConfigOption", "DEFAULT_MODEL"]
 
 DEFAULT_MODEL = Path("models/bert-tiny-reviews")
-ConfigOption = Annotated[str, typer.Option("--config", "-c", help="A preset (nano, fpga, mini, int8, edge, server) or a TOML file.")]
+ConfigOption = Annotated[str, typer.Option("--config", "-c", help="nano, fpga, mini, int8, edge, server, or a TOML file.")]
 

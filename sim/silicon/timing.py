@@ -144,8 +144,8 @@ def _macros(mapped, below, library, sram):
     declared = [f"  type (bits_{n}) {{ base_type : array; data_type : bit; bit_width : {n}; bit_from : {n - 1}; bit_to : 0; }}"
                 for n in sorted(types)]
     thresholds = [f"  {name}_{edge} : {value};" for edge in ("rise", "fall") for name, value in _THRESHOLDS.items()]
-    return "\n".join(["library (sram) {", "  delay_model : table_lookup;", *thresholds,
-                      f'  time_unit : "{library.time_ps:g}ps";', f"  capacitive_load_unit ({library.load_ff:g}, ff);", *declared, *cells, "}", ""])
+    units = [f'  time_unit : "{library.time_ps:g}ps";', f"  capacitive_load_unit ({library.load_ff:g}, ff);"]
+    return "\n".join(["library (sram) {", "  delay_model : table_lookup;", *thresholds, *units, *declared, *cells, "}", ""])
 
 
 def _pin(port, width, access):
