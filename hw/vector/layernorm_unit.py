@@ -7,11 +7,11 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ...sw.golden.layernorm import EPSILON_BITS, RECIPROCAL_BITS
 from ..arithmetic import popcount, tree_sum
 from ..layout import LINE_ADDRESS_BITS, SLOT_BITS, line_layout, tile_beat, tile_write
-from ..pe.expander import Expander
 from ..post_process.compressor import Compressor
 from .layernorm_lanes import LayerNormLanes
 from .layernorm_scalars import LayerNormScalars
 from .layernorm_vectors import LayerNormVectors
+from .row_expander import RowExpander
 from .tile_requester import TileRequester
 
 __all__ = ["LayerNormUnit", "layernorm_command"]
@@ -102,8 +102,8 @@ class LayerNormUnit(wiring.Component):
                 tile=self._tile, width=self._width, max_inner=self._max_inner)
             m.d.comb += [
                 lane.enable.eq(enable),
-                lane.x.eq(x[n].p.rows[0]),
-                lane.r.eq(r[n].p.rows[0]),
+                lane.x.eq(x[n].p),
+                lane.r.eq(r[n].p),
                 lane.square.eq(~tokens[6].second),
                 *(getattr(lane, name).eq(command[name])
                   for name in ("residual", "x_shift", "r_shift", "beta_shift", "shift", "tau")),
@@ -130,8 +130,8 @@ class LayerNormUnit(wiring.Component):
         for name, start in wanted.items():
             for n, (request, i) in enumerate(zip(getattr(self, f"{name}_request"), getattr(self, name), strict=True)):
                 requester = TileRequester(stride=self._slices)
-                expander = Expander(
-                    tile=self._tile, width=self._width, lines_per_beat=self._lines_per_beat, rows_per_beat=1)
+                expander = RowExpander(
+                    tile=self._tile, width=self._width, lines_per_beat=self._lines_per_beat)
                 m.submodules[f"{name}_requester_{n}"], m.submodules[f"{name}_expander_{n}"] = requester, expander
                 connect(m, flipped(request), requester.request)
                 connect(m, flipped(i), expander.i)
@@ -262,7 +262,7 @@ class LayerNormUnit(wiring.Component):
         m.d.comb += enable.eq(~missing & ~blocked.any())
         for n, (lane, o) in enumerate(zip(lanes, self.o, strict=True)):
             m.submodules[f"compressor_{n}"] = compressor = Compressor(
-                tile=self._tile, width=self._width, lines_per_beat=self._lines_per_beat)
+                tile=self._tile, width=self._width, lines_per_beat=self._lines_per_beat, lines_per_write=1)
             out = compressor.i
             others = [blocked[k] for k in range(self._slices) if k != n]
             m.d.comb += [

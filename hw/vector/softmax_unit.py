@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ...sw.golden.softmax import SCALE_BITS
 from ..arithmetic import tree_sum
 from ..layout import SLOT_BITS, tile_beat, tile_write
-from ..pe.expander import Expander
 from ..post_process.compressor import Compressor
+from .row_expander import RowExpander
 from .softmax_column import FLOOR_BITS, TERM_BITS, SoftmaxColumn
 from .softmax_requester import SoftmaxRequester
 from .softmax_rows import SoftmaxRows
@@ -76,9 +76,10 @@ class SoftmaxUnit(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         tile, width = self._tile, self._width
-        m.submodules.expander = expander = Expander(
-            tile=tile, width=width, lines_per_beat=self._lines_per_beat, rows_per_beat=1)
-        m.submodules.compressor = compressor = Compressor(tile=tile, width=width, lines_per_beat=self._lines_per_beat)
+        m.submodules.expander = expander = RowExpander(
+            tile=tile, width=width, lines_per_beat=self._lines_per_beat)
+        m.submodules.compressor = compressor = Compressor(
+            tile=tile, width=width, lines_per_beat=self._lines_per_beat, lines_per_write=1)
         m.submodules.rows = rows = SoftmaxRows(tile=tile)
         columns = []
         for n in range(tile):
@@ -109,7 +110,7 @@ class SoftmaxUnit(wiring.Component):
             shifts.append(self._register(m, enable, f"scale_shift_{stage}", shifts[-1]))
         for n, column in enumerate(columns):
             m.d.comb += [
-                column.x.eq(self._register(m, enable, f"x_{n}", expander.o.payload.rows[0][n])),
+                column.x.eq(self._register(m, enable, f"x_{n}", expander.o.payload[n])),
                 column.scale.eq(scale),
                 column.scale_shift.eq(shifts[2]),
                 column.masked.eq(~stages[4]["mask"][n]),

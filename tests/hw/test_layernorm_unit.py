@@ -44,7 +44,7 @@ class Bench:
         mask = None
         if self.rng.random() < 0.2:
             mask = np.array([self.rng.random() < 0.3 for _ in range(self.tile**2)]).reshape(self.tile, self.tile)
-        return tile_beats(self.tiles[slot], self.width, self.lines_per_beat, mask=mask, rng=self.rng)
+        return tile_beats(self.tiles[slot], self.width, self.lines_per_beat, mask=mask, rng=self.rng, held=True)
 
     async def serve(self, request, reply, words_of):
         """Take requests, never more than four unanswered; another task answers them in order."""
