@@ -109,7 +109,7 @@ class Compressor(wiring.Component):
         return m
 
     def _rank(self, m, valid, done):
-        """Take a row into a register when that is free or `done`; returns it, and the rank of each value among its non-zeros."""
+        """Take a row into a register when that is free or `done`; returns it, and each value's rank among its non-zeros."""
         row = Signal.like(self.i.payload, name="row", reset_less=True)
         mask = Signal(self._tile, name="row_mask", reset_less=True)
         nonzero = Signal(self._tile)

@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...sw.golden.layernorm import LEFT_MAX, LayerNormFormat
-from ..arithmetic import round_shift, saturate, tree_sum
+from ...sw.golden.layernorm import BETA_LEADS, GAMMA_LEADS, GUARD, LEFT_MAX, LayerNormFormat
+from ..arithmetic import join_products, partial_products, round_shift, saturate, tree_sum
 from ..layout import line_layout
 from ..post_process.dynatran import DynaTran
 
@@ -15,10 +15,11 @@ __all__ = ["LayerNormLanes"]
 class LayerNormLanes(wiring.Component):
     """One row of T values per enabled cycle, `latency` stages, two multipliers a column.
 
-    Stages: operands (1), v (2), deviation from the mean (3), aligned to sigma (4), times 1/sigma (5), rounded to y1
-    (6), times gamma or, in pass 1, times itself (7), plus beta, or summed over the row (8), rounded and pruned (9).
-    In pass 1 the row's scalars are those of a mean of zero and a deviation of one (`identity`), so that y1 is v and
-    the gamma multiplier squares it: no operand needs a way round. Formats: `sw.golden.layernorm.LayerNormFormat`.
+    Stages: operands (1), v (2), deviation from the mean (3), aligned to sigma (4), times either half of 1/sigma (5), y1
+    (6), times either half of gamma or, in pass 1, of itself (7), aligned to the result or, in pass 1, summed over the row
+    (8). Behind the last register follow beta, rounding and pruning. In pass 1 the row's scalars are those of a mean of
+    zero and a deviation of one (`identity`), so that y1 is v and the gamma multiplier squares it: no operand needs a way
+    round. Formats: `sw.golden.layernorm.LayerNormFormat`.
 
     Parameters
     ----------
@@ -34,14 +35,14 @@ class LayerNormLanes(wiring.Component):
     mean, left, mantissa : In, the row's scalars, at its stage 2 (see `LayerNormScalars`)
     square : In(1), pass 1, at the row's stage 6
     gamma : In(line), at stage 6
-    beta : In(line), at stage 7
+    beta : In(line), at stage 8
     beta_shift, shift, tau : In, constant
     total : Out, sum of v over the row, stage 8
     squares : Out, sum of v*v over the row, stage 8
-    y : Out(line), stage 9
+    y : Out(line), stage 8
     """
 
-    latency = 9
+    latency = 8
 
     def __init__(self, *, tile, width, max_inner):
         self._tile, self._width, self._form = tile, width, LayerNormFormat(width)
@@ -87,24 +88,22 @@ class LayerNormLanes(wiring.Component):
         values = []
         for c in range(self._tile):
             x, r = self._stage(self.x[c], f"x_{c}"), self._stage(self.r[c], f"r_{c}")
-            addend = Mux(self.residual, _align(r, r_amount), 0)
-            v = self._stage(saturate(_align(x, x_amount) + addend, form.sum_width), f"v_{c}")
-            y1 = self._normalise(v, left, mantissa, c)
-            values.append(y1)
+            doubled = _align(x, x_amount) + Mux(self.residual, _align(r, r_amount), 0)
+            v = self._stage(saturate((doubled + 1) >> 1, form.sum_width), f"v_{c}")
+            values.append(self._normalise(v, left, mantissa, c))
         products = [self._scale(y1, c) for c, y1 in enumerate(values)]
 
-        total = self._stage(tree_sum(y1[:form.sum_width].as_signed() for y1 in values), "total_7")
-        with m.If(self.enable):
-            m.d.sync += [
-                self.total.eq(total),
-                self.squares.eq(tree_sum(p[:2 * form.sum_width - 1] for p in products)),
-            ]
+        self._sums(values, products)
         m.submodules.prune = prune = DynaTran(tile=self._tile, width=self._width)
-        m.d.comb += prune.tau.eq(self.tau)
-        for c, product in enumerate(products):
-            m.d.comb += prune.i[c].eq(self._finish(product, c))
-            with m.If(self.enable):
-                m.d.sync += self.y[c].eq(prune.o[c])
+        m.d.comb += [prune.tau.eq(self.tau), self.y.eq(prune.o)]
+        product_amount, beta_amount = (Signal(range(len(leads)), name=name) for name, leads in (
+            ("product_amount", GAMMA_LEADS), ("beta_amount", BETA_LEADS)))
+        m.d.comb += [
+            product_amount.eq(self.shift - (form.fraction + GAMMA_LEADS.start)),
+            beta_amount.eq(self.shift - self.beta_shift - BETA_LEADS.start),
+        ]
+        for c, parts in enumerate(products):
+            m.d.comb += prune.i[c].eq(self._finish(parts, product_amount, beta_amount, c))
         return m
 
     def _stage(self, value, name):
@@ -114,30 +113,48 @@ class LayerNormLanes(wiring.Component):
         return register
 
     def _normalise(self, v, left, mantissa, c):
-        """Stages 3 to 6: v to y1."""
+        """Stages 3 to 6: v to y1. Nothing saturates if the longest row cannot deviate that far."""
         form = self._form
         right = form.exponent_max - form.deviation_fraction
-        deviation = self._stage((v << form.mean_guard) - self.mean, f"deviation_{c}")
         bits = max(form.deviation_fraction + self._ratio_bits, form.sum_width)
+        bounded = bits <= form.value_width
+
+        def fit(value):
+            return value[:form.value_width].as_signed() if bounded else saturate(value, form.value_width)
+
+        deviation = self._stage((v << form.mean_guard) - self.mean, f"deviation_{c}")
         aligned = (deviation << left)[:bits + right].as_signed()
-        d = self._stage(saturate(round_shift(aligned, right), form.value_width), f"d_{c}")
-        product = (d * mantissa)[form.fraction - 1:].as_signed()
-        product = self._stage(product, f"normalised_{c}")
-        return self._stage(saturate((product + 1) >> 1, form.value_width), f"y1_{c}")
+        d = self._stage(fit(round_shift(aligned, right)), f"d_{c}")
+        parts = [self._stage(part, f"normalised_{n}_{c}")
+                 for n, part in enumerate(partial_products(d, mantissa, form.mantissa_half))]
+        return self._stage(fit(round_shift(join_products(parts, form.mantissa_half), form.fraction)), f"y1_{c}")
 
     def _scale(self, y1, c):
-        """Stage 7: y1 times gamma, or v squared."""
+        """Stage 7: y1 times either half of gamma, or of v."""
         factor = Signal(signed(self._form.sum_width), name=f"factor_{c}")
         self._m.d.comb += factor.eq(Mux(self.square, y1[:len(factor)].as_signed(), self.gamma[c]))
-        return self._stage(y1 * factor, f"product_{c}")
+        return [self._stage(part, f"product_{n}_{c}")
+                for n, part in enumerate(partial_products(y1, factor, self._form.factor_half))]
 
-    def _finish(self, product, c):
-        """Stages 8 and 9: plus beta, round, saturate."""
-        shifted = (self.beta[c] << self.beta_shift[:5])[:len(product)].as_signed()
-        y2 = self._stage(product + shifted, f"y2_{c}")
-        return saturate(round_shift(y2, self.shift[:5]), self._width)
+    def _sums(self, values, products):
+        """Stages 7 and 8: sums of v and v*v, those of the halves of v*v apart."""
+        form = self._form
+        total = self._stage(tree_sum(y1[:form.sum_width].as_signed() for y1 in values), "total_7")
+        squares = [self._stage(tree_sum(halves), f"squares_{n}") for n, halves in enumerate(zip(*products, strict=True))]
+        self._m.d.comb += [
+            self.total.eq(self._stage(total, "total_8")),
+            self.squares.eq(join_products(squares, form.factor_half)),
+        ]
+
+    def _finish(self, parts, product_amount, beta_amount, c):
+        """Stage 8, and behind it: product and beta at the binary point of the result, GUARD bits more, to the result."""
+        form = self._form
+        product = join_products(parts, form.factor_half)[form.fraction + GAMMA_LEADS.start - GUARD:].as_signed()
+        product = self._stage(saturate(product >> product_amount, self._width + GUARD + 1), f"aligned_{c}")
+        beta = Cat(Const(0, GUARD - BETA_LEADS.start), self.beta[c]).as_signed() >> beta_amount
+        return saturate(round_shift(product + beta, GUARD), self._width)
 
 
 def _align(value, amount):
-    """Shift right by `amount` less LEFT_MAX, rounding."""
-    return round_shift(Cat(Const(0, LEFT_MAX), value).as_signed(), amount)
+    """Twice the value, shifted right by `amount` less LEFT_MAX."""
+    return Cat(Const(0, LEFT_MAX + 1), value).as_signed() >> amount

@@ -115,7 +115,7 @@ class LayerNormUnit(wiring.Component):
         self._scalars(m, command, load, lanes, tokens, ready_rows, enable)
 
         # The way out: pruned rows are packed.
-        self._results(m, active, load, lanes, tokens[9], Cat(missing).any(), enable)
+        self._results(m, active, load, lanes, tokens[8], Cat(missing).any(), enable)
         return m
 
     def _columns(self, columns, n):
@@ -203,9 +203,9 @@ class LayerNormUnit(wiring.Component):
             lanes.gamma.eq(vectors.gamma),
             lanes.beta.eq(vectors.beta),
             vectors.gamma_needed.eq(tokens[6].valid & tokens[6].second & tokens[6].slices[n]),
-            vectors.beta_needed.eq(tokens[7].valid & tokens[7].second & tokens[7].slices[n]),
+            vectors.beta_needed.eq(tokens[8].valid & tokens[8].second & tokens[8].slices[n]),
             vectors.gamma_used.eq(tokens[6].row_last & enable),
-            vectors.beta_used.eq(tokens[7].row_last & enable),
+            vectors.beta_used.eq(tokens[8].row_last & enable),
         ]
         return vectors.missing
 

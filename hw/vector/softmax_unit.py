@@ -9,7 +9,7 @@ from ..arithmetic import tree_sum
 from ..layout import SLOT_BITS, tile_beat, tile_write
 from ..post_process.compressor import Compressor
 from .row_expander import RowExpander
-from .softmax_column import FLOOR_BITS, TERM_BITS, SoftmaxColumn
+from .softmax_column import FLOOR_BITS, SoftmaxColumn
 from .softmax_requester import SoftmaxRequester
 from .softmax_rows import SoftmaxRows
 from .softmax_sequencer import SoftmaxSequencer
@@ -37,14 +37,14 @@ def softmax_command(width):
 class SoftmaxUnit(wiring.Component):
     """Two passes over the tiles of a tile row: maximum and sum, then the probabilities.
 
-    Both passes go through the same columns (`SoftmaxColumn`), in the first with 1/2 in place of the reciprocal of the
-    row's sum, so that the shifted product is the term of the sum. The reciprocals follow the sums in a pipeline of
-    their own (`SoftmaxRows`). One enable moves everything; it waits only for the compressor.
+    Both passes go through the same columns (`SoftmaxColumn`), which raise 2 to the scaled score, less maximum and
+    logarithm of the sum in the second pass. The logarithms follow the sums in a pipeline of their own (`SoftmaxRows`).
+    One enable moves everything; it waits only for the compressor.
 
     Throughput: one row per cycle in each pass, if tiles arrive; the first pass ends with the last tile that has a valid
-    column. Between the passes there are `bubbles` idle cycles (0 for tile 16, 2 for tile 8), between commands none: the
+    column. Between the passes there are `bubbles` idle cycles (0 for tile 16, 3 for tile 8), between commands none: the
     next command's tiles are asked for, and its first pass runs, while the second pass of this one drains. Latency of a
-    row of the second pass: seven cycles, expander and compressor not counted. `x.ready` depends on `o.ready`
+    row of the second pass: six cycles, expander and compressor not counted. `x.ready` depends on `o.ready`
     combinationally.
 
     Parameters
@@ -97,7 +97,7 @@ class SoftmaxUnit(wiring.Component):
                  "last": sequencer.last, "second": sequencer.second & sequencer.step,
                  "update": ~sequencer.second & sequencer.step}
         stages = [label]
-        for stage in range(1, 8):
+        for stage in range(1, 7):
             stages.append({name: self._register(m, enable, f"{name}_{stage}", value)
                            for name, value in stages[-1].items()})
         m.d.comb += [
@@ -115,7 +115,7 @@ class SoftmaxUnit(wiring.Component):
                 column.scale_shift.eq(shifts[2]),
                 column.masked.eq(~stages[4]["mask"][n]),
                 column.reference.eq(rows.reference),
-                column.factor.eq(rows.factor),
+                column.offset.eq(rows.offset),
             ]
 
         # Stages 3 and 4: the maximum of the row's part, and the row's state.
@@ -123,22 +123,24 @@ class SoftmaxUnit(wiring.Component):
         highest = self._highest(m, [Mux(stages[3]["mask"][n], c.floor, lowest) for n, c in enumerate(columns)])
         m.d.comb += [
             rows.highest.eq(self._register(m, enable, "highest_4", highest)),
-            rows.read_row.eq(stages[3]["row"]),
+            rows.read_row.eq(stages[2]["row"]),
+            rows.read_second.eq(stages[2]["second"]),
             rows.o_frac.eq(o_frac),
             *(getattr(rows, name).eq(stages[4][name]) for name in ("row", "update", "second", "first", "final")),
         ]
 
-        # Stage 7: the sum of the first pass, the rounded and pruned result of the second.
-        total = tree_sum(column.o[:TERM_BITS - 1] for column in columns)
+        # Stage 6: the rounded and pruned result of the second pass; stage 7: the sum of the first.
+        total = tree_sum(column.o for column in columns)
         m.d.comb += rows.total.eq(self._register(m, enable, "total_7", total))
         for n, column in enumerate(columns):
             rounded = Signal(width - 1, name=f"rounded_{n}")
-            m.d.comb += rounded.eq((column.o[:width] + 1) >> 1)
-            pruned = Mux(rounded < tau, 0, rounded)
-            m.d.comb += compressor.i.payload.row[n].eq(self._register(m, enable, f"o_{n}", pruned))
+            m.d.comb += [
+                rounded.eq((column.o[:width] + 1) >> 1),
+                compressor.i.payload.row[n].eq(Mux(rounded < tau, 0, rounded)),
+            ]
         m.d.comb += [
-            compressor.i.valid.eq(stages[7]["second"]),
-            compressor.i.payload.last.eq(stages[7]["last"]),
+            compressor.i.valid.eq(stages[6]["second"]),
+            compressor.i.payload.last.eq(stages[6]["last"]),
             compressor.i.payload.slot.eq(o_slot),
             enable.eq(~compressor.i.valid | compressor.i.ready),
             self.busy.eq(sequencer.busy | ~self.command.ready | (unwritten != 0)),
