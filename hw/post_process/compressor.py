@@ -1,9 +1,11 @@
 """From dense rows to a packed tile: the non-zero values of T rows, as writes into a tile buffer."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..arithmetic import popcount
+from ..butterfly import prefix_counts
 from ..layout import SLOT_BITS, line_layout, tile_write
 
 __all__ = ["Compressor"]
@@ -68,7 +70,7 @@ class Compressor(wiring.Component):
         tile, level = self._tile, self._level
 
         valid, done = Signal(name="row_valid"), Signal(name="row_done")
-        row, mask, ranks = self._rank(m, valid, done)
+        row, mask, count = self._take(m, valid, done)
 
         # The row fills the line up to `rest` of the next one, or ends the tile, or both in two steps.
         fill, flush, last = Signal(level), Signal(), Signal()
@@ -76,7 +78,7 @@ class Compressor(wiring.Component):
         full, rest = total[level], total[:level]
         emits, split, go = Signal(), Signal(), Signal()
         m.d.comb += [
-            total.eq(fill + ranks[tile]),
+            total.eq(fill + count),
             emits.eq(full | row.last | flush),
             split.eq(full & rest.any() & row.last & ~flush),
             go.eq(valid & (~self.o.valid | self.o.ready | ~(emits | last))),
@@ -91,7 +93,8 @@ class Compressor(wiring.Component):
                 m.d.sync += [fill.eq(0), number.eq(0)]
 
         # Values go behind those already in the line; what wraps round belongs to the next line.
-        placed = self._butterfly(m, row.row, mask, [(fill + rank)[:level] for rank in ranks[:tile]])
+        below, _ = prefix_counts(list(mask), level)
+        placed = self._butterfly(m, row.row, mask, [(fill + rank)[:level] for rank in below])
         line = Signal(line_layout(tile, self._width), reset_less=True)
         merged = Signal.like(line, name="merged")
         for p in range(tile):
@@ -108,10 +111,11 @@ class Compressor(wiring.Component):
         m.d.comb += [self.o.payload.last.eq(last), self.o.payload.mask.eq(Mux(last, mask_rows, 0))]
         return m
 
-    def _rank(self, m, valid, done):
-        """Take a row into a register when that is free or `done`; returns it, and each value's rank among its non-zeros."""
+    def _take(self, m, valid, done):
+        """Take a row into a register when that is free or `done`; returns it, its mask, and its number of non-zeros."""
         row = Signal.like(self.i.payload, name="row", reset_less=True)
         mask = Signal(self._tile, name="row_mask", reset_less=True)
+        count = Signal(range(self._tile + 1), name="row_count", reset_less=True)
         nonzero = Signal(self._tile)
         m.d.comb += [
             nonzero.eq(Cat(self.i.payload.row[c].any() for c in range(self._tile))),
@@ -120,8 +124,8 @@ class Compressor(wiring.Component):
         with m.If(self.i.ready):
             m.d.sync += valid.eq(self.i.valid)
         with m.If(self.i.ready & self.i.valid):
-            m.d.sync += [row.eq(self.i.payload), mask.eq(nonzero)]
-        return row, mask, [Const(0, 1), *prefix_sums(mask)]
+            m.d.sync += [row.eq(self.i.payload), mask.eq(nonzero), count.eq(popcount(nonzero))]
+        return row, mask, count
 
     def _write(self, m, load, line, number, some, ends, slot):
         """Collect packed line `number`, if there is `some` value in it; written when all are there or the tile ends."""
@@ -165,13 +169,3 @@ class Compressor(wiring.Component):
                     ]
             values, marks, targets = [placed[p] for p in range(self._tile)], list(moved_marks), moved_targets
         return values
-
-
-def prefix_sums(bits):
-    """Number of ones in each prefix ``bits[: n + 1]``, by a parallel prefix network of log2 depth."""
-    sums = list(bits)
-    span = 1
-    while span < len(sums):
-        sums = [v + sums[n // span * span - 1] if n // span % 2 else v for n, v in enumerate(sums)]
-        span *= 2
-    return sums

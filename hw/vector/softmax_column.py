@@ -1,6 +1,6 @@
 """The arithmetic of one column of the softmax unit: score to base-2 logarithm to its power of two."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -35,8 +35,8 @@ class SoftmaxColumn(wiring.Component):
     2      x times either half of the scale
     3      z, 26 bits, 16 of them fraction; its integer part is `floor`
     4      segment of 2^(fraction of z - offset), integer part of z - offset
-    5      2^(fraction - 1 + 2^-16), 17 bits, and the shift ``reference - integer part``, 31 where masked
-    6      the power, with 8 bits appended, shifted: `o`
+    5      2^(fraction - 1 + 2^-16), 17 bits, and the integer part
+    6      that power, with 8 bits appended, shifted by ``reference - integer part``, nothing where masked: `o`
     ====== =====================================================================================================
 
     Parameters
@@ -50,7 +50,7 @@ class SoftmaxColumn(wiring.Component):
     scale_shift : In(5), in stage 2
     floor : Out(signed(10)), in stage 3
     offset : In(27), in stage 3, modulo its width
-    masked : In(1), reference : In(11), in stage 4; the shift is taken as non-negative
+    masked : In(1), reference : In(11), in stage 5; the shift is taken as non-negative
     o : Out(25), in stage 6; zero if masked
     """
 
@@ -74,8 +74,8 @@ class SoftmaxColumn(wiring.Component):
 
         halves = [Signal(signed(self._width + _HALF), name=f"scaled_{n}", reset_less=True) for n in ("low", "high")]
         z = Signal(signed(Z_BITS), reset_less=True)
-        whole = Signal(REFERENCE_BITS, reset_less=True)
-        shift = Signal(range(32), reset_less=True)
+        early, whole = (Signal(REFERENCE_BITS, name=n, reset_less=True) for n in ("whole_4", "whole_5"))
+        shift = Signal(range(32))
 
         settled, distance = Signal(OFFSET_BITS), Signal(REFERENCE_BITS)
         m.d.comb += [
@@ -84,14 +84,14 @@ class SoftmaxColumn(wiring.Component):
             exponential.u.eq(~settled[:ARGUMENT_FRAC]),
             exponential.enable.eq(self.enable),
             distance.eq(self.reference - whole),
+            shift.eq(distance[:len(shift)] | (self.masked | distance[len(shift):].any()).replicate(len(shift))),
         ]
-        far = self.masked | distance[len(shift):].any()
         with m.If(self.enable):
             m.d.sync += [
                 *(half.eq(part) for half, part in zip(halves, partial_products(self.x, self.scale, _HALF), strict=True)),
                 z.eq(saturate(round_shift(join_products(halves, _HALF), self.scale_shift), Z_BITS)),
-                whole.eq(settled[ARGUMENT_FRAC:]),
-                shift.eq(Mux(far, 31, distance)),
+                early.eq(settled[ARGUMENT_FRAC:]),
+                whole.eq(early),
                 self.o.eq(Cat(Const(0, TERM_BITS - EXPONENTIAL_FRAC), exponential.o) >> shift),
             ]
         return m

@@ -33,13 +33,14 @@ class SoftmaxRows(wiring.Component):
     -------
     enable : In(1), moves the pipeline
     read_row : In, row in stage 2; read_second : In, of the second pass
+    next_row : In, row in stage 3
     o_frac : In(5), binary point of the result, in stage 4 of the second pass
     row, update, second, first, final : In, stage 4: row index; a row of the first pass; of the second pass; in the
         first tile; in the last tile of the first pass
     highest : In(signed(10)), stage 4: maximum of floor(z) over the row's part
     total : In(29 for tile 16), stage 7: sum of the terms of the row's part
     offset : Out(27), stage 3: what is subtracted from z, 0 in the first pass
-    reference : Out(11), stage 4: from which the integer part of the difference is subtracted
+    reference : Out(11), stage 5: from which the integer part of the difference is subtracted
     """
 
     turnaround = 7 + Logarithm.latency
@@ -50,6 +51,7 @@ class SoftmaxRows(wiring.Component):
             "enable": In(1),
             "read_row": In(range(tile)),
             "read_second": In(1),
+            "next_row": In(range(tile)),
             "o_frac": In(5),
             "row": In(range(tile)),
             "update": In(1),
@@ -67,15 +69,18 @@ class SoftmaxRows(wiring.Component):
         maxima = self._array("maximum", signed(FLOOR_BITS))
 
         # Stage 4: raise the maximum; by how much, the sum needs later.
-        old, new = Signal(signed(FLOOR_BITS)), Signal(signed(FLOOR_BITS))
+        old, new = Signal(signed(FLOOR_BITS), reset_less=True), Signal(signed(FLOOR_BITS))
         rise, settle = Signal(FLOOR_BITS), Signal(6)
         m.d.comb += [
-            old.eq(maxima[self.row]),
             new.eq(Mux(self.first | (self.highest > old), self.highest, old)),
             rise.eq(new - old),
             settle.eq(Mux(self.first | rise[6:].any(), 63, rise)),
-            self.reference.eq(Mux(self.second, SUM_FRAC - 2 - self.o_frac, new)),
         ]
+        with m.If(self.enable):
+            m.d.sync += [
+                old.eq(maxima[self.next_row]),
+                self.reference.eq(Mux(self.second, SUM_FRAC - 2 - self.o_frac, new)),
+            ]
         with m.If(self.enable & self.update):
             m.d.sync += maxima[self.row].eq(new)
 

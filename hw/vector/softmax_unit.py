@@ -113,7 +113,7 @@ class SoftmaxUnit(wiring.Component):
                 column.x.eq(self._register(m, enable, f"x_{n}", expander.o.payload[n])),
                 column.scale.eq(scale),
                 column.scale_shift.eq(shifts[2]),
-                column.masked.eq(~stages[4]["mask"][n]),
+                column.masked.eq(~stages[5]["mask"][n]),
                 column.reference.eq(rows.reference),
                 column.offset.eq(rows.offset),
             ]
@@ -125,6 +125,7 @@ class SoftmaxUnit(wiring.Component):
             rows.highest.eq(self._register(m, enable, "highest_4", highest)),
             rows.read_row.eq(stages[2]["row"]),
             rows.read_second.eq(stages[2]["second"]),
+            rows.next_row.eq(stages[3]["row"]),
             rows.o_frac.eq(o_frac),
             *(getattr(rows, name).eq(stages[4][name]) for name in ("row", "update", "second", "first", "final")),
         ]
