@@ -81,12 +81,12 @@ class LayerNormFormat:
     @property
     def mantissa_half(self):
         """Bits of the lower half of 1/sigma, whose two products with d are joined in a stage of their own."""
-        return self.mantissa // 2
+        return (self.mantissa + 1) // 2
 
     @property
     def factor_half(self):
         """Bits of the lower half of gamma, and of v where it is squared."""
-        return self.sum_width // 2
+        return (self.sum_width + 1) // 2
 
     @property
     def exponent_max(self):
