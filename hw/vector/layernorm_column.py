@@ -11,19 +11,20 @@ __all__ = ["LayerNormColumn"]
 
 
 class LayerNormColumn(wiring.Component):
-    """Eight registered stages, one value per enabled cycle, for both passes.
+    """Nine registered stages, one value per enabled cycle, for both passes.
 
     ====== =====================================================================================================
     stage  register
     ====== =====================================================================================================
-    1      x and residual
+    1      x and residual, aligned
     2      v
     3      deviation from the mean
     4      d, the deviation aligned to sigma
     5      d times either half of 1/sigma
     6      y1, normalised; `v`
     7      y1 times either half of gamma or, in pass 1, of itself; `halves`
-    8      the product aligned to the result; with beta, rounded: `o`
+    8      the product aligned to the result
+    9      with beta, rounded: `o`
     ====== =====================================================================================================
 
     Parameters
@@ -42,7 +43,7 @@ class LayerNormColumn(wiring.Component):
     product_amount, beta_amount : In, constant; shifts within GAMMA_LEADS and BETA_LEADS
     v : Out, in pass 1 v, stage 6
     halves : Out, either half of the product, stage 7
-    o : Out(W), stage 8
+    o : Out(W), stage 9
     """
 
     def __init__(self, *, width, max_inner):
@@ -74,9 +75,9 @@ class LayerNormColumn(wiring.Component):
         m = Module()
         self._m = m
         form = self._form
-        x, r = self._stage(self.x, "x_1"), self._stage(self.r, "r_1")
-        doubled = _align(x, self.x_amount) + Mux(self.residual, _align(r, self.r_amount), 0)
-        v = self._stage(saturate((doubled + 1) >> 1, form.sum_width), "v_2")
+        x = self._stage(_align(self.x, self.x_amount), "x_1")
+        r = self._stage(Mux(self.residual, _align(self.r, self.r_amount), 0).as_signed(), "r_1")
+        v = self._stage(saturate((x + r + 1) >> 1, form.sum_width), "v_2")
 
         y1 = self._normalise(v)
         m.d.comb += self.v.eq(y1[:form.sum_width].as_signed())
@@ -91,7 +92,8 @@ class LayerNormColumn(wiring.Component):
         product = join_products(list(self.halves), form.factor_half)[form.fraction + GAMMA_LEADS.start - GUARD:].as_signed()
         product = self._stage(saturate(product >> self.product_amount, self._width + GUARD + 1), "aligned")
         beta = Cat(Const(0, GUARD - BETA_LEADS.start), self.beta).as_signed() >> self.beta_amount
-        m.d.comb += self.o.eq(saturate(round_shift(product + beta, GUARD), self._width))
+        with m.If(self.enable):
+            m.d.sync += self.o.eq(saturate(round_shift(product + beta, GUARD), self._width))
         return m
 
     def _stage(self, value, name):

@@ -37,10 +37,10 @@ class LayerNormLanes(wiring.Component):
     beta_shift, shift, tau : In, constant
     total : Out, sum of v over the row, stage 8
     squares : Out, sum of v*v over the row, stage 8
-    y : Out(line), stage 8
+    y : Out(line), stage 9
     """
 
-    latency = 8
+    latency = 9
 
     def __init__(self, *, tile, width, max_inner):
         self._tile, self._width, self._max_inner, self._form = tile, width, max_inner, LayerNormFormat(width)

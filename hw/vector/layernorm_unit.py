@@ -115,7 +115,7 @@ class LayerNormUnit(wiring.Component):
         self._scalars(m, command, load, lanes, tokens, ready_rows, enable)
 
         # The way out: pruned rows are packed.
-        self._results(m, active, load, lanes, tokens[8], Cat(missing).any(), enable)
+        self._results(m, active, load, lanes, tokens[9], Cat(missing).any(), enable)
         return m
 
     def _columns(self, columns, n):

@@ -1,6 +1,6 @@
 """Row softmax over a tile row, T values per cycle: the gates of `sw.golden.softmax.softmax`."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -90,7 +90,7 @@ class SoftmaxUnit(wiring.Component):
         connect(m, flipped(self.x), expander.i)
 
         sequencer, current = self._commands(m, enable)
-        unwritten, tau, o_frac, o_slot = self._output_command(m, sequencer, current, compressor)
+        unwritten, bound, o_frac, o_slot = self._output_command(m, sequencer, current, compressor)
 
         # Stage 1: a row and its label enter.
         label = {"row": sequencer.row, "first": sequencer.first, "final": sequencer.final, "mask": sequencer.mask,
@@ -137,7 +137,7 @@ class SoftmaxUnit(wiring.Component):
             rounded = Signal(width - 1, name=f"rounded_{n}")
             m.d.comb += [
                 rounded.eq((column.o[:width] + 1) >> 1),
-                compressor.i.payload.row[n].eq(Mux(rounded < tau, 0, rounded)),
+                compressor.i.payload.row[n].eq(Mux(column.o[:width] < bound, 0, rounded)),
             ]
         m.d.comb += [
             compressor.i.valid.eq(stages[6]["second"]),
@@ -177,12 +177,13 @@ class SoftmaxUnit(wiring.Component):
         return sequencer, current
 
     def _output_command(self, m, sequencer, current, compressor):
-        """What the late stages need; taken over as the second pass begins, which waits for the previous writes."""
-        unwritten = Signal(12)
-        tau, o_frac, o_slot = (
-            Signal.like(field, name=name, reset_less=True)
-            for name, field in (("tau", current.tau), ("o_frac", current.o_frac), ("o_slot", current.o_slot))
-        )
+        """What the late stages need; taken over as the second pass begins, which waits for the previous writes.
+
+        ``(x + 1) >> 1 < tau`` is ``x < 2 * tau - 1``: the bound is compared with what is not rounded yet.
+        """
+        unwritten, bound = Signal(12), Signal(self._width, reset_less=True)
+        o_frac, o_slot = (Signal.like(field, name=name, reset_less=True)
+                          for name, field in (("o_frac", current.o_frac), ("o_slot", current.o_slot)))
         last_write = self.o.valid & self.o.ready & self.o.payload.last
         m.d.comb += [sequencer.drained.eq(unwritten == 0), self.done.eq(last_write & (unwritten == 1))]
         with m.If(last_write):
@@ -192,9 +193,10 @@ class SoftmaxUnit(wiring.Component):
         with m.If(sequencer.step & sequencer.begin):
             m.d.sync += [
                 unwritten.eq(current.columns),
-                tau.eq(current.tau), o_frac.eq(current.o_frac), o_slot.eq(current.o_slot),
+                bound.eq(Mux(current.tau == 0, 0, Cat(1, current.tau - 1))),
+                o_frac.eq(current.o_frac), o_slot.eq(current.o_slot),
             ]
-        return unwritten, tau, o_frac, o_slot
+        return unwritten, bound, o_frac, o_slot
 
     def _highest(self, m, values):
         """Signed maximum, as a tree."""
