@@ -38,7 +38,7 @@ class LayerNormColumn(wiring.Component):
     x, r : In(W), operands, stage 0
     residual, x_amount, r_amount : In, constant; shifts of the operands to the right plus LEFT_MAX
     mean, left, mantissa : In, the row's scalars, at its stages 2, 3 and 4 (see `LayerNormScalars`)
-    square : In(1), pass 1, stage 6
+    square : In(1), pass 1, stage 5
     gamma : In(W), stage 6; beta : In(W), stage 8
     product_amount, beta_amount : In, constant; shifts within GAMMA_LEADS and BETA_LEADS
     v : Out, in pass 1 v, stage 6
@@ -83,7 +83,7 @@ class LayerNormColumn(wiring.Component):
         m.d.comb += self.v.eq(y1[:form.sum_width].as_signed())
 
         factor = Signal(signed(form.sum_width))
-        m.d.comb += factor.eq(Mux(self.square, self.v, self.gamma))
+        m.d.comb += factor.eq(Mux(self._stage(self.square, "square_6"), self.v, self.gamma))
         with m.If(self.enable):
             m.d.sync += [half.eq(part) for half, part in zip(
                 self.halves, partial_products(y1, factor, form.factor_half), strict=True)]

@@ -31,7 +31,7 @@ class LayerNormLanes(wiring.Component):
     x, r : In(line), operands, stage 0
     residual, x_shift, r_shift : In, constant while rows are under way
     mean, left, mantissa : In, the row's scalars, at its stage 2 (see `LayerNormScalars`)
-    square : In(1), pass 1, at the row's stage 6
+    square : In(1), pass 1, at the row's stage 5
     gamma : In(line), at stage 6
     beta : In(line), at stage 8
     beta_shift, shift, tau : In, constant

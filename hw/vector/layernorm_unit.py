@@ -104,7 +104,7 @@ class LayerNormUnit(wiring.Component):
                 lane.enable.eq(enable),
                 lane.x.eq(x[n].p),
                 lane.r.eq(r[n].p),
-                lane.square.eq(~tokens[6].second),
+                lane.square.eq(~tokens[5].second),
                 *(getattr(lane, name).eq(command[name])
                   for name in ("residual", "x_shift", "r_shift", "beta_shift", "shift", "tau")),
             ]
@@ -158,7 +158,7 @@ class LayerNormUnit(wiring.Component):
         })
         tokens = [Signal(token, name=f"token_{n}") for n in range(LayerNormLanes.latency + 1)]
         enter = tokens[0]
-        summing = Cat(token.valid & ~token.second for token in tokens[1:7]).any()
+        summing = Cat(token.valid & ~token.second for token in tokens[1:8]).any()
         missing = Cat(
             enter.slices[n] & ~(x[n].valid & (r[n].valid | ~command.residual)) for n in range(self._slices)).any()
         m.d.comb += [
@@ -224,7 +224,7 @@ class LayerNormUnit(wiring.Component):
         summed, read_row = Signal(), Signal(range(self._tile))
         m.d.comb += [
             summed.eq(tokens[8].valid & ~tokens[8].second & enable),
-            read_row.eq(Mux(tokens[1].valid & tokens[1].second, tokens[1].row, tokens[7].row)),
+            read_row.eq(Mux(tokens[7].valid & ~tokens[7].second, tokens[7].row, tokens[0].row)),
             scalars.valid.eq(summed & tokens[8].column_last),
             *(getattr(scalars, name).eq(command[name])
               for name in ("columns", "reciprocal", "reciprocal_shift", "epsilon")),
@@ -247,10 +247,12 @@ class LayerNormUnit(wiring.Component):
 
         mean, scale = kept[0][:len(scalars.mean)].as_signed(), kept[1][:len(scale)]
         left = len(scalars.left)
-        for lane in lanes:
-            for name, value, identity in zip(("mean", "left", "mantissa"), (mean, scale[:left], scale[left:]),
-                                             LayerNormLanes.identity(self._width), strict=True):
-                m.d.comb += getattr(lane, name).eq(Mux(tokens[2].second, value, identity))
+        for name, value, identity in zip(("mean", "left", "mantissa"), (mean, scale[:left], scale[left:]),
+                                         LayerNormLanes.identity(self._width), strict=True):
+            held = Signal(value.shape(), name=f"{name}_2", reset_less=True)
+            with m.If(enable):
+                m.d.sync += held.eq(Mux(tokens[1].second, value, identity))
+            m.d.comb += [getattr(lane, name).eq(held) for lane in lanes]
 
     def _results(self, m, active, load, lanes, token, missing, enable):
         """Pack pass 2's rows; `done` counts the tiles written."""
