@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Cat, Const, Mux, signed
 
-__all__ = ["saturate", "round_shift", "tree_sum", "popcount"]
+__all__ = ["saturate", "round_shift", "tree_sum", "popcount", "partial_products", "join_products"]
 
 
 def saturate(value, width):
@@ -40,3 +40,19 @@ def tree_sum(terms):
 def popcount(bits):
     """Number of ones."""
     return tree_sum([bits[i] for i in range(len(bits))])
+
+
+def partial_products(a, b, bits):
+    """`a` times each group of `bits` bits of `b`, lowest first: the first stage of a product in two."""
+    groups = [b[n:n + bits] for n in range(0, len(b), bits)]
+    if b.shape().signed:
+        groups[-1] = groups[-1].as_signed()
+    return [a * group for group in groups]
+
+
+def join_products(parts, bits):
+    """The product from its `partial_products`: the second stage."""
+    total = parts[-1]
+    for part in reversed(parts[:-1]):
+        total = Cat(part[:bits], total + (part >> bits)).as_signed()
+    return total

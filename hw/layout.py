@@ -30,7 +30,7 @@ def line_layout(tile, width):
 def tile_beat(tile, width, lines_per_beat):
     """A beat of an operand tile stream.
 
-    ``first``, ``last`` frame the tile; ``mask`` is valid on the first beat (and may be held on the others);
+    ``first``, ``last`` frame the tile; ``mask`` is valid on the first beat (a tile reader holds it on the others);
     ``transpose`` is the same on all beats of a tile and asks the expander of a PE to write the tile transposed.
     """
     return data.StructLayout({

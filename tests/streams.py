@@ -71,10 +71,11 @@ async def collect(dut, port, count, rng=None, stall=0.0, on_transfer=None, patie
     return words
 
 
-def tile_beats(tile, width, lines_per_beat, *, transpose=False, mask=None, rng=None):
+def tile_beats(tile, width, lines_per_beat, *, transpose=False, mask=None, rng=None, held=False):
     """Pack a T x T integer array into the payloads of its `tile_beat` stream.
 
-    `mask` may name zeros to be sent as values; `rng` fills what the format leaves undefined.
+    `mask` may name zeros to be sent as values; `rng` fills what the format leaves undefined, the mask on later beats
+    among it unless it is `held`.
     """
     tile = np.asarray(tile, dtype=np.int64)
     size = len(tile)
@@ -97,9 +98,9 @@ def tile_beats(tile, width, lines_per_beat, *, transpose=False, mask=None, rng=N
                 word |= pack_bits(lines[index], width) << m * line_bits
             elif rng:
                 word |= rng.getrandbits(line_bits) << m * line_bits
-        held = mask_word if n == 0 or rng is None else rng.getrandbits(size * size)
+        shown = mask_word if n == 0 or rng is None or held else rng.getrandbits(size * size)
         flags = (n == 0) | (n == beats - 1) << 1 | bool(transpose) << 2
-        words.append(word | (held | flags << size * size) << lines_per_beat * line_bits)
+        words.append(word | (shown | flags << size * size) << lines_per_beat * line_bits)
     return words
 
 

@@ -1,22 +1,14 @@
 """Packed tiles to rows with their zeros in place."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import popcount
+from ..butterfly import crossings, prefix_counts, spread
 from ..layout import row_beat, tile_beat
 
 __all__ = ["Expander"]
-
-
-def _prefix_counts(bits, width):
-    """Ones below each position, modulo ``2**width``, by halves; also the total."""
-    if len(bits) == 1:
-        return [Const(0, 1)], bits[0]
-    low, below = _prefix_counts(bits[: len(bits) // 2], width)
-    high, above = _prefix_counts(bits[len(bits) // 2:], width)
-    return low + [(n + below)[:width] for n in high], (above + below)[:width]
 
 
 class Expander(wiring.Component):
@@ -24,9 +16,8 @@ class Expander(wiring.Component):
 
     The packed values of a tile lie in a ring of ``2 * max(lines_per_beat, rows_per_beat)`` lines. Per beat of rows, the
     ring is folded to the ``rows_per_beat * tile`` values from its head on (in cyclic order), and an inverse butterfly
-    network of ``log2(rows_per_beat * tile)`` two-way stages spreads them over the positions whose mask bit is set. The
-    network is set backwards from the rows: every position knows the address of its value (head plus ones below it), and
-    routing consecutive addresses least significant bit first never collides (Lee et al., parallel deposit).
+    network of ``log2(rows_per_beat * tile)`` two-way stages spreads them over the positions whose mask bit is set: every
+    position knows the address of its value, the head plus the ones below it.
 
     Latency: two cycles from the last beat that a row needs to that row. Throughput: one beat of rows per cycle as long
     as lines arrive, without a bubble between tiles. `i.ready` depends on `o.ready` combinationally.
@@ -72,7 +63,7 @@ class Expander(wiring.Component):
         wanted = [Signal(range(size), name=f"wanted_{n}", reset_less=True) for n in range(size)]
         present = Signal(size, reset_less=True)
         base = head[: len(wanted[0])]
-        below, _ = _prefix_counts(list(mask), len(wanted[0]))
+        below, _ = prefix_counts(list(mask), len(wanted[0]))
         stage_flags = Signal.like(flags, reset_less=True)
         valid = Signal()
         with m.If(~valid | self.o.ready):
@@ -88,9 +79,8 @@ class Expander(wiring.Component):
                 m.d.sync += [folded[n].eq(groups[group]), wanted[n].eq(base + below[n])]
 
         # Stage 2: spread.
-        spread = self._spread(m, folded, wanted, present)
         m.d.comb += [self.o.valid.eq(valid), Cat(self.o.p.first, self.o.p.last, self.o.p.transpose).eq(stage_flags)]
-        for n, value in enumerate(spread):
+        for n, value in enumerate(spread(m, folded, crossings(m, wanted, list(present)))):
             row, column = divmod(n, self.tile)
             m.d.comb += [
                 self.o.p.rows[row][column].eq(Mux(present[n], value, 0)),
@@ -146,31 +136,3 @@ class Expander(wiring.Component):
                 m.d.comb += next_mask.eq(i.p.mask)
                 m.d.sync += [active.eq(1), transpose.eq(i.p.transpose)]
         return head, mask[:size], Cat(group == 0, last_group, transpose)
-
-    def _spread(self, m, values, wanted, present):
-        """Route each value to the position that wants its address, by an inverse butterfly network."""
-        claims = [Cat(address, valid) for address, valid in zip(wanted, present, strict=True)]
-        crossings = []
-        for level in range(len(wanted[0])):
-            crossings.append({})
-            for low in range(len(values)):
-                high = low | 1 << level
-                if low == high:
-                    continue
-                cross = Signal(name=f"cross_{level}_{low}")
-                m.d.comb += cross.eq(claims[low][-1] & claims[low][0] | claims[high][-1] & ~claims[high][0])
-                crossings[level][low] = cross
-                claims[low], claims[high] = self._exchange(
-                    m, cross, claims[low][1:], claims[high][1:], f"claim_{level}_{low}"
-                )
-        for level in reversed(range(len(crossings))):
-            for low, cross in crossings[level].items():
-                high = low | 1 << level
-                values[low], values[high] = self._exchange(m, cross, values[low], values[high], f"at_{level}_{low}")
-        return values
-
-    @staticmethod
-    def _exchange(m, cross, low, high, name):
-        lower, upper = Signal(len(low), name=f"{name}_l"), Signal(len(low), name=f"{name}_h")
-        m.d.comb += [lower.eq(Mux(cross, high, low)), upper.eq(Mux(cross, low, high))]
-        return lower, upper

@@ -4,15 +4,18 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..arithmetic import popcount
+from ..butterfly import prefix_counts
 from ..layout import SLOT_BITS, line_layout, tile_write
 
 __all__ = ["Compressor"]
 
 
 class Compressor(wiring.Component):
-    """Pack the non-zero values of each tile row-major, one write per full word, the mask with the last write.
+    """Pack the non-zero values of each tile row-major, `lines_per_write` lines a write, the mask with the last write.
 
-    Packed line n goes to word ``n // lines_per_beat``, line ``n % lines_per_beat``. The last row writes what is left, its
+    Packed line n goes to word ``n // lines_per_beat``, line ``n % lines_per_beat``. A write waits for its lines in
+    registers; narrow writes take fewer of them, wide ones fewer turns at the buffer. The last row writes what is left, its
     line filled with zeros, with ``last``; if nothing is left, as in an all-zero tile, with ``line_enable = 0``. A last row
     that fills a line and leaves a remainder makes two lines.
 
@@ -29,6 +32,7 @@ class Compressor(wiring.Component):
     tile : T, a power of two
     width : bits of a value
     lines_per_beat : lines in a buffer word, a power of two up to T
+    lines_per_write : lines collected for a write, a power of two up to `lines_per_beat`, which is the default
 
     Members
     -------
@@ -38,16 +42,21 @@ class Compressor(wiring.Component):
 
     Raises
     ------
-    ValueError : for sizes that are not powers of two
+    ValueError : for sizes that are not powers of two, or out of order
     """
 
-    def __init__(self, *, tile, width, lines_per_beat):
-        for name, value in (("tile", tile), ("lines_per_beat", lines_per_beat)):
+    def __init__(self, *, tile, width, lines_per_beat, lines_per_write=None):
+        lines_per_write = lines_per_beat if lines_per_write is None else lines_per_write
+        sizes = {"tile": tile, "lines_per_beat": lines_per_beat, "lines_per_write": lines_per_write}
+        for name, value in sizes.items():
             if value < 1 or value & (value - 1):
                 raise ValueError(f"{name} = {value}: must be a power of two")
         if not lines_per_beat <= tile >= 2:
             raise ValueError(f"tile = {tile}: must be at least 2 and at least lines_per_beat = {lines_per_beat}")
-        self._tile, self._width, self._lines_per_beat = tile, width, lines_per_beat
+        if lines_per_write > lines_per_beat:
+            raise ValueError(f"lines_per_write = {lines_per_write}: at most lines_per_beat = {lines_per_beat}")
+        self._tile, self._width = tile, width
+        self._lines_per_beat, self._lines_per_write = lines_per_beat, lines_per_write
         self._level = tile.bit_length() - 1
         super().__init__({
             "i": In(stream.Signature(data.StructLayout({
@@ -61,7 +70,7 @@ class Compressor(wiring.Component):
         tile, level = self._tile, self._level
 
         valid, done = Signal(name="row_valid"), Signal(name="row_done")
-        row, mask, ranks = self._rank(m, valid, done)
+        row, mask, count = self._take(m, valid, done)
 
         # The row fills the line up to `rest` of the next one, or ends the tile, or both in two steps.
         fill, flush, last = Signal(level), Signal(), Signal()
@@ -69,7 +78,7 @@ class Compressor(wiring.Component):
         full, rest = total[level], total[:level]
         emits, split, go = Signal(), Signal(), Signal()
         m.d.comb += [
-            total.eq(fill + ranks[tile]),
+            total.eq(fill + count),
             emits.eq(full | row.last | flush),
             split.eq(full & rest.any() & row.last & ~flush),
             go.eq(valid & (~self.o.valid | self.o.ready | ~(emits | last))),
@@ -84,7 +93,8 @@ class Compressor(wiring.Component):
                 m.d.sync += [fill.eq(0), number.eq(0)]
 
         # Values go behind those already in the line; what wraps round belongs to the next line.
-        placed = self._butterfly(m, row.row, mask, [(fill + rank)[:level] for rank in ranks[:tile]])
+        below, _ = prefix_counts(list(mask), level)
+        placed = self._butterfly(m, row.row, mask, [(fill + rank)[:level] for rank in below])
         line = Signal(line_layout(tile, self._width), reset_less=True)
         merged = Signal.like(line, name="merged")
         for p in range(tile):
@@ -101,11 +111,11 @@ class Compressor(wiring.Component):
         m.d.comb += [self.o.payload.last.eq(last), self.o.payload.mask.eq(Mux(last, mask_rows, 0))]
         return m
 
-    def _rank(self, m, valid, done):
-        """Take a row into a register when that is free or `done`, with the rank of each value among its non-zeros."""
+    def _take(self, m, valid, done):
+        """Take a row into a register when that is free or `done`; returns it, its mask, and its number of non-zeros."""
         row = Signal.like(self.i.payload, name="row", reset_less=True)
         mask = Signal(self._tile, name="row_mask", reset_less=True)
-        ranks = [Signal(range(c + 1), name=f"rank_{c}", reset_less=True) for c in range(self._tile + 1)]
+        count = Signal(range(self._tile + 1), name="row_count", reset_less=True)
         nonzero = Signal(self._tile)
         m.d.comb += [
             nonzero.eq(Cat(self.i.payload.row[c].any() for c in range(self._tile))),
@@ -114,15 +124,14 @@ class Compressor(wiring.Component):
         with m.If(self.i.ready):
             m.d.sync += valid.eq(self.i.valid)
         with m.If(self.i.ready & self.i.valid):
-            m.d.sync += [row.eq(self.i.payload), mask.eq(nonzero)]
-            m.d.sync += [rank.eq(ones) for rank, ones in zip(ranks[1:], prefix_sums(nonzero), strict=True)]
-        return row, mask, ranks
+            m.d.sync += [row.eq(self.i.payload), mask.eq(nonzero), count.eq(popcount(nonzero))]
+        return row, mask, count
 
     def _write(self, m, load, line, number, some, ends, slot):
-        """Collect packed line `number`, if there is `some` value in it; the word is written when full or the tile ends."""
-        write, count = self.o.payload, self._lines_per_beat
-        bits = (count - 1).bit_length()
-        place = number[:bits]
+        """Collect packed line `number`, if there is `some` value in it; written when all are there or the tile ends."""
+        write, count = self.o.payload, self._lines_per_write
+        bits, beat_bits = (count - 1).bit_length(), (self._lines_per_beat - 1).bit_length()
+        place, group = number[:bits], Signal(beat_bits - bits, reset_less=True)
         lines = [Signal(line.shape(), name=f"word_{n}", reset_less=True) for n in range(count)]
         enable = Signal(count, reset_less=True)
         index, address = Signal(len(write.index), reset_less=True), Signal(SLOT_BITS, reset_less=True)
@@ -130,13 +139,14 @@ class Compressor(wiring.Component):
             m.d.sync += [
                 self.o.valid.eq(ends | place.all()),
                 enable.eq(Mux(place.any(), enable, 0) | (some << place)),
-                index.eq(number[bits:]), address.eq(slot),
+                group.eq(number[bits:beat_bits]), index.eq(number[beat_bits:]), address.eq(slot),
             ]
             for n in range(count):
                 with m.If(place == n):
                     m.d.sync += lines[n].eq(line)
-        m.d.comb += [write.index.eq(index), write.slot.eq(address), write.line_enable.eq(enable)]
-        m.d.comb += [write.lines[n].eq(lines[n]) for n in range(count)]
+        m.d.comb += [write.index.eq(index), write.slot.eq(address)]
+        m.d.comb += [write.line_enable[n].eq(enable[n % count] & (group == n // count)) for n in range(len(write.line_enable))]
+        m.d.comb += [write.lines[n].eq(lines[n % count]) for n in range(self._lines_per_beat)]
 
     def _butterfly(self, m, row, mask, targets):
         """Move each value that `mask` marks to its target position; zeros elsewhere."""
@@ -159,13 +169,3 @@ class Compressor(wiring.Component):
                     ]
             values, marks, targets = [placed[p] for p in range(self._tile)], list(moved_marks), moved_targets
         return values
-
-
-def prefix_sums(bits):
-    """Number of ones in each prefix ``bits[: n + 1]``, by a parallel prefix network of log2 depth."""
-    sums = list(bits)
-    span = 1
-    while span < len(sums):
-        sums = [v + sums[n // span * span - 1] if n // span % 2 else v for n, v in enumerate(sums)]
-        span *= 2
-    return sums

@@ -18,11 +18,11 @@ class Exponential(wiring.Component):
     Members
     -------
     u : In(16)
-    enable : In(1), moves the register
+    enable : In(1), moves the pipeline
     o : Out(17), `latency` enabled cycles later
     """
 
-    latency = 1
+    latency = 2
 
     def __init__(self):
         super().__init__({"u": In(ARGUMENT_FRAC), "enable": In(1), "o": Out(EXPONENTIAL_FRAC)})
@@ -31,20 +31,18 @@ class Exponential(wiring.Component):
         m = Module()
         bases, slopes = coefficients()
         guard = int(bases.max()).bit_length() - EXPONENTIAL_FRAC
-        base, slope = Signal(int(bases.max()).bit_length()), Signal(int(slopes.max()).bit_length())
-        with m.Switch(self.u[OFFSET_BITS:]):
-            for index, values in enumerate(zip(bases, slopes, strict=True)):
-                with m.Case(index):
-                    m.d.comb += [base.eq(int(values[0])), slope.eq(int(values[1]))]
-
-        # Centring the offset within the segment is a flip of its top bit.
-        t, line = Signal(signed(OFFSET_BITS)), Signal(len(base))
-        m.d.comb += [
-            t.eq((self.u[:OFFSET_BITS] ^ (1 << (OFFSET_BITS - 1))).as_signed()),
-            line.eq(base - (slope * t >> SLOPE_FRAC)),
-        ]
+        base = Signal(int(bases.max()).bit_length(), reset_less=True)
+        slope = Signal(int(slopes.max()).bit_length(), reset_less=True)
+        t = Signal(signed(OFFSET_BITS), reset_less=True)
         value = Signal(EXPONENTIAL_FRAC, reset_less=True)
+        line = Signal(len(base))
+        m.d.comb += [line.eq(base - (slope * t >> SLOPE_FRAC)), self.o.eq(value)]
         with m.If(self.enable):
+            # Look up the segment; centring the offset within it is a flip of its top bit.
+            m.d.sync += t.eq((self.u[:OFFSET_BITS] ^ (1 << (OFFSET_BITS - 1))).as_signed())
+            with m.Switch(self.u[OFFSET_BITS:]):
+                for index, values in enumerate(zip(bases, slopes, strict=True)):
+                    with m.Case(index):
+                        m.d.sync += [base.eq(int(values[0])), slope.eq(int(values[1]))]
             m.d.sync += value.eq(line >> guard)
-        m.d.comb += self.o.eq(value)
         return m

@@ -6,11 +6,13 @@ from amaranth.lib.wiring import In, Out
 
 from ...sw.golden.layernorm import EPSILON_BITS, RECIPROCAL_BITS, LayerNormFormat
 from ...sw.golden.rsqrt import FRACTION
+from ..arithmetic import join_products, partial_products
 from .rsqrt import Rsqrt
 
 __all__ = ["LayerNormScalars"]
 
 _PRODUCT = 20
+_GROUP = 12
 
 
 class LayerNormScalars(wiring.Component):
@@ -36,8 +38,8 @@ class LayerNormScalars(wiring.Component):
         sigma, ``mantissa`` that of 1/sigma
     """
 
-    mean_latency = 2
-    latency = 10 + Rsqrt.latency
+    mean_latency = 3
+    latency = 13 + Rsqrt.latency
 
     def __init__(self, *, tile, width, max_inner):
         self._tile, self._form = tile, LayerNormFormat(width)
@@ -78,40 +80,48 @@ class LayerNormScalars(wiring.Component):
             value = self._stage(m, value, f"{name}_{n}")
         return value
 
+    def _product(self, m, a, b, name):
+        """``a * b``, two stages."""
+        parts = [self._stage(m, part, f"{name}_{n}") for n, part in enumerate(partial_products(a, b, _GROUP))]
+        return join_products(parts, _GROUP)
+
     def _energy(self, m):
-        """Stages 1 to 6: the mean, and the sum of squares about it plus epsilon."""
+        """Stages 1 to 8: the mean, and the sum of squares about it plus epsilon."""
         guard = self._form.mean_guard
         base = RECIPROCAL_BITS - 1 - guard
         grow = len(self.total) - self._form.sum_width
 
-        scaled = self._stage(m, (self.total * self.reciprocal)[base - 1:].as_signed(), "scaled")
+        scaled = self._product(m, self.total, self.reciprocal, "scaled")
+        scaled = self._stage(m, scaled[base - 1:].as_signed(), "scaled")
         power = Signal(4)
         m.d.comb += power.eq(self.reciprocal_shift - base)
-        mean = self._stage(m, (((scaled >> power) + 1) >> 1)[:self._mean_width].as_signed(), "mean_2")
+        mean = self._stage(m, (((scaled >> power) + 1) >> 1)[:self._mean_width].as_signed(), "mean")
         m.d.comb += self.mean.eq(mean)
 
-        total = self._delay(m, self.total, 3, "total")
+        total = self._delay(m, self.total, 4, "total")
         times_n = self._stage(m, mean * Cat(Const(0, (self._tile - 1).bit_length()), self.columns), "times_n")
         twice = (total << guard + 1) - times_n
         twice = self._stage(m, twice[:self._mean_width + grow + 1].as_signed(), "twice")
-        product = self._stage(m, self._delay(m, mean, 2, "mean_late") * twice, "product")
-        squares = self._delay(m, self.squares, 5, "squares")
+        product = self._product(m, self._delay(m, mean, 2, "mean_late"), twice, "product")
+        product = self._stage(m, product, "product")
+        squares = self._delay(m, self.squares, 7, "squares")
         energy = (squares << 2 * guard) - product + self.epsilon
         return self._stage(m, energy[:self._energy_width], "energy")
 
     def _deviation(self, m, energy):
-        """Stages 7 to 10 and the table: exponent and mantissa of 1/sigma."""
+        """Stages 9 to 13 and the table: exponent and mantissa of 1/sigma."""
         form = self._form
         coarse, zeros = _normalise(energy, (32, 16, 8))
         coarse, zeros = self._stage(m, coarse, "coarse"), self._stage(m, zeros, "zeros")
         fine, more = _normalise(coarse, (4, 2, 1))
         leading = self._stage(m, fine[-_PRODUCT:], "leading")
 
-        product = self._stage(m, leading * self.reciprocal[RECIPROCAL_BITS - _PRODUCT:], "variance")
+        product = self._product(m, leading, self.reciprocal[RECIPROCAL_BITS - _PRODUCT:], "variance")
+        product = self._stage(m, product[:2 * _PRODUCT], "variance")
         offset = RECIPROCAL_BITS - form.mean_guard - self.reciprocal_shift
         top = self._energy_width - 1 - Cat(more, zeros)
         scale = self._stage(m, (top + offset)[:8].as_signed(), "scale")
-        scale = self._stage(m, scale, "scale_late")
+        scale = self._delay(m, scale, 2, "scale_late")
         large = product[-1]
         exponent = Signal(signed(8))
         octave, fraction = Signal(reset_less=True), Signal(FRACTION, reset_less=True)

@@ -7,11 +7,11 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ...sw.golden.layernorm import EPSILON_BITS, RECIPROCAL_BITS
 from ..arithmetic import popcount, tree_sum
 from ..layout import LINE_ADDRESS_BITS, SLOT_BITS, line_layout, tile_beat, tile_write
-from ..pe.expander import Expander
 from ..post_process.compressor import Compressor
 from .layernorm_lanes import LayerNormLanes
 from .layernorm_scalars import LayerNormScalars
 from .layernorm_vectors import LayerNormVectors
+from .row_expander import RowExpander
 from .tile_requester import TileRequester
 
 __all__ = ["LayerNormUnit", "layernorm_command"]
@@ -47,7 +47,7 @@ class LayerNormUnit(wiring.Component):
     overlapping), during which pass 2's tiles are already under way. The operands of the next command are asked for
     while this one runs; its first row enters when this one's last write is out.
 
-    A stalled ``o`` stops the lanes at once and, through the full expanders, the operands. The tile ports have a
+    A stalled ``o`` stops the lanes at once and, through the expanders, the operands. The tile ports have a
     combinational path from ``o.ready`` to ``x.ready``, ``r.ready`` and ``vector.ready``.
 
     Parameters
@@ -102,9 +102,9 @@ class LayerNormUnit(wiring.Component):
                 tile=self._tile, width=self._width, max_inner=self._max_inner)
             m.d.comb += [
                 lane.enable.eq(enable),
-                lane.x.eq(x[n].p.rows[0]),
-                lane.r.eq(r[n].p.rows[0]),
-                lane.square.eq(~tokens[6].second),
+                lane.x.eq(x[n].p),
+                lane.r.eq(r[n].p),
+                lane.square.eq(~tokens[5].second),
                 *(getattr(lane, name).eq(command[name])
                   for name in ("residual", "x_shift", "r_shift", "beta_shift", "shift", "tau")),
             ]
@@ -130,8 +130,8 @@ class LayerNormUnit(wiring.Component):
         for name, start in wanted.items():
             for n, (request, i) in enumerate(zip(getattr(self, f"{name}_request"), getattr(self, name), strict=True)):
                 requester = TileRequester(stride=self._slices)
-                expander = Expander(
-                    tile=self._tile, width=self._width, lines_per_beat=self._lines_per_beat, rows_per_beat=1)
+                expander = RowExpander(
+                    tile=self._tile, width=self._width, lines_per_beat=self._lines_per_beat)
                 m.submodules[f"{name}_requester_{n}"], m.submodules[f"{name}_expander_{n}"] = requester, expander
                 connect(m, flipped(request), requester.request)
                 connect(m, flipped(i), expander.i)
@@ -158,12 +158,13 @@ class LayerNormUnit(wiring.Component):
         })
         tokens = [Signal(token, name=f"token_{n}") for n in range(LayerNormLanes.latency + 1)]
         enter = tokens[0]
+        summing = Cat(token.valid & ~token.second for token in tokens[1:8]).any()
         missing = Cat(
             enter.slices[n] & ~(x[n].valid & (r[n].valid | ~command.residual)) for n in range(self._slices)).any()
         m.d.comb += [
             load.eq(self.command.valid & ~active),
             self.command.ready.eq(~active),
-            enter.valid.eq(~ended & ~missing & (~second | (ready_rows > row))),
+            enter.valid.eq(~ended & ~missing & (~second | ~summing & (ready_rows > row))),
             enter.second.eq(second),
             enter.row.eq(row),
             enter.row_last.eq(row == self._tile - 1),
@@ -203,30 +204,15 @@ class LayerNormUnit(wiring.Component):
             lanes.gamma.eq(vectors.gamma),
             lanes.beta.eq(vectors.beta),
             vectors.gamma_needed.eq(tokens[6].valid & tokens[6].second & tokens[6].slices[n]),
-            vectors.beta_needed.eq(tokens[7].valid & tokens[7].second & tokens[7].slices[n]),
+            vectors.beta_needed.eq(tokens[8].valid & tokens[8].second & tokens[8].slices[n]),
             vectors.gamma_used.eq(tokens[6].row_last & enable),
-            vectors.beta_used.eq(tokens[7].row_last & enable),
+            vectors.beta_used.eq(tokens[8].row_last & enable),
         ]
         return vectors.missing
 
     def _scalars(self, m, command, load, lanes, tokens, ready_rows, enable):
-        """Accumulate the sums of pass 1 in rings of T rows; keep each row's scalars for pass 2."""
+        """Accumulate the sums of pass 1; the scalars that follow from them take their place for pass 2."""
         m.submodules.scalars = scalars = LayerNormScalars(tile=self._tile, width=self._width, max_inner=self._max_inner)
-        summed = Signal()
-        m.d.comb += summed.eq(tokens[8].valid & ~tokens[8].second & enable)
-        for name in ("total", "squares"):
-            target = getattr(scalars, name)
-            ring = [Signal.like(target, name=f"{name}_{n}", reset_less=True) for n in range(self._tile)]
-            added = tree_sum(Mux(tokens[8].slices[n], getattr(lane, name), 0) for n, lane in enumerate(lanes))
-            m.d.comb += target.eq(Mux(tokens[8].column_first, 0, ring[0]) + added)
-            with m.If(summed):
-                m.d.sync += [after.eq(before) for after, before in zip(ring, [*ring[1:], target], strict=True)]
-        m.d.comb += [
-            scalars.valid.eq(summed & tokens[8].column_last),
-            *(getattr(scalars, name).eq(command[name])
-              for name in ("columns", "reciprocal", "reciprocal_shift", "epsilon")),
-        ]
-
         mean_rows = Signal(range(self._tile))
         with m.If(scalars.mean_valid):
             m.d.sync += mean_rows.eq(mean_rows + 1)
@@ -234,26 +220,39 @@ class LayerNormUnit(wiring.Component):
             m.d.sync += ready_rows.eq(ready_rows + 1)
         with m.If(load):
             m.d.sync += ready_rows.eq(0)
-        identity = LayerNormLanes.identity(self._width)
-        mean = self._kept(m, "mean", scalars.mean, scalars.mean_valid, mean_rows, tokens[1].row, enable)
-        scale = Cat(scalars.left, scalars.mantissa)
-        scale = self._kept(m, "scale", scale, scalars.o_valid, ready_rows, tokens[1].row, enable)
-        second = tokens[2].second
-        left = len(scalars.left)
-        for lane in lanes:
-            m.d.comb += [
-                lane.mean.eq(Mux(second, mean, identity[0])),
-                lane.left.eq(Mux(second, scale[:left], identity[1])),
-                lane.mantissa.eq(Mux(second, scale[left:], identity[2])),
-            ]
 
-    def _kept(self, m, name, value, write, row, wanted, enable):
-        """A memory of one `value` per row, read into a register."""
-        store = memory.Memory(shape=value.shape(), depth=self._tile, init=[])
-        m.submodules[name] = store
-        w, r = store.write_port(), store.read_port()
-        m.d.comb += [w.en.eq(write), w.addr.eq(row), w.data.eq(value), r.en.eq(enable), r.addr.eq(wanted)]
-        return r.data
+        summed, read_row = Signal(), Signal(range(self._tile))
+        m.d.comb += [
+            summed.eq(tokens[8].valid & ~tokens[8].second & enable),
+            read_row.eq(Mux(tokens[7].valid & ~tokens[7].second, tokens[7].row, tokens[0].row)),
+            scalars.valid.eq(summed & tokens[8].column_last),
+            *(getattr(scalars, name).eq(command[name])
+              for name in ("columns", "reciprocal", "reciprocal_shift", "epsilon")),
+        ]
+        scale = Cat(scalars.left, scalars.mantissa)
+        kept = []
+        for name, scalar, there, row in (("total", scalars.mean, scalars.mean_valid, mean_rows),
+                                         ("squares", scale, scalars.o_valid, ready_rows[:len(mean_rows)])):
+            sum_ = getattr(scalars, name)
+            m.submodules[name] = store = memory.Memory(shape=sum_.shape(), depth=self._tile, init=[])
+            write, read = store.write_port(), store.read_port()
+            added = tree_sum(Mux(tokens[8].slices[n], getattr(lane, name), 0) for n, lane in enumerate(lanes))
+            m.d.comb += [
+                read.en.eq(enable), read.addr.eq(read_row),
+                sum_.eq(Mux(tokens[8].column_first, 0, read.data) + added),
+                write.en.eq(there | summed & ~tokens[8].column_last),
+                write.addr.eq(Mux(there, row, tokens[8].row)), write.data.eq(Mux(there, scalar, sum_)),
+            ]
+            kept.append(read.data)
+
+        mean, scale = kept[0][:len(scalars.mean)].as_signed(), kept[1][:len(scale)]
+        left = len(scalars.left)
+        for name, value, identity in zip(("mean", "left", "mantissa"), (mean, scale[:left], scale[left:]),
+                                         LayerNormLanes.identity(self._width), strict=True):
+            held = Signal(value.shape(), name=f"{name}_2", reset_less=True)
+            with m.If(enable):
+                m.d.sync += held.eq(Mux(tokens[1].second, value, identity))
+            m.d.comb += [getattr(lane, name).eq(held) for lane in lanes]
 
     def _results(self, m, active, load, lanes, token, missing, enable):
         """Pack pass 2's rows; `done` counts the tiles written."""
@@ -262,7 +261,7 @@ class LayerNormUnit(wiring.Component):
         m.d.comb += enable.eq(~missing & ~blocked.any())
         for n, (lane, o) in enumerate(zip(lanes, self.o, strict=True)):
             m.submodules[f"compressor_{n}"] = compressor = Compressor(
-                tile=self._tile, width=self._width, lines_per_beat=self._lines_per_beat)
+                tile=self._tile, width=self._width, lines_per_beat=self._lines_per_beat, lines_per_write=1)
             out = compressor.i
             others = [blocked[k] for k in range(self._slices) if k != n]
             m.d.comb += [

@@ -1,25 +1,29 @@
-"""The arithmetic of one column of the softmax unit: score to base-2 logarithm to shifted product."""
+"""The arithmetic of one column of the softmax unit: score to base-2 logarithm to its power of two."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...sw.golden.exponential import ARGUMENT_FRAC, EXPONENTIAL_FRAC
-from ...sw.golden.reciprocal import RECIPROCAL_FRAC
-from ...sw.golden.softmax import PROBABILITY_FRAC, SCALE_BITS, SUM_FRAC, Z_BITS
-from ..arithmetic import round_shift, saturate
+from ...sw.golden.softmax import SCALE_BITS, SUM_FRAC, Z_BITS
+from ..arithmetic import join_products, partial_products, round_shift, saturate
 from .exponential import Exponential
 
-__all__ = ["SoftmaxColumn", "FLOOR_BITS", "REFERENCE_BITS", "TERM_BITS"]
+__all__ = ["SoftmaxColumn", "FLOOR_BITS", "OFFSET_BITS", "REFERENCE_BITS", "TERM_BITS"]
 
 FLOOR_BITS = Z_BITS - ARGUMENT_FRAC
 """Bits of the integer part of z."""
 
 REFERENCE_BITS = FLOOR_BITS + 1
-"""Bits of a row's reference: the maximum, plus the exponent of the sum less the binary point of the result."""
+"""Bits of a distance between integer parts, modulo which they are subtracted."""
 
-TERM_BITS = SUM_FRAC + 1
-"""Bits of a shifted product."""
+OFFSET_BITS = REFERENCE_BITS + ARGUMENT_FRAC
+"""Bits of what is subtracted from z in the second pass."""
+
+TERM_BITS = SUM_FRAC
+"""Bits of a shifted power."""
+
+_HALF = SCALE_BITS // 2
 
 
 class SoftmaxColumn(wiring.Component):
@@ -28,11 +32,11 @@ class SoftmaxColumn(wiring.Component):
     ====== =====================================================================================================
     stage  register
     ====== =====================================================================================================
-    2      ``x * scale``
+    2      x times either half of the scale
     3      z, 26 bits, 16 of them fraction; its integer part is `floor`
-    4      numerator 2^(z - floor - 1 + 2^-16), 17 bits, and floor
-    5      numerator * factor, 20 fraction bits, and the shift ``reference - floor``, 31 where masked
-    6      the product, with 6 bits appended, shifted: `o`
+    4      segment of 2^(fraction of z - offset), integer part of z - offset
+    5      2^(fraction - 1 + 2^-16), 17 bits, and the integer part
+    6      that power, with 8 bits appended, shifted by ``reference - integer part``, nothing where masked: `o`
     ====== =====================================================================================================
 
     Parameters
@@ -45,8 +49,9 @@ class SoftmaxColumn(wiring.Component):
     x : In(signed(width)), scale : In(16), in stage 1
     scale_shift : In(5), in stage 2
     floor : Out(signed(10)), in stage 3
-    masked : In(1), reference : In(signed(11)), factor : In(16), in stage 4; the shift is taken as non-negative
-    o : Out(26), in stage 6; zero if masked
+    offset : In(27), in stage 3, modulo its width
+    masked : In(1), reference : In(11), in stage 5; the shift is taken as non-negative
+    o : Out(25), in stage 6; zero if masked
     """
 
     def __init__(self, *, width):
@@ -57,9 +62,9 @@ class SoftmaxColumn(wiring.Component):
             "scale": In(SCALE_BITS),
             "scale_shift": In(5),
             "floor": Out(signed(FLOOR_BITS)),
+            "offset": In(OFFSET_BITS),
             "masked": In(1),
-            "reference": In(signed(REFERENCE_BITS)),
-            "factor": In(RECIPROCAL_FRAC),
+            "reference": In(REFERENCE_BITS),
             "o": Out(TERM_BITS),
         })
 
@@ -67,31 +72,26 @@ class SoftmaxColumn(wiring.Component):
         m = Module()
         m.submodules.exponential = exponential = Exponential()
 
-        scaled = Signal(signed(self._width + SCALE_BITS), reset_less=True)
+        halves = [Signal(signed(self._width + _HALF), name=f"scaled_{n}", reset_less=True) for n in ("low", "high")]
         z = Signal(signed(Z_BITS), reset_less=True)
-        floor = Signal(signed(FLOOR_BITS), reset_less=True)
-        product = Signal(PROBABILITY_FRAC, reset_less=True)
-        shift = Signal(range(32), reset_less=True)
-        term = Signal(TERM_BITS, reset_less=True)
+        early, whole = (Signal(REFERENCE_BITS, name=n, reset_less=True) for n in ("whole_4", "whole_5"))
+        shift = Signal(range(32))
 
-        whole = Signal(EXPONENTIAL_FRAC + RECIPROCAL_FRAC)
-        distance = Signal(REFERENCE_BITS + 1)
+        settled, distance = Signal(OFFSET_BITS), Signal(REFERENCE_BITS)
         m.d.comb += [
             self.floor.eq(z[ARGUMENT_FRAC:].as_signed()),
-            exponential.u.eq(~z[:ARGUMENT_FRAC]),
+            settled.eq(z - self.offset),
+            exponential.u.eq(~settled[:ARGUMENT_FRAC]),
             exponential.enable.eq(self.enable),
-            whole.eq(exponential.o * self.factor),
-            distance.eq(self.reference - floor),
-            self.o.eq(term),
+            distance.eq(self.reference - whole),
+            shift.eq(distance[:len(shift)] | (self.masked | distance[len(shift):].any()).replicate(len(shift))),
         ]
-        far = self.masked | distance[len(shift):].any()
         with m.If(self.enable):
             m.d.sync += [
-                scaled.eq(self.x * self.scale),
-                z.eq(saturate(round_shift(scaled, self.scale_shift), Z_BITS)),
-                floor.eq(self.floor),
-                product.eq(whole[-PROBABILITY_FRAC:]),
-                shift.eq(Mux(far, 31, distance)),
-                term.eq(Cat(Const(0, TERM_BITS - PROBABILITY_FRAC), product) >> shift),
+                *(half.eq(part) for half, part in zip(halves, partial_products(self.x, self.scale, _HALF), strict=True)),
+                z.eq(saturate(round_shift(join_products(halves, _HALF), self.scale_shift), Z_BITS)),
+                early.eq(settled[ARGUMENT_FRAC:]),
+                whole.eq(early),
+                self.o.eq(Cat(Const(0, TERM_BITS - EXPONENTIAL_FRAC), exponential.o) >> shift),
             ]
         return m

@@ -1,13 +1,13 @@
-"""The state that the softmax unit keeps for each row of a tile: maximum, sum, reciprocal."""
+"""The state that the softmax unit keeps for each row of a tile: maximum, and sum or its logarithm."""
 
 from amaranth.hdl import Array, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...sw.golden.reciprocal import RECIPROCAL_FRAC
+from ...sw.golden.exponential import ARGUMENT_FRAC
 from ...sw.golden.softmax import SUM_FRAC
-from .reciprocal import Reciprocal
-from .softmax_column import FLOOR_BITS, REFERENCE_BITS, TERM_BITS
+from .logarithm import Logarithm
+from .softmax_column import FLOOR_BITS, OFFSET_BITS, REFERENCE_BITS, TERM_BITS
 
 __all__ = ["SoftmaxRows"]
 
@@ -21,9 +21,9 @@ _DELAY = 3
 class SoftmaxRows(wiring.Component):
     """Maximum and sum are loops of one stage each, so consecutive visits to a row may follow at any distance.
 
-    Stages are those of `SoftmaxUnit`; every signal belongs to the row whose control is in the stage named. In the
-    second pass, factor and reference of a row are complete for rows that enter `turnaround` enabled cycles after the
-    same row of the last tile of the first pass.
+    Stages are those of `SoftmaxUnit`; every signal belongs to the row whose control is in the stage named. The sum of
+    the first pass gives way to the offset of the second, the maximum and the logarithm of the sum, which is complete
+    for rows that enter `turnaround` enabled cycles after the same row of the last tile of the first pass.
 
     Parameters
     ----------
@@ -32,23 +32,26 @@ class SoftmaxRows(wiring.Component):
     Members
     -------
     enable : In(1), moves the pipeline
-    read_row : In, row in stage 3
-    o_frac : In(5), binary point of the result, in stage 3 of the second pass
+    read_row : In, row in stage 2; read_second : In, of the second pass
+    next_row : In, row in stage 3
+    o_frac : In(5), binary point of the result, in stage 4 of the second pass
     row, update, second, first, final : In, stage 4: row index; a row of the first pass; of the second pass; in the
         first tile; in the last tile of the first pass
     highest : In(signed(10)), stage 4: maximum of floor(z) over the row's part
     total : In(29 for tile 16), stage 7: sum of the terms of the row's part
-    factor : Out(16), stage 4: 1/2 in the first pass, the reciprocal in the second
-    reference : Out(signed(11)), stage 4: from which floor(z) is subtracted
+    offset : Out(27), stage 3: what is subtracted from z, 0 in the first pass
+    reference : Out(11), stage 5: from which the integer part of the difference is subtracted
     """
 
-    turnaround = 6 + Reciprocal.latency
+    turnaround = 7 + Logarithm.latency
 
     def __init__(self, *, tile):
         self._tile = tile
         super().__init__({
             "enable": In(1),
             "read_row": In(range(tile)),
+            "read_second": In(1),
+            "next_row": In(range(tile)),
             "o_frac": In(5),
             "row": In(range(tile)),
             "update": In(1),
@@ -56,9 +59,9 @@ class SoftmaxRows(wiring.Component):
             "first": In(1),
             "final": In(1),
             "highest": In(signed(FLOOR_BITS)),
-            "total": In(TERM_BITS - 1 + (tile - 1).bit_length()),
-            "factor": Out(RECIPROCAL_FRAC),
-            "reference": Out(signed(REFERENCE_BITS)),
+            "total": In(TERM_BITS + (tile - 1).bit_length()),
+            "offset": Out(OFFSET_BITS),
+            "reference": Out(REFERENCE_BITS),
         })
 
     def elaborate(self, platform):
@@ -66,14 +69,18 @@ class SoftmaxRows(wiring.Component):
         maxima = self._array("maximum", signed(FLOOR_BITS))
 
         # Stage 4: raise the maximum; by how much, the sum needs later.
-        old, new = Signal(signed(FLOOR_BITS)), Signal(signed(FLOOR_BITS))
+        old, new = Signal(signed(FLOOR_BITS), reset_less=True), Signal(signed(FLOOR_BITS))
         rise, settle = Signal(FLOOR_BITS), Signal(6)
         m.d.comb += [
-            old.eq(maxima[self.row]),
             new.eq(Mux(self.first | (self.highest > old), self.highest, old)),
             rise.eq(new - old),
             settle.eq(Mux(self.first | rise[6:].any(), 63, rise)),
         ]
+        with m.If(self.enable):
+            m.d.sync += [
+                old.eq(maxima[self.next_row]),
+                self.reference.eq(Mux(self.second, SUM_FRAC - 2 - self.o_frac, new)),
+            ]
         with m.If(self.enable & self.update):
             m.d.sync += maxima[self.row].eq(new)
 
@@ -84,41 +91,28 @@ class SoftmaxRows(wiring.Component):
                        for name, (bits, value) in control.items()}
         update, final, row, settle = (value for _, value in control.values())
 
-        # Stage 7: the sum, in units of the new maximum.
+        # Stage 7: the sum, in units of the new maximum. The last one goes on; its offset comes when no sum is written.
         sums = self._array("sum", SUM_BITS)
-        sum_ = Signal(SUM_BITS)
+        sum_, offset = Signal(SUM_BITS), Signal(OFFSET_BITS)
         m.d.comb += sum_.eq((sums[row] >> settle) + self.total)
-        with m.If(self.enable & update):
-            m.d.sync += sums[row].eq(sum_)
-
-        factors, exponents = self._reciprocals(m, sum_, update & final, row)
+        settled, settled_row = self._offset(m, sum_, update & final, row, maxima, offset)
+        with m.If(self.enable & (settled | update & ~final)):
+            m.d.sync += sums[Mux(settled, settled_row, row)].eq(Mux(settled, offset, sum_))
 
         # Stage 3: what the second pass needs.
-        factor = Signal(RECIPROCAL_FRAC, reset_less=True)
-        reference = Signal(signed(REFERENCE_BITS), reset_less=True)
         with m.If(self.enable):
-            m.d.sync += [
-                factor.eq(factors[self.read_row]),
-                reference.eq(maxima[self.read_row] + exponents[self.read_row] - self.o_frac),
-            ]
-        m.d.comb += [
-            self.factor.eq(Mux(self.second, factor, 1 << (RECIPROCAL_FRAC - 1))),
-            self.reference.eq(Mux(self.second, reference, new)),
-        ]
+            m.d.sync += self.offset.eq(Mux(self.read_second, sums[self.read_row][:OFFSET_BITS], 0))
         return m
 
-    def _reciprocals(self, m, sum_, final, row):
-        """Send final sums through the reciprocal; returns the arrays of mantissas and exponents."""
-        m.submodules.reciprocal = reciprocal = Reciprocal(input_bits=SUM_BITS)
-        m.d.comb += [reciprocal.x.eq(self._register(m, "final_sum", SUM_BITS, sum_)), reciprocal.enable.eq(self.enable)]
-        for stage in range(8, 9 + reciprocal.latency):
+    def _offset(self, m, sum_, final, row, maxima, offset):
+        """Turn a final sum into ``maximum + 1 + log2(sum)``; returns (it is there, its row)."""
+        m.submodules.logarithm = logarithm = Logarithm(input_bits=SUM_BITS)
+        m.d.comb += [logarithm.x.eq(self._register(m, "final_sum", SUM_BITS, sum_)), logarithm.enable.eq(self.enable)]
+        for stage in range(8, 9 + logarithm.latency):
             final = self._register(m, f"final_{stage}", 1, final)
             row = self._register(m, f"row_{stage}", len(row), row)
-        factors = self._array("factor", RECIPROCAL_FRAC)
-        exponents = self._array("exponent", reciprocal.exponent.shape())
-        with m.If(self.enable & final):
-            m.d.sync += [factors[row].eq(reciprocal.o), exponents[row].eq(reciprocal.exponent)]
-        return factors, exponents
+        m.d.comb += offset.eq((maxima[row] + (1 - SUM_FRAC) << ARGUMENT_FRAC) + logarithm.o)
+        return final, row
 
     def _array(self, name, shape):
         return Array(Signal(shape, name=f"{name}_{n}", reset_less=True) for n in range(self._tile))

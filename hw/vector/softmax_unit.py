@@ -1,15 +1,15 @@
 """Row softmax over a tile row, T values per cycle: the gates of `sw.golden.softmax.softmax`."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...sw.golden.softmax import SCALE_BITS
 from ..arithmetic import tree_sum
 from ..layout import SLOT_BITS, tile_beat, tile_write
-from ..pe.expander import Expander
 from ..post_process.compressor import Compressor
-from .softmax_column import FLOOR_BITS, TERM_BITS, SoftmaxColumn
+from .row_expander import RowExpander
+from .softmax_column import FLOOR_BITS, SoftmaxColumn
 from .softmax_requester import SoftmaxRequester
 from .softmax_rows import SoftmaxRows
 from .softmax_sequencer import SoftmaxSequencer
@@ -37,14 +37,14 @@ def softmax_command(width):
 class SoftmaxUnit(wiring.Component):
     """Two passes over the tiles of a tile row: maximum and sum, then the probabilities.
 
-    Both passes go through the same columns (`SoftmaxColumn`), in the first with 1/2 in place of the reciprocal of the
-    row's sum, so that the shifted product is the term of the sum. The reciprocals follow the sums in a pipeline of
-    their own (`SoftmaxRows`). One enable moves everything; it waits only for the compressor.
+    Both passes go through the same columns (`SoftmaxColumn`), which raise 2 to the scaled score, less maximum and
+    logarithm of the sum in the second pass. The logarithms follow the sums in a pipeline of their own (`SoftmaxRows`).
+    One enable moves everything; it waits only for the compressor.
 
     Throughput: one row per cycle in each pass, if tiles arrive; the first pass ends with the last tile that has a valid
-    column. Between the passes there are `bubbles` idle cycles (0 for tile 16, 2 for tile 8), between commands none: the
+    column. Between the passes there are `bubbles` idle cycles (0 for tile 16, 3 for tile 8), between commands none: the
     next command's tiles are asked for, and its first pass runs, while the second pass of this one drains. Latency of a
-    row of the second pass: seven cycles, expander and compressor not counted. `x.ready` depends on `o.ready`
+    row of the second pass: six cycles, expander and compressor not counted. `x.ready` depends on `o.ready`
     combinationally.
 
     Parameters
@@ -76,9 +76,10 @@ class SoftmaxUnit(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         tile, width = self._tile, self._width
-        m.submodules.expander = expander = Expander(
-            tile=tile, width=width, lines_per_beat=self._lines_per_beat, rows_per_beat=1)
-        m.submodules.compressor = compressor = Compressor(tile=tile, width=width, lines_per_beat=self._lines_per_beat)
+        m.submodules.expander = expander = RowExpander(
+            tile=tile, width=width, lines_per_beat=self._lines_per_beat)
+        m.submodules.compressor = compressor = Compressor(
+            tile=tile, width=width, lines_per_beat=self._lines_per_beat, lines_per_write=1)
         m.submodules.rows = rows = SoftmaxRows(tile=tile)
         columns = []
         for n in range(tile):
@@ -89,14 +90,14 @@ class SoftmaxUnit(wiring.Component):
         connect(m, flipped(self.x), expander.i)
 
         sequencer, current = self._commands(m, enable)
-        unwritten, tau, o_frac, o_slot = self._output_command(m, sequencer, current, compressor)
+        unwritten, bound, o_frac, o_slot = self._output_command(m, sequencer, current, compressor)
 
         # Stage 1: a row and its label enter.
         label = {"row": sequencer.row, "first": sequencer.first, "final": sequencer.final, "mask": sequencer.mask,
                  "last": sequencer.last, "second": sequencer.second & sequencer.step,
                  "update": ~sequencer.second & sequencer.step}
         stages = [label]
-        for stage in range(1, 8):
+        for stage in range(1, 7):
             stages.append({name: self._register(m, enable, f"{name}_{stage}", value)
                            for name, value in stages[-1].items()})
         m.d.comb += [
@@ -109,12 +110,12 @@ class SoftmaxUnit(wiring.Component):
             shifts.append(self._register(m, enable, f"scale_shift_{stage}", shifts[-1]))
         for n, column in enumerate(columns):
             m.d.comb += [
-                column.x.eq(self._register(m, enable, f"x_{n}", expander.o.payload.rows[0][n])),
+                column.x.eq(self._register(m, enable, f"x_{n}", expander.o.payload[n])),
                 column.scale.eq(scale),
                 column.scale_shift.eq(shifts[2]),
-                column.masked.eq(~stages[4]["mask"][n]),
+                column.masked.eq(~stages[5]["mask"][n]),
                 column.reference.eq(rows.reference),
-                column.factor.eq(rows.factor),
+                column.offset.eq(rows.offset),
             ]
 
         # Stages 3 and 4: the maximum of the row's part, and the row's state.
@@ -122,22 +123,25 @@ class SoftmaxUnit(wiring.Component):
         highest = self._highest(m, [Mux(stages[3]["mask"][n], c.floor, lowest) for n, c in enumerate(columns)])
         m.d.comb += [
             rows.highest.eq(self._register(m, enable, "highest_4", highest)),
-            rows.read_row.eq(stages[3]["row"]),
+            rows.read_row.eq(stages[2]["row"]),
+            rows.read_second.eq(stages[2]["second"]),
+            rows.next_row.eq(stages[3]["row"]),
             rows.o_frac.eq(o_frac),
             *(getattr(rows, name).eq(stages[4][name]) for name in ("row", "update", "second", "first", "final")),
         ]
 
-        # Stage 7: the sum of the first pass, the rounded and pruned result of the second.
-        total = tree_sum(column.o[:TERM_BITS - 1] for column in columns)
+        # Stage 6: the rounded and pruned result of the second pass; stage 7: the sum of the first.
+        total = tree_sum(column.o for column in columns)
         m.d.comb += rows.total.eq(self._register(m, enable, "total_7", total))
         for n, column in enumerate(columns):
             rounded = Signal(width - 1, name=f"rounded_{n}")
-            m.d.comb += rounded.eq((column.o[:width] + 1) >> 1)
-            pruned = Mux(rounded < tau, 0, rounded)
-            m.d.comb += compressor.i.payload.row[n].eq(self._register(m, enable, f"o_{n}", pruned))
+            m.d.comb += [
+                rounded.eq((column.o[:width] + 1) >> 1),
+                compressor.i.payload.row[n].eq(Mux(column.o[:width] < bound, 0, rounded)),
+            ]
         m.d.comb += [
-            compressor.i.valid.eq(stages[7]["second"]),
-            compressor.i.payload.last.eq(stages[7]["last"]),
+            compressor.i.valid.eq(stages[6]["second"]),
+            compressor.i.payload.last.eq(stages[6]["last"]),
             compressor.i.payload.slot.eq(o_slot),
             enable.eq(~compressor.i.valid | compressor.i.ready),
             self.busy.eq(sequencer.busy | ~self.command.ready | (unwritten != 0)),
@@ -173,12 +177,13 @@ class SoftmaxUnit(wiring.Component):
         return sequencer, current
 
     def _output_command(self, m, sequencer, current, compressor):
-        """What the late stages need; taken over as the second pass begins, which waits for the previous writes."""
-        unwritten = Signal(12)
-        tau, o_frac, o_slot = (
-            Signal.like(field, name=name, reset_less=True)
-            for name, field in (("tau", current.tau), ("o_frac", current.o_frac), ("o_slot", current.o_slot))
-        )
+        """What the late stages need; taken over as the second pass begins, which waits for the previous writes.
+
+        ``(x + 1) >> 1 < tau`` is ``x < 2 * tau - 1``: the bound is compared with what is not rounded yet.
+        """
+        unwritten, bound = Signal(12), Signal(self._width, reset_less=True)
+        o_frac, o_slot = (Signal.like(field, name=name, reset_less=True)
+                          for name, field in (("o_frac", current.o_frac), ("o_slot", current.o_slot)))
         last_write = self.o.valid & self.o.ready & self.o.payload.last
         m.d.comb += [sequencer.drained.eq(unwritten == 0), self.done.eq(last_write & (unwritten == 1))]
         with m.If(last_write):
@@ -188,9 +193,10 @@ class SoftmaxUnit(wiring.Component):
         with m.If(sequencer.step & sequencer.begin):
             m.d.sync += [
                 unwritten.eq(current.columns),
-                tau.eq(current.tau), o_frac.eq(current.o_frac), o_slot.eq(current.o_slot),
+                bound.eq(Mux(current.tau == 0, 0, Cat(1, current.tau - 1))),
+                o_frac.eq(current.o_frac), o_slot.eq(current.o_slot),
             ]
-        return unwritten, tau, o_frac, o_slot
+        return unwritten, bound, o_frac, o_slot
 
     def _highest(self, m, values):
         """Signed maximum, as a tree."""

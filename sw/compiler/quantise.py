@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from ..checkpoint import BertConfig
-from ..golden.layernorm import LayerNormFormat
+from ..golden.layernorm import BETA_LEADS, GAMMA_LEADS
 from .calibrate import calibrate
 from .curves import TARGET_ONE, constant_curves, profiled_curves, site_curves
 from .errors import CompileError
@@ -26,7 +26,6 @@ PROJECTIONS = {
 """The six products of a layer with weights, by the name of their result."""
 
 _NORMS = {"attention_norm": "attention.output.LayerNorm", "output_norm": "output.LayerNorm"}
-_NORM_SHIFT = 31
 _PRUNED = ("query", "key", "value", "probabilities", "context", "attention_norm", "hidden")
 
 
@@ -240,15 +239,13 @@ def _products(layers, pooler, classifier):
 
 def _quantise_norms(fracs, constants, vectors, width):
     """Gamma and beta with binary points that the layer-norm unit can align, which may lower the result's."""
-    form = LayerNormFormat(width)
     for name in [name.removesuffix(".gamma") for name in vectors if name.endswith(".gamma")]:
         gamma, beta = vectors[f"{name}.gamma"], vectors[f"{name}.beta"]
-        beta_frac = binary_point(float(beta.abs().max()), width)
-        ceiling = min(beta_frac + form.value_width - form.fraction, fracs[name] + _NORM_SHIFT - form.fraction)
-        constants[f"{name}.gamma"] = quantise_constant(gamma, width, ceiling=ceiling)
-        product_frac = constants[f"{name}.gamma"][1] + form.fraction
-        constants[f"{name}.beta"] = quantise_constant(beta, width, ceiling=product_frac)
-        fracs[name] = min(fracs[name], product_frac)
+        gamma_frac, beta_frac = (binary_point(float(x.abs().max()), width) for x in (gamma, beta))
+        o_frac = min(fracs[name], gamma_frac - GAMMA_LEADS.start, beta_frac - BETA_LEADS.start)
+        constants[f"{name}.gamma"] = quantise_constant(gamma, width, ceiling=o_frac + GAMMA_LEADS.stop - 1)
+        constants[f"{name}.beta"] = quantise_constant(beta, width, ceiling=o_frac + BETA_LEADS.stop - 1)
+        fracs[name] = o_frac
 
 
 def _quantise_biases(fracs, constants, vectors, products, hardware, function):

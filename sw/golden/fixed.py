@@ -5,7 +5,7 @@ A tensor with binary point f holds ``round(x * 2**f)``.
 
 import torch
 
-__all__ = ["saturate", "round_shift", "shift_signed", "quantise"]
+__all__ = ["saturate", "round_shift", "shift_signed", "quantise", "leading_one"]
 
 
 def saturate(x, width):
@@ -28,3 +28,13 @@ def shift_signed(x, shift):
 def quantise(x, frac, width):
     """Float tensor to integers with binary point `frac`, round half up, saturated. Error <= 2**-(frac+1) in range."""
     return saturate(torch.floor(x.double() * 2.0**frac + 0.5).to(torch.int64), width)
+
+
+def leading_one(x):
+    """Index of the highest set bit of each positive int64 (0 for 0)."""
+    index = torch.zeros_like(x)
+    for step in (32, 16, 8, 4, 2, 1):
+        high = x >> step
+        take = high > 0
+        x, index = torch.where(take, high, x), torch.where(take, index + step, index)
+    return index

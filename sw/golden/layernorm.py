@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import torch
 
-from .fixed import round_shift, saturate, shift_signed
-from .rsqrt import FRACTION, MANTISSA, leading_one, rsqrt
+from .fixed import leading_one, round_shift, saturate
+from .rsqrt import FRACTION, MANTISSA, rsqrt
 
-__all__ = ["LEFT_MAX", "RECIPROCAL_BITS", "EPSILON_BITS", "LayerNormFormat", "layernorm", "layernorm_fields"]
+__all__ = ["LEFT_MAX", "RECIPROCAL_BITS", "EPSILON_BITS", "GUARD", "GAMMA_LEADS", "BETA_LEADS", "LayerNormFormat",
+           "layernorm", "layernorm_fields"]
 
 RECIPROCAL_BITS = 24
 """Bits of the mantissa of 1/N, the top one set."""
@@ -23,6 +24,15 @@ EPSILON_BITS = 56
 
 LEFT_MAX = 3
 """Largest left shift of an operand; the largest right shift is 31 - LEFT_MAX, which leaves nothing."""
+
+GUARD = 3
+"""Fraction bits beyond the result's with which beta is added."""
+
+GAMMA_LEADS = range(-5, 11)
+"""By how many bits the binary point of gamma may lie above that of the result."""
+
+BETA_LEADS = range(8)
+"""By how many bits the binary point of beta may lie above that of the result."""
 
 _PRODUCT_BITS = 20
 
@@ -69,6 +79,16 @@ class LayerNormFormat:
         return self.fraction + 1
 
     @property
+    def mantissa_half(self):
+        """Bits of the lower half of 1/sigma, whose two products with d are joined in a stage of their own."""
+        return (self.mantissa + 1) // 2
+
+    @property
+    def factor_half(self):
+        """Bits of the lower half of gamma, and of v where it is squared."""
+        return (self.sum_width + 1) // 2
+
+    @property
     def exponent_max(self):
         """Largest exponent of sigma, in units of v * 2**mean_guard."""
         return self.sum_width + self.mean_guard - 1
@@ -85,8 +105,9 @@ def layernorm(x, gamma, beta, *, residual=None, x_shift, r_shift=0, reciprocal, 
     x_shift, r_shift : right shift (rounding; negative: left) of x and of the residual to the binary point of v
     reciprocal, reciprocal_shift : mean = round_shift(sum * reciprocal, reciprocal_shift), with mean_guard fraction bits
     epsilon : added to N times the variance, in units of (v * 2**mean_guard)**2
-    beta_shift : left shift of beta to the binary point of y1 * gamma
-    shift : right shift (rounding) of that to the result
+    beta_shift : left shift of beta to the binary point of y1 * gamma, in BETA_LEADS below `shift`
+    shift : right shift of that to the result (rounding; both terms are cut to GUARD bits more before); the fraction bits
+        of y1 above GAMMA_LEADS
     tau : results below it in magnitude become zero
 
     Returns
@@ -101,10 +122,14 @@ def layernorm(x, gamma, beta, *, residual=None, x_shift, r_shift=0, reciprocal, 
     and 1/2 for v where an operand is shifted right. Measured on normal rows: at most 2.7, root mean square 0.55.
     """
     form = LayerNormFormat(width)
-    v = shift_signed(x, x_shift)
+    if shift - form.fraction not in GAMMA_LEADS or shift - beta_shift not in BETA_LEADS:
+        raise ValueError(f"shift = {shift}, beta_shift = {beta_shift}: shift must be {form.fraction + GAMMA_LEADS.start} to "
+                         f"{form.fraction + GAMMA_LEADS.stop - 1}, beta_shift at most that and at most "
+                         f"{BETA_LEADS.stop - 1} less")
+    doubled = x << LEFT_MAX + 1 >> x_shift + LEFT_MAX
     if residual is not None:
-        v = v + shift_signed(residual, r_shift)
-    v = saturate(v, form.sum_width)
+        doubled = doubled + (residual << LEFT_MAX + 1 >> r_shift + LEFT_MAX)
+    v = saturate(doubled + 1 >> 1, form.sum_width)
 
     mean = round_shift(v.sum(-1, keepdim=True) * reciprocal, reciprocal_shift)
     deviation = (v << form.mean_guard) - mean
@@ -113,7 +138,8 @@ def layernorm(x, gamma, beta, *, residual=None, x_shift, r_shift=0, reciprocal, 
 
     d = saturate(_shift_each(deviation, exponent - form.deviation_fraction), form.value_width)
     y1 = saturate(round_shift(d * mantissa, form.fraction), form.value_width)
-    y = saturate(round_shift(y1 * gamma + (beta << beta_shift), shift), width)
+    product = y1 * gamma >> shift - GUARD
+    y = saturate(round_shift(product + (beta << GUARD >> shift - beta_shift), GUARD), width)
     return torch.where(y.abs() < tau, torch.zeros_like(y), y)
 
 
@@ -175,12 +201,12 @@ def layernorm_fields(*, n, x_frac, r_frac=None, x_max, r_max=None, gamma_frac, b
     power = RECIPROCAL_BITS - 1 + (n - 1).bit_length()
     beta_shift = form.fraction + gamma_frac - beta_frac
     shift = form.fraction + gamma_frac - o_frac
-    if not 0 <= beta_shift <= form.value_width:
-        raise ValueError(f"gamma_frac = {gamma_frac}, beta_frac = {beta_frac}: {form.fraction} + gamma_frac - "
-                         f"beta_frac must be 0 to {form.value_width}; lower the larger of the two")
-    if not 0 <= shift <= 31:
-        raise ValueError(f"gamma_frac = {gamma_frac}, o_frac = {o_frac}: {form.fraction} + gamma_frac - o_frac "
-                         f"must be 0 to 31; lower the larger of the two")
+    if beta_frac - o_frac not in BETA_LEADS:
+        raise ValueError(f"beta_frac = {beta_frac}, o_frac = {o_frac}: beta_frac - o_frac must be {BETA_LEADS.start} to "
+                         f"{BETA_LEADS.stop - 1}; lower the larger of the two")
+    if gamma_frac - o_frac not in GAMMA_LEADS:
+        raise ValueError(f"gamma_frac = {gamma_frac}, o_frac = {o_frac}: gamma_frac - o_frac must be {GAMMA_LEADS.start} to "
+                         f"{GAMMA_LEADS.stop - 1}; lower the larger of the two")
     last = 31 - LEFT_MAX
     return {
         "x_shift": min(x_shift, last),

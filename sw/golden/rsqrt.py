@@ -1,11 +1,10 @@
 """Reciprocal square root of a normalised argument: the mantissa of layer-norm's 1/sigma."""
 
 import numpy as np
-import torch
 
 from .interpolate import QuadraticTable
 
-__all__ = ["FRACTION", "MANTISSA", "RSQRT", "leading_one", "rsqrt"]
+__all__ = ["FRACTION", "MANTISSA", "RSQRT", "rsqrt"]
 
 FRACTION = 17
 """Fraction bits of the argument within its octave."""
@@ -31,13 +30,3 @@ def rsqrt(u):
     for segments of width h, here 2.4e-6 = 0.32 units, plus the rounding.
     """
     return RSQRT(u).clamp(max=(1 << MANTISSA) - 1)
-
-
-def leading_one(x):
-    """Index of the highest set bit of each positive int64 (0 for 0)."""
-    index = torch.zeros_like(x)
-    for step in (32, 16, 8, 4, 2, 1):
-        high = x >> step
-        take = high > 0
-        x, index = torch.where(take, high, x), torch.where(take, index + step, index)
-    return index

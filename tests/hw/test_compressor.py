@@ -22,13 +22,13 @@ def rows_of(tile, slot, width):
     ]
 
 
-def writes_of(tile, slot, lines_per_beat):
+def writes_of(tile, slot, lines_per_write):
     """({line number: values}, slot, mask or None) of each write, in order."""
     mask, lines = pack_tile(tile)
     bits = pack_bits(mask.reshape(-1), 1)
-    writes = [[{n: lines[n].tolist() for n in range(first, min(first + lines_per_beat, len(lines)))}, slot, None]
-              for first in range(0, len(lines), lines_per_beat)]
-    full_before = mask[-1].sum() == 0 and len(lines) % lines_per_beat == 0 and mask.sum() % len(tile) == 0
+    writes = [[{n: lines[n].tolist() for n in range(first, min(first + lines_per_write, len(lines)))}, slot, None]
+              for first in range(0, len(lines), lines_per_write)]
+    full_before = mask[-1].sum() == 0 and len(lines) % lines_per_write == 0 and mask.sum() % len(tile) == 0
     if not mask.any() or full_before:
         writes.append([{}, slot, None])
     writes[-1][2] = bits
@@ -106,12 +106,12 @@ async def transfer(dut, words, expected, rng, idle, stall):
     return writes, cycles
 
 
-def case(rng, size, width, lines_per_beat, count):
+def case(rng, size, width, lines_per_write, count):
     words, expected = [], []
     for tile in random_tiles(rng, size, width, count):
         slot = rng.getrandbits(SLOT_BITS)
         words += rows_of(tile, slot, width)
-        expected += writes_of(tile, slot, lines_per_beat)
+        expected += writes_of(tile, slot, lines_per_write)
     return words, expected
 
 
@@ -121,7 +121,7 @@ async def check_tiles(dut):
     rng = random.Random(3)
     await start(dut)
     for idle, stall in ((0, 0), (0.3, 0), (0, 0.5), (0.3, 0.3), (0, 0.9), (0.8, 0.1)):
-        words, expected = case(rng, p["tile"], p["width"], p["lines_per_beat"], 30)
+        words, expected = case(rng, p["tile"], p["width"], p["lines_per_write"], 30)
         writes, cycles = await transfer(dut, words, len(expected), rng, idle, stall)
         for word, wanted in zip(writes, expected, strict=True):
             assert unpack_write(word, p["tile"], p["width"], p["lines_per_beat"]) == wanted
@@ -138,12 +138,14 @@ async def check_one_cycle_per_row(dut):
     await start(dut)
     for tile in (np.zeros((size, size)), np.ones((size, size)), np.eye(size)):
         words = rows_of(tile.astype(np.int64), 5, p["width"]) * 4
-        count = 4 * len(writes_of(tile.astype(np.int64), 5, p["lines_per_beat"]))
+        count = 4 * len(writes_of(tile.astype(np.int64), 5, p["lines_per_write"]))
         _, cycles = await transfer(dut, words, count, rng, 0, 0)
         assert cycles == 4 * size + 2
 
 
-@pytest.mark.parametrize("tile, width, lines_per_beat", [(16, 20, 2), (8, 8, 1), (8, 16, 4)])
-def test_compressor(tile, width, lines_per_beat):
-    values = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat}
+@pytest.mark.parametrize(("tile", "width", "lines_per_beat", "lines_per_write"), [
+    (16, 20, 2, 2), (8, 8, 1, 1), (8, 16, 4, 4), (8, 8, 4, 1), (8, 8, 8, 2),
+])
+def test_compressor(tile, width, lines_per_beat, lines_per_write):
+    values = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat, "lines_per_write": lines_per_write}
     simulate_component(Compressor(**values), **values)

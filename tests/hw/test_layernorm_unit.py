@@ -12,7 +12,7 @@ from cocotb.triggers import FallingEdge, ReadOnly
 from acceltran.hw.layout import SLOT_BITS
 from acceltran.hw.vector.layernorm_unit import LayerNormUnit, layernorm_command
 from acceltran.sim.unit import parameters, simulate_component
-from acceltran.sw.golden.layernorm import layernorm, layernorm_fields
+from acceltran.sw.golden.layernorm import BETA_LEADS, GAMMA_LEADS, layernorm, layernorm_fields
 from acceltran.sw.golden.tiles import matrix_of, pack_bits, tiles_of, unpack_bits, unpack_tile
 from streams import send, start, tile_beats
 
@@ -44,7 +44,7 @@ class Bench:
         mask = None
         if self.rng.random() < 0.2:
             mask = np.array([self.rng.random() < 0.3 for _ in range(self.tile**2)]).reshape(self.tile, self.tile)
-        return tile_beats(self.tiles[slot], self.width, self.lines_per_beat, mask=mask, rng=self.rng)
+        return tile_beats(self.tiles[slot], self.width, self.lines_per_beat, mask=mask, rng=self.rng, held=True)
 
     async def serve(self, request, reply, words_of):
         """Take requests, never more than four unanswered; another task answers them in order."""
@@ -161,10 +161,11 @@ def operands(bench, kind, columns):
     beta = rng.integers(-top - 1, top + 1, n) // 8
     if kind == "extremes":
         gamma, beta = rng.choice([-top - 1, top], n), rng.choice([-top - 1, top], n)
+    gamma_lead, beta_lead = (2, 1) if kind == "random" else (int(rng.choice(leads)) for leads in (GAMMA_LEADS, BETA_LEADS))
     fields = layernorm_fields(
         n=n, x_frac=frac, r_frac=r_frac, x_max=np.abs(x).max() / 2.0**frac,
         r_max=None if residual is None else np.abs(residual).max() / 2.0**r_frac,
-        gamma_frac=width - 2, beta_frac=width - 3, o_frac=width - 4, eps=eps, width=width)
+        gamma_frac=frac + gamma_lead, beta_frac=frac + beta_lead, o_frac=frac, eps=eps, width=width)
     return x, gamma, beta, fields, residual
 
 

@@ -40,7 +40,7 @@ class Buffer:
                 await FallingEdge(self.dut.clk)
                 continue
             tile = self.tiles[self.requests[self.received]]
-            beats = tile_beats(tile, c.width, c.lines_per_beat, rng=self.rng)
+            beats = tile_beats(tile, c.width, c.lines_per_beat, rng=self.rng, held=True)
             await send(self.dut, "x", beats, self.rng, self.idle)
             self.received += 1
 

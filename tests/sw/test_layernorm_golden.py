@@ -111,3 +111,14 @@ def test_binary_points_that_cannot_be_aligned():
         layernorm_fields(**common, gamma_frac=10, beta_frac=30, o_frac=10)
     with pytest.raises(ValueError, match="o_frac"):
         layernorm_fields(**common, gamma_frac=10, beta_frac=10, o_frac=30)
+    for name, frac in (("beta_frac", 18), ("gamma_frac", 21)):
+        with pytest.raises(ValueError, match=name):
+            layernorm_fields(**common, **{"gamma_frac": 10, "beta_frac": 10, "o_frac": 10} | {name: frac})
+
+
+def test_shifts_that_the_unit_does_not_have():
+    x, gamma, beta = torch.zeros(1, 16, dtype=torch.int64), *torch.zeros(2, 16, dtype=torch.int64)
+    fields = layernorm_fields(n=16, x_frac=16, x_max=8.0, gamma_frac=18, beta_frac=18, o_frac=16, eps=1e-12, width=20)
+    for wrong in ({"shift": 10, "beta_shift": 10}, {"shift": 27, "beta_shift": 27}, {"beta_shift": 10}, {"beta_shift": 19}):
+        with pytest.raises(ValueError, match="beta_shift"):
+            layernorm(x, gamma, beta, width=20, **fields | wrong)

@@ -2,7 +2,8 @@
 
 import torch
 
-from acceltran.sw.golden.rsqrt import FRACTION, MANTISSA, leading_one, rsqrt
+from acceltran.sw.golden.fixed import leading_one
+from acceltran.sw.golden.rsqrt import FRACTION, MANTISSA, rsqrt
 
 
 def test_error_of_every_argument():
