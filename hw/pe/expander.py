@@ -56,14 +56,15 @@ class Expander(wiring.Component):
         ring = Array(Signal(self.tile * self.width, name=f"line_{n}", reset_less=True) for n in range(lines))
 
         issue = Signal()
-        head, mask, flags = self._control(m, issue, ring)
+        head, mask, counts, flags = self._control(m, issue, ring)
 
         # Stage 1: the values from the head on, at their address modulo `size`, and the address each position wants.
         folded = [Signal(self.width, name=f"folded_{n}", reset_less=True) for n in range(size)]
         wanted = [Signal(range(size), name=f"wanted_{n}", reset_less=True) for n in range(size)]
         present = Signal(size, reset_less=True)
         base = head[: len(wanted[0])]
-        below, _ = prefix_counts(list(mask), len(wanted[0]))
+        below = [(sum(counts[:row], base) + ones)[:len(base)] for row in range(self.rows_per_beat)
+                 for ones in prefix_counts(list(mask[row * self.tile:(row + 1) * self.tile]), len(base))[0]]
         stage_flags = Signal.like(flags, reset_less=True)
         valid = Signal()
         with m.If(~valid | self.o.ready):
@@ -76,7 +77,7 @@ class Expander(wiring.Component):
                                for g in range(0, lines, self.rows_per_beat))
                 group = Signal(range(len(groups)), name=f"group_{n}")
                 m.d.comb += group.eq(head[len(base):] + (base > n))
-                m.d.sync += [folded[n].eq(groups[group]), wanted[n].eq(base + below[n])]
+                m.d.sync += [folded[n].eq(groups[group]), wanted[n].eq(below[n])]
 
         # Stage 2: spread.
         m.d.comb += [self.o.valid.eq(valid), Cat(self.o.p.first, self.o.p.last, self.o.p.transpose).eq(stage_flags)]
@@ -89,7 +90,10 @@ class Expander(wiring.Component):
         return m
 
     def _control(self, m, issue, ring):
-        """Fill the ring, keep the mask of the rows to come; returns (head, their mask, first/last/transpose)."""
+        """Fill the ring, keep the mask of the rows to come; returns (head, mask and ones of the next rows, first/last/transpose).
+
+        Ones are counted as a tile arrives, by rows and by beats of rows.
+        """
         i, o = self.i, self.o
         size = self.rows_per_beat * self.tile
         beat = self.lines_per_beat * self.tile
@@ -101,8 +105,9 @@ class Expander(wiring.Component):
         have, left = Signal(range(capacity + 1)), Signal(range(capacity + 1))
         write = Signal(range(max(2, len(ring) // self.lines_per_beat)))
         mask = Signal(self.tile**2, reset_less=True)
-        next_mask = Signal.like(mask)
-        need = Signal(range(size + 1), reset_less=True)
+        counts = [Signal(range(self.tile + 1), name=f"count_{n}", reset_less=True) for n in range(self.tile)]
+        needs = [Signal(range(size + 1), name=f"need_{n}", reset_less=True) for n in range(groups)]
+        need = needs[0]
         group = Signal(range(max(2, groups)))
         transpose = Signal(reset_less=True)
         accept, finish = Signal(), Signal()
@@ -114,10 +119,11 @@ class Expander(wiring.Component):
             left.eq(have - Mux(issue, need, 0)),
             i.ready.eq(Mux(expect_first, ~active | finish, left <= capacity - beat)),
             accept.eq(i.valid & i.ready),
-            next_mask.eq(Mux(issue, mask >> size, mask)),
         ]
-        m.d.sync += [mask.eq(next_mask), need.eq(popcount(next_mask[:size]))]
-
+        with m.If(issue):
+            m.d.sync += mask.eq(mask >> size)
+            m.d.sync += [here.eq(after) for here, after in zip(counts, counts[self.rows_per_beat:], strict=False)]
+            m.d.sync += [here.eq(after) for here, after in zip(needs, needs[1:], strict=False)]
         with m.If(finish):
             m.d.sync += [active.eq(0), have.eq(0), head.eq(0), group.eq(0), write.eq(0)]
         with m.Elif(issue):
@@ -133,6 +139,8 @@ class Expander(wiring.Component):
                 with m.If(Mux(expect_first, 0, write) == place):
                     m.d.sync += line.eq(i.p.lines[source])
             with m.If(expect_first):
-                m.d.comb += next_mask.eq(i.p.mask)
-                m.d.sync += [active.eq(1), transpose.eq(i.p.transpose)]
-        return head, mask[:size], Cat(group == 0, last_group, transpose)
+                m.d.sync += [active.eq(1), transpose.eq(i.p.transpose), mask.eq(i.p.mask)]
+                for parts in (counts, needs):
+                    bits = self.tile**2 // len(parts)
+                    m.d.sync += [part.eq(popcount(i.p.mask[n * bits:(n + 1) * bits])) for n, part in enumerate(parts)]
+        return head, mask[:size], counts[:self.rows_per_beat], Cat(group == 0, last_group, transpose)
