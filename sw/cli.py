@@ -8,7 +8,7 @@ import typer
 
 from ..sim.silicon.cli import synth
 from .bench.cli import app as bench_app
-from .evaluate.cli import calibrate, evaluate, seeds, study, train
+from .evaluate.cli import calibrate, cost, evaluate, seeds, study, train
 from .options import DEFAULT_MODEL, ConfigOption
 
 __all__ = ["app", "main"]
@@ -145,7 +145,7 @@ def explore(
     explore_command(output, json_path)
 
 
-for _command in (evaluate, calibrate, study, train, seeds, synth):
+for _command in (evaluate, calibrate, cost, study, train, seeds, synth):
     app.command()(_command)
 
 

@@ -7,7 +7,7 @@ import typer
 
 from ..options import DEFAULT_MODEL, ConfigOption
 
-__all__ = ["calibrate", "evaluate", "seeds", "study", "train"]
+__all__ = ["calibrate", "cost", "evaluate", "seeds", "study", "train"]
 
 CacheOption = Annotated[Path, typer.Option(help="Where the fetched packages stay.")]
 ExclusionsOption = Annotated[Path, typer.Option(help="Fingerprints of the sentences never to train on.")]
@@ -89,6 +89,23 @@ def study(
 
     study_command(data=data, train=train, models=model or [DEFAULT_MODEL], weight_sparsities=weight_sparsity or [0.5],
                   config=config, length=length, results=results, output=output)
+
+
+def cost(
+    data: Annotated[Path, typer.Option(help="Labelled sentences, of which the first 16 are taken.")],
+    model: Annotated[Path, typer.Option(help="Hugging Face BERT folder.")] = DEFAULT_MODEL,
+    tau: Annotated[float, typer.Option(min=0, help="Threshold.")] = 0.02,
+    keep: Annotated[int, typer.Option(min=1, help="Probabilities that top-k leaves in a row.")] = 8,
+    length: Annotated[int, typer.Option(min=2, help="Tokens to pad to.")] = 128,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write everything as JSON.")] = None,
+):
+    """Compare a threshold pass with a top-k pass over the same tensors: time in PyTorch, gates for a row per cycle.
+
+    Example: acceltran cost --data dev.tsv
+    """
+    from .command import cost_command
+
+    cost_command(data=data, model=model, tau=tau, keep=keep, length=length, json_path=json_path)
 
 
 def seeds(

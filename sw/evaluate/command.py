@@ -14,6 +14,7 @@ from ..commands import check_outputs, console, progress
 from ..compiler.quantise import weight_zeros
 from ..reviews import read_tsv, write_tsv
 from ..train_command import split_data
+from .cost import SHAPES, attention_probabilities, pass_times, selector_gates
 from .document import update_document, update_part
 from .evaluate import Method, evaluate, with_format
 from .rtl_check import check_on_rtl
@@ -21,7 +22,7 @@ from .seeds import run_seeds, seed_table
 from .sites import SiteCurves, calibrate_sites
 from .study import BUDGETS, FORMATS, KEEPS, POINTS, TAUS, Curve, choose_strengths, run_study
 
-__all__ = ["calibrate_command", "evaluate_command", "seeds_command", "study_command"]
+__all__ = ["calibrate_command", "cost_command", "evaluate_command", "seeds_command", "study_command"]
 
 _SEARCH = 400
 
@@ -115,6 +116,32 @@ def seeds_command(*, data, seeds, config, folder, cache, exclusions, output):
                        report=lambda line: progress.print(f"seeds: {line} ..."))
     update_part(output, "seeds", seed_table(values))
     console.print(f"wrote {output}")
+
+
+def cost_command(*, data, model, tau, keep, length, json_path):
+    """See `cli.cost`."""
+    from ...sim.inference import write_json
+
+    check_outputs(json_path)
+    torch.set_num_threads(1)
+    tensors = {f"{model.name}, 16 sentences": attention_probabilities(load_checkpoint(model), read_tsv(data)[0][:16], length)}
+    tensors |= {name: torch.rand(shape, generator=torch.Generator().manual_seed(0)).softmax(-1).flatten(0, -2)
+                for name, shape in SHAPES.items()}
+    values = {"tau": tau, "keep": keep, "passes": {}, "gates": {}}
+    table = Table("attention probabilities", "threshold ms", "top-k ms", "ratio", title="one pass in PyTorch, one thread")
+    for name, tensor in tensors.items():
+        times = values["passes"][name] = pass_times(tensor, tau=tau, keep=keep)
+        table.add_row(name, *(f"{1e3 * times[key]:.2f}" for key in ("threshold", "top_k")), f"{times['ratio']:.2f}")
+    console.print(table)
+    table = Table("values in a row", "DynaTran GE", "top-k GE", "ratio", title="hardware for one row per cycle, 20 bits")
+    with progress.status("mapping"):
+        values["gates"] = selector_gates(20, (8, 16, 32))
+    for tile, gates in values["gates"].items():
+        table.add_row(f"{tile}", *(f"{gates[key]:,.0f}" for key in ("dynatran", "top_k")),
+                      f"{gates['top_k'] / gates['dynatran']:.2f}")
+    console.print(table)
+    if json_path:
+        write_json(json_path, values)
 
 
 def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites, keep, weight_sparsity, word_format, length,

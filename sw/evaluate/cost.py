@@ -6,7 +6,8 @@ from torch.utils.benchmark import Timer
 from ..checkpoint import encode_texts
 from ..float_encoder import FloatEncoder
 
-__all__ = ["SHAPES", "attention_probabilities", "pass_times", "threshold_pass", "top_k_pass"]
+__all__ = ["SHAPES", "attention_probabilities", "pass_times", "selector_gates", "threshold_pass",
+           "top_k_pass"]
 
 SHAPES = {"BERT-Base, random": (12, 12, 128, 128)}
 """Attention of other models, random: layers, heads, rows, columns."""
@@ -46,3 +47,13 @@ def pass_times(x, *, tau, keep, seconds=1.0):
         min_run_time=seconds).median for name, statement, function, by in (
             ("threshold", "f(x, by)", threshold_pass, tau), ("top_k", "f(x, by)", top_k_pass, keep))}
     return times | {"ratio": times["top_k"] / times["threshold"]}
+
+
+def selector_gates(width, tiles):
+    """NAND2 equivalents of DynaTran and of a top-k selector, for rows of each of the lengths `tiles`, one row per cycle."""
+    from ...hw.post_process.dynatran import DynaTran
+    from ...hw.post_process.top_k_selector import TopKSelector
+    from ...sim.silicon.component import component_gate_equivalents
+
+    return {tile: {name: component_gate_equivalents(component(tile=tile, width=width), name)
+                   for name, component in (("dynatran", DynaTran), ("top_k", TopKSelector))} for tile in tiles}
