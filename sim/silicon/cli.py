@@ -68,9 +68,9 @@ def power(
     """Measure the energy of an inference: toggles of the simulated RTL, OpenSTA, an SRAM table, main memory.
 
     The inference runs on the RTL, and every distinct module toggles in OpenSTA as its nets did on average; of equal lanes,
-    MACs and rows two stand for all. Modules are mapped for the least area, whatever the clock: acceltran synth --timing
-    tells whether a clock is reached. Not modelled: wires, the clock tree, glitches within a cycle, pads and the controller
-    of main memory. The first run builds a simulator that counts toggles, which takes minutes.
+    MACs and rows two stand for all. Gates are sized for the clock; acceltran synth --timing tells whether it is reached.
+    Not modelled: wires, the clock tree, glitches within a cycle, pads and the controller of main memory. The first run
+    builds a simulator that counts toggles, which takes minutes.
 
     Example: acceltran power --text "a warm , funny film" --liberty sky130hd_tt.lib.gz --clock 100 --json power.json
     """

@@ -42,7 +42,7 @@ def power_command(*, config, model, texts, file, skip, liberty, clock, memory, m
     modules = accelerator_modules(config)
     values = traced_inference(config, checkpoint, texts, modules, **options)
     with _bar("mapping modules", len(modules)) as done:
-        mapped = map_modules(modules, read_library(liberty), jobs=jobs, done=done)
+        mapped = map_modules(modules, read_library(liberty), clock=clock if library.timed else None, jobs=jobs, done=done)
     activity, banks = values.pop("activity"), values.pop("banks")
     words = values["counters"]["bytes_read"] / (config.bus_width // 8)
     accesses = sram_energy(modules, mapped, sram, banks=banks, other=words)
