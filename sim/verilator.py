@@ -161,7 +161,7 @@ def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, pub
         makefile = "Vtop_hier.mk" if blocks else "Vtop.mk"
         runtime = _Runtime([*arguments, *variables, waves, threads])
         runtime.lend(folder)
-        _run(["make", "-j", str(jobs or os.cpu_count()), "-C", str(folder), "-f", makefile, f"VM_TRACE={int(waves)}",
+        _run(["make", "-j", str(jobs or os.cpu_count()), "-C", str(folder), "-f", makefile, f"VM_TRACE={int(bool(waves))}",
               *variables], env, folder / "build.log")
         runtime.keep(folder)
         done.touch()

@@ -36,9 +36,13 @@ set_power_activity -global -activity {toggles}
 set_power_activity -input -activity {toggles}
 foreach pin [get_pins -hierarchical *] {{ sta::set_power_pin_activity $pin {toggles} 0.5 }}
 puts "MODULE {name}"
+flush stdout
 report_power -digits 8
 """
 _CONDITIONS = re.compile(r"\boperating_conditions\s*\(\s*\"?(\w+)\"?\s*\)\s*\{[^}]*?\bvoltage\s*:\s*\"?([\d.]+)")
+_WORDS = {"input", "output", "inout", "wire", "tri", "module", "endmodule", "assign", "parameter"}
+"""Of Verilog, that are names of ports too."""
+
 _DEFAULT = re.compile(r"\bdefault_operating_conditions\s*:[^;]*;")
 
 
@@ -100,11 +104,13 @@ def _with_default(text, conditions):
 def _run(script, modules, done):
     """Run OpenSTA; its clock has a period of one second, so watts are joules per cycle."""
     command = [timing_tool(), "-no_init", "-no_splash", "-exit", str(script)]
-    found, last, name = {}, [], None
+    found, last, errors, name = {}, [], [], None
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
         for line in run.stdout:
             words = line.split()
-            last = [*last[-20:], line.strip()]
+            last = [*last[-2:], line.strip()]
+            if line.startswith("Error"):
+                errors.append(line.strip())
             if line.startswith("MODULE "):
                 name = words[1]
             elif line.startswith("Total ") and name:
@@ -112,8 +118,8 @@ def _run(script, modules, done):
                 found[name] = ModulePower(internal * _BOTH_EDGES, switching, leakage)
                 done()
     missing = [name for name in modules if name not in found]
-    if run.returncode or missing:
-        reason = next((line for line in last if "Error" in line), " | ".join(last[-3:]))
+    if run.returncode or missing or errors:
+        reason = next(iter(errors), " | ".join(last[-3:]))
         raise SynthesisError(f"{missing[0] if missing else 'power'}: OpenSTA failed: {reason}")
     return found
 
@@ -140,7 +146,7 @@ def _drivers(name, ports, driven, inside=None):
     """A module whose `driven` ports come from ideal drivers: its outputs, or the inputs of module `inside` in it."""
     declarations, drivers, connections = [], [], []
     for port, direction, bits in map(_plain, ports):
-        label = port if re.fullmatch(r"[A-Za-z_]\w*", port) else f"\\{port} "
+        label = port if re.fullmatch(r"[A-Za-z_]\w*", port) and port not in _WORDS else f"\\{port} "
         span = f"[{bits - 1}:0] " if bits > 1 else ""
         declarations.append((label, f"  {direction} {span}{label};"))
         net = label

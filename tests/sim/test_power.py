@@ -44,11 +44,11 @@ def library_text(*, time, load, leakage):
 CHILD = """module child_a (clk, \\x$1 , z); input clk; input [1:0] \\x$1 ; output z;
   DFF f (.CK(clk), .D(\\x$1 [1]), .Q(z)); endmodule
 """
-TOP = """module top_b (clk, a, q); input clk; input a; output q; wire n, z;
-  INV i1 (.A(a), .Y(n)); INV i2 (.A(z), .Y(q)); child_a c (.clk(clk), .\\x$1 ({n, a}), .z(z)); endmodule
+TOP = """module top_b (clk, \\input , q); input clk; input \\input ; output q; wire n, z;
+  INV i1 (.A(\\input ), .Y(n)); INV i2 (.A(z), .Y(q)); child_a c (.clk(clk), .\\x$1 ({n, \\input }), .z(z)); endmodule
 """
 PORTS = {"child_a": (("\\clk", "input", 1), ("\\x$1", "input", 2), ("\\z", "output", 1)),
-         "top_b": (("\\clk", "input", 1), ("\\a", "input", 1), ("\\q", "output", 1))}
+         "top_b": (("\\clk", "input", 1), ("\\input", "input", 1), ("\\q", "output", 1))}
 MODULES = {"child_a": DistinctModule("child_a", "", PORTS["child_a"], ()),
            "top_b": DistinctModule("top_b", "", PORTS["top_b"], (("c", "child_a"),))}
 
