@@ -28,11 +28,13 @@ class Scope:
     Members
     -------
     toggles, bits : of all nets but clocks
+    clock : toggles of its clock
     high : {enable: [time that each bit was high]}, for a bank's enables
     """
 
     toggles: int = 0
     bits: int = 0
+    clock: int = 0
     high: dict = field(default_factory=lambda: defaultdict(list))
 
 
@@ -103,6 +105,7 @@ def read_saif(path):
 def _add(scope, net, high, toggles):
     name = _BIT.sub("", net)
     if _CLOCK.search(name):
+        scope.clock = toggles
         return
     scope.toggles += toggles
     scope.bits += 1

@@ -23,7 +23,6 @@ __all__ = ["NOT_MODELLED", "power_command", "print_energy", "traced_inference"]
 
 NOT_MODELLED = "not modelled: wires, the clock tree, glitches within a cycle, pads and the controller of main memory"
 _ROOT = "system.dut"
-_PERIOD = 10
 
 
 def power_command(*, config, model, texts, file, skip, liberty, clock, memory, memories, memory_node, jobs, json_path, plot,
@@ -87,12 +86,13 @@ def traced_inference(config, checkpoint, texts, modules, **options):
         if inference.mismatches:
             raise SynthesisError(f"the RTL and the golden model differ in {', '.join(inference.mismatches)}: see acceltran run")
         stage("reading toggles")
-        _, scopes = read_saif(Path(folder) / "dump.saif")
+        duration, scopes = read_saif(Path(folder) / "dump.saif")
+    root = next(path for path in scopes if path.endswith(_ROOT))
     counters = inference.run.counters
     return {
         "config": config.name, "counters": counters,
-        "activity": module_activity(traced, scopes, cycles=counters["cycles"], root=_ROOT),
-        "banks": bank_accesses(traced, scopes, period=_PERIOD, root=_ROOT),
+        "activity": module_activity(traced, scopes, cycles=counters["cycles"], root=root),
+        "banks": bank_accesses(traced, scopes, period=2 * duration / scopes[root].clock, root=root),
     }
 
 

@@ -76,7 +76,8 @@ def scopes(tmp_path):
 
 def test_clocks_do_not_count(scopes):
     assert (scopes["TOP"].toggles, scopes["TOP"].bits) == (0, 0)
-    assert (scopes["TOP.system.dut"].toggles, scopes["TOP.system.dut"].bits) == (30, 2)
+    dut = scopes["TOP.system.dut"]
+    assert (dut.toggles, dut.bits, dut.clock) == (30, 2, 80)
     assert (scopes["TOP.system.dut.lane_0"].toggles, scopes["TOP.system.dut.lane_0"].bits) == (8, 1)
     assert dict(scopes["TOP.system.dut.bank_0.macro$1"].high) == {"read_enable": [60], "write_enable": [20, 30]}
 
