@@ -113,15 +113,23 @@ def shared_modules(verilog, *kinds):
     return re.findall(rf"^module ((?:{names})_[0-9a-f]{{6}})\(", verilog, re.MULTILINE)
 
 
-def build_system(config, *, waves=False, latency=40, memory_bits=27):
+def build_system(config, *, waves=False, latency=40, memory_bits=27, untraced=()):
     """Build (or find) the simulator of a whole system, optimised for speed.
 
     With several PEs, the PE is a block of its own. All lanes of a PE run the same code, which then stays in the caches.
-    Waves are recorded from a model in one piece.
+    Waves are recorded from a model in one piece, in which all PEs run the same code.
+
+    Parameters
+    ----------
+    waves : as in `build`
+    untraced : dotted paths of instances from ``accelerator`` on that waves leave out, with everything in them
     """
-    verilog = system_verilog(config, latency=latency, memory_bits=memory_bits, fields=waves)
+    verilog = system_verilog(config, latency=latency, memory_bits=memory_bits, fields=waves is True)
+    scopes = [path.replace("accelerator", "system.dut", 1) for path in untraced]
     return build(
         verilog, "system", sources=SIMULATION_SOURCES, waves=waves,
-        blocks=() if waves or config.pes == 1 else shared_modules(verilog, PE), kept=shared_modules(verilog, MacLane),
+        public=[f'tracing_off -scope "*{scope}{end}"' for scope in scopes for end in ("", ".*")],
+        blocks=() if waves or config.pes == 1 else shared_modules(verilog, PE),
+        kept=shared_modules(verilog, *((PE, MacLane) if waves else (MacLane,))),
         arguments=["-O3", "--output-split", "20000", "--output-split-cfuncs", "500"], variables=_OPTIMISATION,
     )

@@ -45,6 +45,9 @@ WAIVERS = {
     "SYNCASYNCNET": "the soft reset joins the reset net",
 }
 
+_TRACE = {"fst": ("--trace-fst", "--trace-structs"), "saif": ("--trace-saif", "--no-trace-params", "--trace-max-width", "0")}
+
+
 class SimulationError(RuntimeError):
     """A simulator that could not be built or run; the message ends with the tool's last lines."""
 
@@ -109,7 +112,7 @@ def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, pub
     verilog, top : text, and the name of its top module
     sources : further Verilog files
     arguments : for Verilator
-    waves : the model can record an FST
+    waves : the model can record an FST; "saif" for toggle counts instead
     jobs : compilers at once; as many as there are processors
     public : lines in Verilator's control-file syntax
     blocks : modules that are Verilated and compiled once each, as libraries that their instances call
@@ -127,10 +130,10 @@ def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, pub
     control += "".join(f"{line}\n" for line in public or ())
     control += "".join(f'hier_block -module "{module}"\n' for module in blocks)
     control += "".join(f'no_inline -module "{module}"\n' for module in kept)
-    arguments = [*arguments, "--trace-fst", "--trace-structs"] if waves else list(arguments)
+    arguments = [*arguments, *(_TRACE["saif" if waves == "saif" else "fst"] if waves else ())]
     arguments += ["--hierarchical"] if blocks else []
     arguments += ["--threads", str(threads)] if threads > 1 else []
-    if waves:
+    if waves and waves != "saif":
         _need_header("lz4.h", "liblz4-dev")
         _need_header("zlib.h", "zlib1g-dev")
     identity = hashlib.sha256(json.dumps(
@@ -158,7 +161,7 @@ def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, pub
         makefile = "Vtop_hier.mk" if blocks else "Vtop.mk"
         runtime = _Runtime([*arguments, *variables, waves, threads])
         runtime.lend(folder)
-        _run(["make", "-j", str(jobs or os.cpu_count()), "-C", str(folder), "-f", makefile, f"VM_TRACE={int(waves)}",
+        _run(["make", "-j", str(jobs or os.cpu_count()), "-C", str(folder), "-f", makefile, f"VM_TRACE={int(bool(waves))}",
               *variables], env, folder / "build.log")
         runtime.keep(folder)
         done.touch()

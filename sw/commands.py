@@ -19,7 +19,8 @@ from .compiler import CompileError, compile_encoder
 from .disassemble import disassemble
 
 __all__ = ["check_outputs", "compile_command", "console", "disassemble_command", "explore_command",
-           "generate_command", "load_config", "loop_order", "read_texts", "run_command", "stages"]
+           "generate_command", "load_config", "load_inputs", "loop_order", "read_texts", "run_command", "site_options",
+           "stages"]
 
 console = Console(soft_wrap=True, highlight=False)
 progress = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -99,13 +100,14 @@ def load_config(name, skip=None):
         raise ConfigError(f"--skip: {error}") from None
 
 
-def _load(config, model, texts, file, skip=None):
+def load_inputs(config, model, texts, file, skip=None):
+    """The configuration, checkpoint and sentences of a command."""
     config = load_config(config, skip)
     texts = read_texts(texts, file)
     return config, load_checkpoint(model), texts
 
 
-def _site_options(sites, target_sparsity):
+def site_options(sites, target_sparsity):
     """Options of the compiler for a file of thresholds per site, or none."""
     from .evaluate.sites import SiteCurves
 
@@ -120,9 +122,9 @@ def run_command(*, config, model, texts, file, skip, order, json_path, trace, wa
     from ..sim.inference import infer, report, write_json
     from ..sim.timeline import write_timeline
 
-    config, checkpoint, texts = _load(config, model, texts, file, skip)
+    config, checkpoint, texts = load_inputs(config, model, texts, file, skip)
     order = loop_order(order)
-    options |= _site_options(sites, target_sparsity)
+    options |= site_options(sites, target_sparsity)
     check_outputs(json_path, trace, waves)
     with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, stages(config.name) as stage:
         inference = infer(config, checkpoint, texts, folder=Path(folder), order=order, waves=waves is not None,
@@ -190,9 +192,9 @@ def print_report(values, texts):
 
 def compile_command(*, config, model, texts, file, length, order, output, sites, target_sparsity, **options):
     """See `cli.compile_`."""
-    config, checkpoint, texts = _load(config, model, texts, file)
+    config, checkpoint, texts = load_inputs(config, model, texts, file)
     ids, lengths = encode_texts(checkpoint, texts, length)
-    options |= _site_options(sites, target_sparsity)
+    options |= site_options(sites, target_sparsity)
     program = compile_encoder(checkpoint, config, ids, lengths, order=loop_order(order), **options)
     program.save(output)
     console.print(f"{output}: {len(program.instructions)} instructions, image of {len(program.image):,} bytes")

@@ -1,13 +1,13 @@
-"""The command `acceltran synth`."""
+"""The commands `acceltran synth` and `acceltran power`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ...sw.options import ConfigOption
+from ...sw.options import DEFAULT_MODEL, ConfigOption
 
-__all__ = ["synth"]
+__all__ = ["power", "synth"]
 
 
 def synth(
@@ -41,3 +41,42 @@ def synth(
 
     synth_command(config=config, top=top, skip=skip, liberty=liberty or [], clock=clock, timed=timing,
                   memories=memories, memory_node=memory_node, jobs=jobs, json_path=json_path, plot=plot, golden=golden)
+
+
+def power(
+    config: ConfigOption = "mini",
+    model: Annotated[Path, typer.Option(help="Hugging Face BERT folder.")] = DEFAULT_MODEL,
+    text: Annotated[list[str] | None, typer.Option(help="A sentence; several make a batch.")] = None,
+    file: Annotated[Path | None, typer.Option(help="One sentence per line, run as one batch.")] = None,
+    length: Annotated[int, typer.Option(min=2, help="Tokens to pad to.")] = 128,
+    layers: Annotated[int | None, typer.Option(min=1, help="Run only the first layers.")] = None,
+    tau: Annotated[float | None, typer.Option(min=0, help="DynaTran: zero every activation below this magnitude.")] = None,
+    target_sparsity: Annotated[float | None, typer.Option(min=0, max=1, help="DynaTran: wanted activation sparsity.")] = None,
+    sites: Annotated[Path | None, typer.Option(help="DynaTran: thresholds of each site, from acceltran calibrate.")] = None,
+    weight_sparsity: Annotated[float, typer.Option(min=0, max=0.99, help="Share of weights to zero by magnitude.")] = 0.0,
+    skip: Annotated[str | None, typer.Option(help="none, activation or both, in place of the configuration's.")] = None,
+    liberty: Annotated[list[Path] | None, typer.Option(help="Cell library with power tables, .lib or .lib.gz; several files, "
+                                                       "or a quoted pattern, make one library.")] = None,
+    clock: Annotated[float, typer.Option(min=1, help="Clock, MHz.")] = 100.0,
+    memory: Annotated[str, typer.Option(help="Main memory: lpddr4, ddr3, hbm2 or hbm3.")] = "lpddr4",
+    memories: Annotated[Path | None, typer.Option(help="CSV of SRAM macros (default: CACTI, 22 and 45 nm).")] = None,
+    memory_node: Annotated[int | None, typer.Option(help="Process node of the macros, nm (default: the smallest).")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Modules mapped at a time (default: one per core).")] = None,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write the shares of the energy as a plot (SVG).")] = None,
+):
+    """Measure the energy of an inference: toggles of the simulated RTL, OpenSTA, an SRAM table, main memory.
+
+    The inference runs on the RTL, and every distinct module toggles in OpenSTA as its nets did on average; of equal lanes,
+    MACs and rows two stand for all. Gates are sized for the clock; acceltran synth --timing tells whether it is reached.
+    Not modelled: wires, the clock tree, glitches within a cycle, pads and the controller of main memory. The first run
+    builds a simulator that counts toggles, which takes minutes.
+
+    Example: acceltran power --text "a warm , funny film" --liberty sky130hd_tt.lib.gz --clock 100 --json power.json
+    """
+    from .power_command import power_command
+
+    power_command(config=config, model=model, texts=text, file=file, length=length, layers=layers, tau=tau,
+                  target_sparsity=target_sparsity, sites=sites, weight_sparsity=weight_sparsity, skip=skip,
+                  liberty=liberty or [], clock=clock, memory=memory, memories=memories, memory_node=memory_node, jobs=jobs,
+                  json_path=json_path, plot=plot)

@@ -20,7 +20,8 @@ from .plot import plot_areas
 from .sram import SRAM_TABLE, SramTable
 from .timing import timed_blocks, timing, timing_tool
 
-__all__ = ["GOLDEN_BLOCKS", "golden_areas", "print_report", "synth_command", "synthesise", "update_golden"]
+__all__ = ["GOLDEN_BLOCKS", "golden_areas", "plain_table", "print_report", "progress_bar", "synth_command", "synthesise",
+           "update_golden"]
 
 GOLDEN_BLOCKS = ("mac", "sparsity", "lane", "pe", "exponential", "softmax", "dynatran", "post_process")
 """Blocks whose gate equivalents are kept and compared."""
@@ -57,7 +58,7 @@ def update_golden(path, config, jobs=None):
     except ValueError as error:
         raise ConfigError(f"golden = {str(path)!r}: is no JSON ({error}); name another file") from None
     areas = golden_areas(config, jobs=jobs)
-    table = _table("block", "gate equivalents", "flip-flops", "SRAM bits", "change %", title=f"areas of {config}")
+    table = plain_table("block", "gate equivalents", "flip-flops", "SRAM bits", "change %", title=f"areas of {config}")
     for block, entry in areas.items():
         old = before.get(block, {}).get("gate_equivalents")
         table.add_row(block, *(f"{value:,.0f}" for value in entry.values()),
@@ -87,14 +88,14 @@ def synthesise(*, config, top, skip=None, liberty=(), clock=None, timed=False, m
         modules = accelerator_modules(config)
     top_module = find_block(modules, top)
     modules = with_children(modules, top_module)
-    with _bar("mapping modules", len(modules)) as done:
+    with progress_bar("mapping modules", len(modules)) as done:
         mapped = map_modules(modules, library, clock=clock, jobs=jobs, done=done)
     measured = measure(modules, mapped, library)
     values = {"config": config.name, "top": top, "clock_mhz": clock, **report(modules, measured, library, sram)}
     if timed and timing_tool():
         blocks = timed_blocks(modules, measured)
         values["timing"] = []
-        with _bar("timing blocks", len(blocks)) as done:
+        with progress_bar("timing blocks", len(blocks)) as done:
             for block in blocks:
                 values["timing"].append({"block": block, **timing(block, modules, mapped, library, clock=clock, sram=sram)})
                 done()
@@ -104,7 +105,7 @@ def synthesise(*, config, top, skip=None, liberty=(), clock=None, timed=False, m
 
 
 @contextlib.contextmanager
-def _bar(name, total):
+def progress_bar(name, total):
     """A progress bar over `total` steps; gives the function to call after each."""
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=progress) as bar:
@@ -119,7 +120,7 @@ def _figure(area):
 def print_report(values, *, least=0.01):
     """The tree of modules, without those that take less than `least` of the area, the SRAM macros, and the slacks."""
     modules = {module["name"]: module for module in values["modules"]}
-    table = _table("block", "count", f"area {values['unit']}", "share %", "cells", "FFs",
+    table = plain_table("block", "count", f"area {values['unit']}", "share %", "cells", "FFs",
                    *["SRAM bits"] * bool(values["memory_bits"]),
                    title=f"{values['top']} of {values['config']}, {values['library']}")
     for label, name, copies, depth, above in _tree(modules, values["top"], values["modules"][0]["name"]):
@@ -135,7 +136,7 @@ def print_report(values, *, least=0.01):
     console.print(f"{values['gate_equivalents']:,.0f} gate equivalents (NAND2 = 1), {values['flip_flops']:,} flip-flops; "
                   "area is that of one copy with all in it, share that of all copies")
     if values["memories"]:
-        table = _table("count", "words", "bits", "ports", "area um2", "read pJ", "write pJ", "access ns",
+        table = plain_table("count", "words", "bits", "ports", "area um2", "read pJ", "write pJ", "access ns",
                        title=f"SRAM at {values['memory_node_nm']} nm, not part of the area above")
         for memory in values["memories"]:
             table.add_row(str(memory["count"]), f"{memory['depth']:,}", f"{memory['width']:,}",
@@ -143,7 +144,7 @@ def print_report(values, *, least=0.01):
                           f"{memory['write_pJ']:.1f}", f"{memory['read_latency_ns']:.2f}")
         console.print(table)
     if "timing" in values:
-        table = _table("block", "slack ps", "registers ps", "worst path", title=f"slack at {values['clock_mhz']:g} MHz")
+        table = plain_table("block", "slack ps", "registers ps", "worst path", title=f"slack at {values['clock_mhz']:g} MHz")
         for block in values["timing"]:
             path = block["paths"][0] if block["paths"] else {"start": "", "end": ""}
             table.add_row(plain_name(block["block"].rsplit("_", 1)[0]), *(
@@ -152,7 +153,8 @@ def print_report(values, *, least=0.01):
         console.print(table)
 
 
-def _table(first, *others, title):
+def plain_table(first, *others, title):
+    """A table without frame, numbers to the right."""
     table = Table(first, title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in others:
         table.add_column(name, justify="left" if name == "worst path" else "right", overflow="fold")

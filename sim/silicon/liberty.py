@@ -20,6 +20,7 @@ _LOAD_UNIT = re.compile(r"capacitive_load_unit\s*\(\s*\"?([\d.]+)\"?\s*,\s*\"?(f
 _TIME_UNIT = re.compile(r"time_unit\s*:\s*\"?([\d.]+)(ns|ps)")
 _POWER = {"internal_power", "leakage_power", "pg_pin", "receiver_capacitance", "output_current_rise", "output_current_fall",
           "ccsn_first_stage", "ccsn_last_stage"}
+_POWER_TABLES = {"internal_power", "leakage_power", "pg_pin"}
 _UNUSABLE = re.compile(r"\b(latch|latch_bank|statetable|test_cell)\s*\(|\bclock_gating_integrated_cell\b|\bthree_state\b"
                        r"|\bdont_use\s*:\s*\"?true|\b(clear|preset)\s*:|\bclocked_on\s*:\s*\"?\s*\(?!")
 _SPECIAL = re.compile(r"clk|dly|lpflow|probe|bufbuf|bufinv|^HB\d|^CKINV|^SDF", re.IGNORECASE)
@@ -33,7 +34,7 @@ class Library:
     Members
     -------
     name : of the library, of the first if they are several
-    text : Liberty of the usable cells without power tables
+    text : Liberty of the usable cells, without power tables unless they were asked for
     areas : {cell: area}
     flip_flops : names of the flip-flops among them
     nand2 : area of the smallest NAND2
@@ -64,8 +65,8 @@ class Library:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-def read_library(paths):
-    """The library in the Liberty files `paths`, plain or gzip.
+def read_library(paths, *, power=False):
+    """The library in the Liberty files `paths`, plain or gzip; with `power`, its text has the power tables.
 
     Raises
     ------
@@ -79,7 +80,7 @@ def read_library(paths):
             if group != "cell":
                 header.setdefault((group, label), text[start:end])
             elif _usable(label, text[start:end]) and label not in areas:
-                cell = _without_power(text[start:end])
+                cell = _without(_POWER - (_POWER_TABLES if power else set()), text[start:end])
                 kept.append(cell)
                 areas[label] = _area(cell)
                 if re.search(r"\bff\s*\(", cell):
@@ -155,10 +156,10 @@ def _attributes(text):
     return "\n".join(line for line in "".join(parts).splitlines() if line.strip())
 
 
-def _without_power(cell):
+def _without(groups, cell):
     parts, position = [], 0
     for found in _GROUP.finditer(cell):
-        if found.start() >= position and found[1] in _POWER:
+        if found.start() >= position and found[1] in groups:
             parts.append(cell[position:found.start()])
             position = _closing(cell, found.end())
     return "".join([*parts, cell[position:]])

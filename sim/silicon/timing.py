@@ -17,8 +17,11 @@ TIMED_CELLS = 1_500_000
 
 _PATHS = 400
 _KEPT = 5
-_THRESHOLDS = {"input_threshold_pct": 50, "output_threshold_pct": 50, "slew_lower_threshold_pct": 20,
-               "slew_upper_threshold_pct": 80}
+THRESHOLDS = " ".join(f"{name}_{edge} : {value};" for edge in ("rise", "fall") for name, value in (
+    ("input_threshold_pct", 50), ("output_threshold_pct", 50), ("slew_lower_threshold_pct", 20),
+    ("slew_upper_threshold_pct", 80)))
+"""Thresholds of a Liberty file, which OpenSTA wants to be the same in all."""
+
 _SCRIPT = """
 foreach file {{ {liberty} }} {{ read_liberty $file }}
 foreach file {{ {netlists} }} {{ read_verilog $file }}
@@ -143,9 +146,9 @@ def _macros(mapped, below, library, sram):
         cells.append(f"  cell ({name}) {{ area : 0; {' '.join(pins)} }}")
     declared = [f"  type (bits_{n}) {{ base_type : array; data_type : bit; bit_width : {n}; bit_from : {n - 1}; bit_to : 0; }}"
                 for n in sorted(types)]
-    thresholds = [f"  {name}_{edge} : {value};" for edge in ("rise", "fall") for name, value in _THRESHOLDS.items()]
-    units = [f'  time_unit : "{library.time_ps:g}ps";', f"  capacitive_load_unit ({library.load_ff:g}, ff);"]
-    return "\n".join(["library (sram) {", "  delay_model : table_lookup;", *thresholds, *units, *declared, *cells, "}", ""])
+    return "\n".join(["library (sram) {", "  delay_model : table_lookup;", THRESHOLDS,
+                      f'  time_unit : "{library.time_ps:g}ps";', f"  capacitive_load_unit ({library.load_ff:g}, ff);",
+                      *declared, *cells, "}", ""])
 
 
 def _pin(port, width, access):

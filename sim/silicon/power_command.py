@@ -1,0 +1,110 @@
+"""`acceltran power`."""
+
+import glob
+import tempfile
+from pathlib import Path
+
+from ...hw.config import ConfigError
+from ...sw.commands import check_outputs, console, load_inputs, progress, site_options, stages
+from ..design import build_system
+from ..inference import infer, write_json
+from .activity import bank_accesses, module_activity, read_saif, traced_instances
+from .command import plain_table, progress_bar
+from .design import accelerator_modules
+from .energy import MainMemory, energy, sram_energy
+from .liberty import read_library
+from .mapper import SynthesisError, map_modules
+from .plot import plot_shares
+from .power import module_power
+from .sram import SRAM_TABLE, SramTable
+from .timing import timing_tool
+
+__all__ = ["NOT_MODELLED", "power_command", "print_energy", "traced_inference"]
+
+NOT_MODELLED = "not modelled: wires, the clock tree, glitches within a cycle, pads and the controller of main memory"
+_ROOT = "system.dut"
+
+
+def power_command(*, config, model, texts, file, skip, liberty, clock, memory, memories, memory_node, jobs, json_path, plot,
+                  sites, target_sparsity, **options):
+    """See `cli.power`."""
+    liberty = [path for pattern in liberty for path in sorted(glob.glob(str(pattern))) or [pattern]]
+    check_outputs(json_path, plot)
+    if not liberty:
+        raise ConfigError("liberty = None: power needs a cell library; give --liberty FILE")
+    memory, sram = MainMemory(memory), SramTable(memories or SRAM_TABLE, memory_node)
+    config, checkpoint, texts = load_inputs(config, model, texts, file, skip)
+    options |= site_options(sites, target_sparsity)
+    library = read_library(liberty, power=True)
+    if "internal_power" not in library.text:
+        raise ConfigError(f"liberty = {str(liberty[0])!r}: has no power tables; give a library with internal_power")
+    modules = accelerator_modules(config)
+    values = traced_inference(config, checkpoint, texts, modules, **options)
+    with progress_bar("mapping modules", len(modules)) as done:
+        mapped = map_modules(modules, read_library(liberty), clock=clock if library.timed else None, jobs=jobs, done=done)
+    activity, banks = values.pop("activity"), values.pop("banks")
+    words = values["counters"]["bytes_read"] / (config.bus_width // 8)
+    accesses = sram_energy(modules, mapped, sram, banks=banks, other=words)
+    values |= {"clock_mhz": clock, "library": library.name, "memory": memory.kind, "memory_node_nm": sram.node,
+               "activity": {name: {"toggles": one.toggles, "instances": one.instances} for name, one in activity.items()},
+               "banks": {name: {"reads": reads, "writes": writes} for name, (reads, writes) in banks.items()},
+               "not_modelled": NOT_MODELLED}
+    if timing_tool():
+        with progress_bar("power of modules", len(modules)) as done:
+            power = module_power(modules, mapped, library, activity, done)
+        counters = values["counters"]
+        values |= energy(
+            modules, power, clock=clock, cycles=counters["cycles"], sram=accesses, memory=memory, sequences=len(texts),
+            bytes_moved=counters["bytes_read"] + counters["bytes_written"], multiplications=counters["dense_multiplications"])
+        values["modules"] = {name: {"internal_J": one.internal, "switching_J": one.switching, "leakage_W": one.leakage}
+                             for name, one in power.items()}
+        print_energy(values)
+        if plot:
+            plot_shares(values, plot)
+    else:
+        progress.print("power: OpenSTA (sta) is not installed, so there is none: apt-get install opensta")
+    if json_path:
+        write_json(json_path, values)
+
+
+def traced_inference(config, checkpoint, texts, modules, **options):
+    """Run `texts` as one batch on a model that counts toggles.
+
+    Returns
+    -------
+    dict: config, counters, activity ({module: Activity}), banks (see `bank_accesses`)
+
+    Raises
+    ------
+    SynthesisError : the RTL and the golden model differ
+    """
+    traced, untraced = traced_instances(modules)
+    with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, stages(config.name) as stage:
+        stage("building a simulator that counts toggles")
+        simulator = build_system(config, waves="saif", untraced=untraced)
+        inference = infer(config, checkpoint, texts, folder=Path(folder), waves=True, model=simulator, stage=stage, **options)
+        if inference.mismatches:
+            raise SynthesisError(f"the RTL and the golden model differ in {', '.join(inference.mismatches)}: see acceltran run")
+        stage("reading toggles")
+        duration, scopes = read_saif(Path(folder) / "dump.saif")
+    root = next(path for path in scopes if path.endswith(_ROOT))
+    counters = inference.run.counters
+    return {
+        "config": config.name, "counters": counters,
+        "activity": module_activity(traced, scopes, cycles=counters["cycles"], root=root),
+        "banks": bank_accesses(traced, scopes, period=2 * duration / scopes[root].clock, root=root),
+    }
+
+
+def print_energy(values):
+    """The table of blocks, and the totals."""
+    table = plain_table("block", "power mW", "dynamic uJ", "leakage uJ", "energy uJ", "share %",
+                   title=f"{values['config']} at {values['clock_mhz']:g} MHz, {values['library']}, {values['memory']}")
+    for row in values["blocks"]:
+        table.add_row(row["block"], *(f"{row[key]:,.3g}" for key in ("power_mW", "dynamic_uJ", "leakage_uJ", "energy_uJ")),
+                      f"{100 * row['share']:.1f}")
+    console.print(table)
+    console.print(f"{values['energy_uJ']:,.4g} uJ per inference, {values['power_mW']:,.4g} mW, "
+                  f"{values['sequences_per_second']:,.1f} sequences/s, {values['tops_per_watt']:.3g} TOPS/W (two "
+                  "operations for each multiplication of the dense model)")
+    console.print(NOT_MODELLED)
