@@ -117,15 +117,17 @@ class MemoryEngine(wiring.Component):
         m = Module()
         for name in ("reader", "writer", "fetch_port", "gearbox_in", "gearbox_out", "loader", "gatherer", "storer"):
             m.submodules[name] = getattr(self, f"_{name}")
-        job = data.StructLayout({"kind": 2, "load": load_layout(self._bus_width)})
-        m.submodules.jobs = jobs = SyncFIFO(width=job.size, depth=_JOBS)
-        head = data.View(job, jobs.r_data)
-        gathers = jobs.r_rdy & (head.kind == _GATHER)
+        # Kinds have a queue of their own, since what follows from the one at the head is the longest path.
+        load = load_layout(self._bus_width)
+        m.submodules.jobs = jobs = SyncFIFO(width=load.size, depth=_JOBS)
+        m.submodules.kinds = kinds = SyncFIFO(width=2, depth=_JOBS)
+        m.d.comb += [kinds.w_en.eq(jobs.w_en), kinds.r_en.eq(jobs.r_en)]
+        gathers = kinds.r_rdy & (kinds.r_data == _GATHER)
         failed = Signal()
 
         self._bus(m)
-        self._issue(m, data.View(job, jobs.w_data), jobs, failed)
-        finished = self._run_jobs(m, head, jobs)
+        self._issue(m, kinds.w_data, data.View(load, jobs.w_data), jobs, failed)
+        finished = self._run_jobs(m, kinds.r_data, data.View(load, jobs.r_data), jobs)
         self._cut_beats(m, gathers)
         self._write_buffers(m, gathers)
         self._status(m, finished, jobs, failed)
@@ -151,13 +153,13 @@ class MemoryEngine(wiring.Component):
         wiring.connect(m, storer.o, self._gearbox_out.i)
         wiring.connect(m, self._gearbox_out.o, writer.i)
 
-    def _issue(self, m, job, jobs, failed):
+    def _issue(self, m, kind, job, jobs, failed):
         """Starts instructions: read requests for the bus, and jobs for what arrives."""
         load, store, gather = (
             data.View(layout(opcode), self.instruction.payload)
             for opcode in (Opcode.LOAD, Opcode.STORE, Opcode.GATHER)
         )
-        request, issue, area = self._reader.request[0], self._gatherer.issue, job.load.area
+        request, issue, area = self._reader.request[0], self._gatherer.issue, job.area
         beats = size_code(self._bus_width)
         may_start, push, begun = self.instruction.valid & ~failed, Signal(), Signal()
         m.d.comb += jobs.w_en.eq(push)
@@ -167,14 +169,14 @@ class MemoryEngine(wiring.Component):
 
         def skip():
             """An instruction without tiles, in its place among the others."""
-            m.d.comb += [job.kind.eq(_NOTHING), push.eq(may_start & jobs.w_rdy), self.instruction.ready.eq(push)]
+            m.d.comb += [kind.eq(_NOTHING), push.eq(may_start & jobs.w_rdy), self.instruction.ready.eq(push)]
 
         m.d.comb += [
             request.payload.eq(self._gatherer.request.payload),
             request.valid.eq(self._gatherer.request.valid),
             self._gatherer.request.ready.eq(request.ready),
-            job.load.beats.eq(load.bytes >> beats),
-            job.load.buffer.eq(load.buffer),
+            job.beats.eq(load.bytes >> beats),
+            job.buffer.eq(load.buffer),
             issue.payload.table.eq(gather.address >> beats),
             issue.payload.indices.eq(gather.indices >> beats),
             issue.payload.row_beats.eq(gather.row_bytes >> beats),
@@ -189,7 +191,7 @@ class MemoryEngine(wiring.Component):
                     skip()
                 with m.Elif(self._gatherer.issued):
                     m.d.comb += [
-                        job.kind.eq(_LOAD),
+                        kind.eq(_LOAD),
                         request.payload.beat.eq(load.address >> beats),
                         request.payload.beats.eq(load.bytes >> beats),
                         request.valid.eq(may_start & jobs.w_rdy),
@@ -204,7 +206,7 @@ class MemoryEngine(wiring.Component):
                     skip()
                 with m.Else():
                     m.d.comb += [
-                        job.kind.eq(_GATHER),
+                        kind.eq(_GATHER),
                         issue.valid.eq(may_start & jobs.w_rdy),
                         push.eq(issue.valid & issue.ready),
                         self.instruction.ready.eq(push),
@@ -230,17 +232,17 @@ class MemoryEngine(wiring.Component):
         with m.If(self._writer.done):
             m.d.sync += begun.eq(0)
 
-    def _run_jobs(self, m, head, jobs):
+    def _run_jobs(self, m, kind, job, jobs):
         """Gives the job at the head to whom it concerns; returns "an instruction has finished"."""
         loader, gatherer = self._loader, self._gatherer
         job_done = Signal()
         m.d.comb += [
-            loader.job.payload.eq(head.load),
-            gatherer.job.payload.eq(head.load.area),
+            loader.job.payload.eq(job),
+            gatherer.job.payload.eq(job.area),
             jobs.r_en.eq(job_done),
         ]
         with m.If(jobs.r_rdy):
-            with m.Switch(head.kind):
+            with m.Switch(kind):
                 with m.Case(_LOAD):
                     m.d.comb += [loader.job.valid.eq(1), job_done.eq(loader.job.ready)]
                 with m.Case(_GATHER):

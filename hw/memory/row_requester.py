@@ -152,8 +152,10 @@ class RowRequester(wiring.Component):
     def _multiply(self, m, job, starting, index, row_taken):
         """Indices to beat addresses, in two registers; returns the stream of rows and the beats of one."""
         bus = self._bus_width
-        row_beats = Signal.like(job.table, reset_less=True)
+        table, row_beats = Signal.like(job.table, reset_less=True), Signal.like(job.table, reset_less=True)
+        pitch = Signal.like(job.row_beats, reset_less=True)
         with m.If(starting):
+            m.d.sync += [table.eq(job.table), pitch.eq(job.row_beats)]
             m.d.sync += row_beats.eq((job.columns * self._line_bits + bus - 1) >> (bus.bit_length() - 1))
 
         row = stream.Signature(len(job.table)).create()
@@ -166,5 +168,5 @@ class RowRequester(wiring.Component):
         with m.If(index.ready):
             m.d.sync += [held.eq(index.payload), held_valid.eq(index.valid)]
         with m.If(held_moves):
-            m.d.sync += [row.payload.eq(job.table + held * job.row_beats), row.valid.eq(held_valid)]
+            m.d.sync += [row.payload.eq(table + held * pitch), row.valid.eq(held_valid)]
         return row, row_beats

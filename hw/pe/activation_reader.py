@@ -48,7 +48,7 @@ class ActivationReader(wiring.Component):
     room : In(entries), ``room[n]`` only together with ``room[n - 1]``; an entry is taken where both are set
     entry, pending : the entries, and the MACs that need them (one bit with `skip` other than "both")
     output : Out(1), one bit of the number of output tiles that ended
-    started : In(1), all MACs are on this output tile
+    started : In(1), in the cycle before all MACs were on the output tile of that cycle
     lacking : Out(1), there is a step, but it can neither offer an entry nor end
     """
 
@@ -82,7 +82,7 @@ class ActivationReader(wiring.Component):
         m = Module()
         tile, a, b = self._tile, self.a_position, self.b_position
         step = Signal(self._step)
-        active, resumed, finish = Signal(), Signal(), Signal()
+        active, resumed, finish, begins = Signal(), Signal(), Signal(), Signal()
         a_complete, b_complete = Signal(), Signal()
         rest, remaining, usable, left = Signal(tile, reset_less=True), Signal(tile), Signal(tile), Signal(tile)
 
@@ -102,9 +102,10 @@ class ActivationReader(wiring.Component):
 
         m.d.comb += [
             left.eq(remaining & ~taken),
-            finish.eq(active & a_complete & b_complete & ~left.any() & (~step.last | self.started)),
+            finish.eq(active & a_complete & b_complete & ~left.any() & (~step.last | (self.started & ~begins))),
             self.lacking.eq((self.position != self.steps_end) & ~self.offer[0] & ~(a_complete & b_complete)),
         ]
+        m.d.sync += begins.eq(finish & step.last)
         with m.If(active):
             m.d.sync += [resumed.eq(~finish), rest.eq(left)]
         with m.If(finish):

@@ -90,9 +90,9 @@ class Expander(wiring.Component):
         return m
 
     def _control(self, m, issue, ring):
-        """Fill the ring, keep the mask of the rows to come; returns (head, mask and ones of the next rows, first/last/transpose).
+        """Fill the ring, keep the mask of the rows to come, and its ones by rows and by beats, counted as the tile arrives.
 
-        Ones are counted as a tile arrives, by rows and by beats of rows.
+        Returns (head, mask and ones of the next rows, first/last/transpose).
         """
         i, o = self.i, self.o
         size = self.rows_per_beat * self.tile

@@ -7,15 +7,18 @@ from amaranth.lib.wiring import In, Out
 from .activation_reader import words
 from .precompute_sparsity import pick_layout
 
-__all__ = ["Mac"]
+__all__ = ["Mac", "WHOLE"]
+
+WHOLE = 12
+"""Bits of the widest values that are multiplied in one piece; wider ones would miss 700 MHz in a slow 7 nm process."""
 
 
 class Mac(wiring.Component):
     """Fetches its value of B, multiplies and accumulates, as a pick says; exact.
 
-    Three stages, always moving: fetch (one wide multiplexer); multiply by the lower (unsigned) and the upper half of the
-    value of B; add both products to an accumulator. There is one for each partial sum; they close in turn. A pick with
-    neither `fire` nor `close` changes nothing.
+    Three stages, always moving: fetch (one wide multiplexer); multiply, by the lower (unsigned) and the upper half of the
+    value of B apart if that is wider than `WHOLE`; add the products to an accumulator. There is one for each partial sum;
+    they close in turn. A pick with neither `fire` nor `close` changes nothing.
 
     Latency: `latency` cycles from `pick` to `hold`. Throughput: one pick per cycle.
 
@@ -48,10 +51,10 @@ class Mac(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         half = self._width // 2
+        parts = [(0, self._width)] if self._width <= WHOLE else [(0, half), (half, self._width)]
         a = Signal(signed(self._width), reset_less=True)
         b = Signal(signed(self._width), reset_less=True)
-        low = Signal(signed(self._width + half), reset_less=True)
-        high = Signal(signed(2 * self._width - half), reset_less=True)
+        products = [Signal(signed(self._width + end - first), name=f"product_{first}", reset_less=True) for first, end in parts]
         accumulators = [Signal(self.hold.shape(), name=f"accumulator_{p}") for p in range(self._psum_tiles)]
         base, total = Signal(self.hold.shape()), Signal(self.hold.shape())
         psum_fetched, psum_multiplied = (Signal(range(self._psum_tiles), reset_less=True) for _ in range(2))
@@ -64,14 +67,14 @@ class Mac(wiring.Component):
             psum_fetched.eq(self.pick.psum),
             close_fetched.eq(self.pick.close),
 
-            low.eq(a * b[:half]),
-            high.eq(a * b[half:].as_signed()),
+            *(product.eq(a * (b[first:].as_signed() if end == self._width else b[first:end]))
+              for product, (first, end) in zip(products, parts, strict=True)),
             psum_multiplied.eq(psum_fetched),
             close_multiplied.eq(close_fetched),
         ]
         m.d.comb += [
             base.eq(Mux(close_multiplied & (psum_multiplied == closing), 0, Array(accumulators)[psum_multiplied])),
-            total.eq(base + low + (high << half)),
+            total.eq(sum((product << first for product, (first, _) in zip(products, parts, strict=True)), base)),
         ]
         with m.If(close_multiplied):
             m.d.sync += [self.hold.eq(Array(accumulators)[closing]), closing.eq(closing + 1)]

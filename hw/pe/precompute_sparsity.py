@@ -138,11 +138,11 @@ class PrecomputeSparsity(wiring.Component):
             over.eq(Mux(reader.output, ~output, output) & ~here),
             close.eq(over & ~held),
             fire.eq(here | (some & close)),
-            reader.started.eq(output == reader.output.replicate(count)),
             self.full.eq(held.all()),
             self.blocked.eq((over & held).any()),
         ]
-        m.d.sync += [output.eq(output ^ close), held.eq(Mux(self.drained, 0, held | close))]
+        m.d.sync += [reader.started.eq(output == reader.output.replicate(count)), output.eq(output ^ close)]
+        m.d.sync += held.eq(Mux(self.drained, 0, held | close))
 
         for p, pick in enumerate(self.picks):
             chosen = Cat(window[-1].a, window[-1].row, window[-1].psum)

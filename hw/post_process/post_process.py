@@ -22,9 +22,10 @@ class PostProcess(wiring.Component):
 
     The golden function is `sw.golden.post_process.post_process` on the rows, then `sw.golden.tiles.pack_tile`.
 
-    Stages: add the bias | shift to 16 fraction bits (to the result, without a table) | table, three stages | shift to
-    the result | prune and rank | place. GeLU and tanh share their multipliers; the widths after the first shift are
-    24 bits with tables and W without, where the table and second shift stages are not built either.
+    Stages: add the bias | shift to 16 fraction bits (to the result, without a table) | table, `Interpolator.latency` stages
+    | add what the table gives | shift to the result | prune | count | place. GeLU and tanh share their multipliers; the
+    widths after the first shift are 24 bits with tables and W without, where the stages from table to second shift are
+    not built either.
 
     A command is taken while none is held or as the last row of its predecessor is, one cycle ahead of its first row;
     so tiles follow each other without a gap when commands are early. Its bias is shifted on the way into the register.
@@ -55,7 +56,7 @@ class PostProcess(wiring.Component):
         self._lines_per_beat = lines_per_beat
         self._tables = [f for f in (Function.GELU, Function.TANH) if f.name.lower() in functions]
         self._functions = tuple(functions)
-        self.latency = 2 + (Interpolator.latency + 1 if self._tables else 0)
+        self.latency = 3 + (Interpolator.latency + 2 if self._tables else 0)
         super().__init__({
             "i": In(stream.Signature(data.StructLayout({
                 "row": data.ArrayLayout(signed(accumulator_width), tile), "last": 1,
@@ -83,18 +84,21 @@ class PostProcess(wiring.Component):
         amount = along("amount", (command.shift - SHIFTS.start)[:7], 1)
         function = along("function", command.function, 2)
         result_shift = Mux(is_table, command.function_shift, 0) - FUNCTION_SHIFTS.start
-        result_amount = along("result_amount", result_shift[:6], last_stage - 1) if self._tables else None
-        slot, tau = along("slot", command.slot, last_stage), along("tau", command.tau, last_stage)
+        result_amount = along("result_amount", result_shift[:6], last_stage - 2) if self._tables else None
+        tau, slot = along("tau", command.tau, last_stage - 1), along("slot", command.slot, last_stage)
 
         m.submodules.dynatran = dynatran = DynaTran(tile=self._tile, width=self._width)
         m.submodules.compressor = compressor = Compressor(
             tile=self._tile, width=self._width, lines_per_beat=self._lines_per_beat)
         for c in range(self._tile):
             m.d.comb += dynatran.i[c].eq(self._column(m, c, enable, biases[c], amount, function, result_amount))
+        pruned = Signal.like(dynatran.o, name="pruned", reset_less=True)
+        with m.If(enable):
+            m.d.sync += pruned.eq(dynatran.o)
         row = compressor.i.payload
         m.d.comb += [
             dynatran.tau.eq(tau),
-            row.row.eq(dynatran.o), row.slot.eq(slot), row.last.eq(last[last_stage]),
+            row.row.eq(pruned), row.slot.eq(slot), row.last.eq(last[last_stage]),
             compressor.i.valid.eq(valid[last_stage]),
             enable.eq(~valid[last_stage] | compressor.i.ready),
         ]
@@ -156,7 +160,7 @@ class PostProcess(wiring.Component):
         result = Requantise(input_width=FUNCTION_BITS, output_width=self._width,
                             left=-FUNCTION_SHIFTS.start, right=FUNCTION_SHIFTS.stop - 1)
         m.submodules[f"result_{c}"] = result
-        m.d.comb += [result.x.eq(activation.o), result.amount.eq(result_amount)]
+        m.d.comb += [result.x.eq(stage("activated", activation.o, activation.o.shape())), result.amount.eq(result_amount)]
         return stage("result", result.o, signed(self._width))
 
 
