@@ -15,6 +15,7 @@ from acceltran.sw import train as train_module
 from acceltran.sw import train_command as train_command_module
 from acceltran.sw.checkpoint import ModelError, encode_texts, load_checkpoint
 from acceltran.sw.compiler.quantise import weight_zeros
+from acceltran.sw.evaluate.sites import SiteCurves, site_names
 from acceltran.sw.float_encoder import FloatEncoder
 from acceltran.sw.reviews import (
     Review,
@@ -182,6 +183,8 @@ def test_committed_models(variant):
     assert config.hidden_act == VARIANTS[variant].hidden_act
     pruned = VARIANTS[variant].pruning
     assert weight_zeros(checkpoint) == pytest.approx(pruned.weight_sparsity if pruned else 0, abs=1e-4)
+    sites = SiteCurves.load(MODELS / VARIANTS[variant].folder / "sites.json")
+    assert sites.taus.keys() == set(site_names(config)) and 0.4 < sites.point < 0.8
     assert config.id2label == {0: "negative", 1: "positive"} and config.max_position_embeddings == 512
     assert all(tensor.abs().max() < 8 for tensor in checkpoint.tensors.values())
     texts = ["A wonderful, moving film.", "A dull and lifeless mess.", "Funny, warm and beautifully acted.",
