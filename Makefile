@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 ACCELTRAN := $(BIN)/acceltran
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test test-slow verilog run bench train lint clean tools
+.PHONY: help demo test test-slow verilog run bench area train lint clean tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -31,8 +31,13 @@ run: $(VENV)/ready ## run TEXT on CONFIG
 bench: $(VENV)/ready ## measure what changed of the table and the plots in docs/benchmarks.md
 	$(ACCELTRAN) bench table
 
-train: $(VENV)/ready ## train the packaged BERT-Tiny again
-	$(BIN)/python -m acceltran.sw.train
+area: $(VENV)/ready ## gate equivalents of the main blocks of mini, and what changed
+	$(ACCELTRAN) synth --config mini --golden tests/sim/areas.json
+
+train: $(VENV)/ready ## train the packaged models again
+	$(ACCELTRAN) train --variant dense
+	$(ACCELTRAN) train --variant sparse
+	$(ACCELTRAN) train --variant relu
 
 lint: $(VENV)/ready ## style checks
 	$(BIN)/ruff check hw sw sim tests

@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
+from ..sim.silicon.cli import synth
 from .bench.cli import app as bench_app
+from .evaluate.cli import calibrate, evaluate, seeds, study, train
+from .options import DEFAULT_MODEL, ConfigOption
 
 __all__ = ["app", "main"]
 
@@ -29,8 +32,6 @@ app = typer.Typer(
 
 app.add_typer(bench_app, name="bench")
 
-DEFAULT_MODEL = Path("models/bert-tiny-reviews")
-ConfigOption = Annotated[str, typer.Option("--config", "-c", help="A preset (nano, mini, int8, edge, server) or a TOML file.")]
 
 
 @app.command()
@@ -129,84 +130,6 @@ def compile_(
 
 
 @app.command()
-def evaluate(
-    data: Annotated[Path, typer.Option(help="Labelled sentences: a heading, then sentence<TAB>0 or 1 in each line.")],
-    config: ConfigOption = "mini",
-    model: Annotated[Path, typer.Option(help="Hugging Face BERT folder with a classifier.")] = DEFAULT_MODEL,
-    method: Annotated[str, typer.Option(help="none, dynatran (one threshold), per-site, top-k (probabilities).")] = "none",
-    tau: Annotated[float | None, typer.Option(min=0, help="dynatran: one threshold for all activations.")] = None,
-    target_sparsity: Annotated[float | None, typer.Option(min=0, max=1, help="dynatran: wanted sparsity; per-site: operating "
-                                                          "point (default: the calibrated one).")] = None,
-    sites: Annotated[Path | None, typer.Option(help="per-site: thresholds from acceltran calibrate.")] = None,
-    keep: Annotated[int | None, typer.Option(help="top-k: probabilities that stay in each row.")] = None,
-    weight_sparsity: Annotated[float, typer.Option(min=0, max=0.99, help="Share of weights to zero by magnitude.")] = 0.0,
-    word_format: Annotated[str | None, typer.Option("--format", help="Integer and fraction bits, like 4.16.")] = None,
-    length: Annotated[int, typer.Option(min=2, help="Tokens to pad to, for the figures with padding.")] = 128,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first sentences.")] = None,
-    baseline: Annotated[bool, typer.Option(help="Evaluate without pruning of activations too.")] = True,
-    json_path: Annotated[Path | None, typer.Option("--json", help="Write everything as JSON.")] = None,
-):
-    """Evaluate the integer model, which the RTL reproduces: accuracy, zeros, and multiplications that remain.
-
-    Example: acceltran evaluate --data dev.tsv --method dynatran --tau 0.05 --json dev.json
-    """
-    from .evaluate.command import evaluate_command
-
-    evaluate_command(
-        config=config, model=model, data=data, method=method, tau=tau, target_sparsity=target_sparsity, sites=sites, keep=keep,
-        weight_sparsity=weight_sparsity, word_format=word_format, length=length, limit=limit, baseline=baseline,
-        json_path=json_path,
-    )
-
-
-@app.command()
-def calibrate(
-    data: Annotated[Path, typer.Option(help="Labelled training sentences: a heading, then sentence<TAB>0 or 1 in each line.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="JSON file of the thresholds.")],
-    model: Annotated[Path, typer.Option(help="Hugging Face BERT folder with a classifier.")] = DEFAULT_MODEL,
-    budget: Annotated[float, typer.Option(min=0, help="Accuracy, in points, to give up.")] = 0.5,
-    weight_sparsity: Annotated[float, typer.Option(min=0, max=0.99, help="Share of weights to zero by magnitude.")] = 0.0,
-    sentences: Annotated[int, typer.Option(min=10, help="Sentences to search on, drawn from the file.")] = 400,
-    check: Annotated[int, typer.Option(min=10, help="Others, on which the operating point is chosen.")] = 4000,
-    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
-):
-    """Find a DynaTran threshold for each site: those that remove most multiplications for the accuracy given up.
-
-    The result is a way from no pruning to the most that was tried, as curves for the hardware's threshold calculator: one
-    register, the operating point, moves all sites along it.
-
-    Example: acceltran calibrate --data train.tsv -o sites.json && acceltran run --sites sites.json --text "a warm film"
-    """
-    from .evaluate.command import calibrate_command
-
-    calibrate_command(data=data, output=output, model=model, budget=budget, weight_sparsity=weight_sparsity,
-                      sentences=sentences, check=check, seed=seed)
-
-
-@app.command()
-def study(
-    data: Annotated[Path, typer.Option(help="Labelled sentences to report on.")],
-    train: Annotated[Path, typer.Option(help="Labelled sentences to choose thresholds per site on.")],
-    model: Annotated[list[Path] | None, typer.Option(help="Hugging Face BERT folders (default: the packaged one).")] = None,
-    weight_sparsity: Annotated[list[float] | None, typer.Option(help="Shares of weights to zero (default: 0 and 0.5).")] = None,
-    config: ConfigOption = "mini",
-    length: Annotated[int, typer.Option(min=2, help="Tokens to pad to, for the figures with padding.")] = 128,
-    budget: Annotated[float, typer.Option(min=0, help="Accuracy, in points, that calibration may give up.")] = 0.5,
-    results: Annotated[Path, typer.Option(help="Evaluations, kept here: what is there is not run again.")] = Path(
-        "build/dynatran.json"),
-    output: Annotated[Path, typer.Option("--output", "-o", help="Document with markers to update.")] = Path("docs/dynatran.md"),
-):
-    """Evaluate every method at many strengths, for the tables and plots of docs/dynatran.md. Takes half an hour and more.
-
-    Example: acceltran study --data dev.tsv --train train.tsv
-    """
-    from .evaluate.command import study_command
-
-    study_command(data=data, train=train, models=model or [DEFAULT_MODEL], weight_sparsities=weight_sparsity or [0.0, 0.5],
-                  config=config, length=length, budget=budget, results=results, output=output)
-
-
-@app.command()
 def explore(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Document with markers, such as docs/exploration.md, to update."),
@@ -222,9 +145,14 @@ def explore(
     explore_command(output, json_path)
 
 
+for _command in (evaluate, calibrate, study, train, seeds, synth):
+    app.command()(_command)
+
+
 def main():
     """Entry point: one line and exit code 2 for bad input, 1 for a failed run."""
     from ..hw.config import ConfigError
+    from ..sim.silicon.mapper import SynthesisError
     from ..sim.verilator import SimulationError
     from .checkpoint import ModelError
     from .compiler import CompileError
@@ -233,7 +161,7 @@ def main():
         app()
     except (ConfigError, ModelError, CompileError) as error:
         _stop(2, error)
-    except SimulationError as error:
+    except (SimulationError, SynthesisError) as error:
         _stop(1, error)
     except OSError as error:
         _stop(2, f"{error.filename}: {error.strerror}" if error.filename else error)

@@ -83,10 +83,10 @@ class FloatEncoder:
 
         query, key, value = (prune(name, self._linear(state, f"{prefix}.attention.self.{name}"))
                              for name in ("query", "key", "value"))
-        scores = self._split(query) @ self._split(key).transpose(-1, -2)
+        scores = self.heads(query) @ self.heads(key).transpose(-1, -2)
         scaled = scores / math.sqrt(self.config.head_size)
         probabilities = prune("probabilities", scaled.masked_fill(masked, -math.inf).softmax(-1))
-        context = prune("context", (probabilities @ self._split(value)).transpose(1, 2).flatten(2))
+        context = prune("context", (probabilities @ self.heads(value)).transpose(1, 2).flatten(2))
         attention = self._linear(context, f"{prefix}.attention.output.dense")
         attention_norm = prune("attention_norm", self._norm(attention + state, f"{prefix}.attention.output.LayerNorm"))
         hidden_pre = self._linear(attention_norm, f"{prefix}.intermediate.dense")
@@ -104,5 +104,6 @@ class FloatEncoder:
         return functional.layer_norm(x, (self.config.hidden_size,), self._tensors[f"{name}.weight"],
                                      self._tensors[f"{name}.bias"], self.config.layer_norm_eps)
 
-    def _split(self, x):
+    def heads(self, x):
+        """[batch, S, hidden] by heads: [batch, heads, S, head size]."""
         return x.unflatten(-1, (self.config.num_attention_heads, self.config.head_size)).transpose(1, 2)

@@ -24,10 +24,10 @@ class Pruning:
     begin, end : see above
     """
 
-    weight_sparsity: float = 0.5
+    weight_sparsity: float = 0.6
     activation_sparsity: dict = field(default_factory=lambda: {
-        "query": 0.4, "key": 0.4, "value": 0.4, "probabilities": 0.5, "context": 0.5, "attention_norm": 0.5, "hidden": 0.8,
-        "output_norm": 0.4})
+        "query": 0.3, "key": 0.3, "value": 0.3, "probabilities": 0.5, "context": 0.3, "attention_norm": 0.3, "hidden": 0.6,
+        "output_norm": 0.3})
     begin: float = 0.1
     end: float = 0.7
 

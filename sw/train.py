@@ -1,36 +1,22 @@
-"""Train the demonstration model: a BERT of the Tiny shape that tells positive from negative movie reviews.
-
-About a minute on one core. Run ``python -m acceltran.sw.train --help``.
-"""
+"""Train a BERT of the Tiny shape to tell positive from negative movie reviews: what `acceltran train` does."""
 
 import functools
 import json
 import math
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated
 
 import torch
-import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from acceltran.sw.checkpoint import BertConfig, ModelError, encode_texts, load_checkpoint, tensor_shapes
-from acceltran.sw.float_encoder import FUNCTIONS, FloatEncoder
-from acceltran.sw.reviews import (
-    contains_excluded,
-    fetch_minilm,
-    fetch_reviews,
-    read_exclusions,
-    read_tsv,
-    write_exclusions,
-)
+from .checkpoint import BertConfig, encode_texts, tensor_shapes
+from .float_encoder import FUNCTIONS, FloatEncoder
+from .prune_training import Pruning
 
-__all__ = ["Recipe", "CONFIG", "initial_tensors", "forward", "train", "save_model", "accuracy", "split_reviews",
-           "main"]
+__all__ = ["CONFIG", "Recipe", "VARIANTS", "Variant", "accuracy", "forward", "initial_tensors", "save_model", "split_reviews",
+           "train"]
 
 CONFIG = BertConfig(hidden_size=128, num_hidden_layers=2, num_attention_heads=2, intermediate_size=512,
                     vocab_size=30522, max_position_embeddings=512, type_vocab_size=2, hidden_act="gelu",
@@ -57,6 +43,38 @@ class Recipe:
     softness: float = 1.0
     deviation: float = 0.02
     clip: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One of the models that are trained.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    hidden_act : function of the feed-forward network
+    pruning : Pruning, or None
+    start : name of the variant to go on from, or None
+    folder : of the packaged model
+    """
+
+    recipe: Recipe
+    folder: str
+    hidden_act: str = "gelu"
+    pruning: Pruning | None = None
+    start: str | None = None
+
+    @property
+    def config(self):
+        """BertConfig of the model."""
+        return replace(CONFIG, hidden_act=self.hidden_act)
+
+
+VARIANTS = {
+    "dense": Variant(recipe=Recipe(), folder="bert-tiny-reviews"),
+    "sparse": Variant(recipe=Recipe(rate=1e-4), folder="bert-tiny-sparse", pruning=Pruning(), start="dense"),
+    "relu": Variant(recipe=Recipe(rate=1e-4), folder="bert-tiny-relu", hidden_act="relu", pruning=Pruning(), start="dense"),
+}
 
 
 def initial_tensors(config, teacher, deviation, generator):
@@ -230,65 +248,3 @@ def _batches(lengths, batch):
     chunks = [chunk[lengths[chunk].argsort(stable=True)] for chunk in order.split(batch * BUCKET)]
     batches = [rows for chunk in chunks for rows in chunk.split(batch)]
     return [batches[index] for index in torch.randperm(len(batches)).tolist()]
-
-
-def main(
-    output: Annotated[Path, typer.Option(help="Folder of the model.")] = Path("models/bert-tiny-reviews"),
-    cache: Annotated[Path, typer.Option(help="Where the fetched packages stay.")] = Path("build/training"),
-    exclusions: Annotated[Path, typer.Option(
-        help="Fingerprints of the sentences never to train on.")] = Path("models/sst2-dev-exclusions.txt"),
-    evaluate: Annotated[Path | None, typer.Option(help="A sentence<TAB>label file to report accuracy on.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights, order and dropout.")] = Recipe.seed,
-    train_model: Annotated[bool, typer.Option(
-        "--train/--no-train", help="Train, or only measure the model in OUTPUT.")] = True,
-    exclude: Annotated[Path | None, typer.Option(
-        help="Write EXCLUSIONS from this sentence<TAB>label file and stop.")] = None,
-):
-    """Train the movie-review classifier on four fifths of VADER's snippets and measure it."""
-    torch.set_num_threads(1)
-    console = Console()
-    try:
-        if exclude is not None:
-            write_exclusions(exclusions, read_tsv(exclude)[0])
-            return
-        cache.mkdir(parents=True, exist_ok=True)
-        training, held_out = _split_data(cache, exclusions, console)
-        if train_model:
-            _train_into(output, cache, training, Recipe(seed=seed), console)
-        sets = {"held out": ([review.text for review in held_out], [int(review.rating > 0) for review in held_out])}
-        if evaluate is not None:
-            sets[evaluate.name] = read_tsv(evaluate)
-        checkpoint = load_checkpoint(output)
-        for name, (texts, labels) in sets.items():
-            share, error = accuracy(checkpoint, texts, labels)
-            console.print(f"{name}: {share:.2%} of {len(texts)} (standard error {error:.2%})")
-    except (ModelError, OSError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from None
-
-
-def _split_data(cache, exclusions, console):
-    with console.status("Fetching sentences"):
-        rated = fetch_reviews(cache)
-    excluded = read_exclusions(exclusions)
-    allowed = [review for review in rated if not contains_excluded(review.text, excluded)]
-    reviews = [review for review in allowed if review.rating]
-    training, held_out = split_reviews(reviews)
-    console.print(f"{len(rated)} sentences: {len(rated) - len(allowed)} excluded, {len(allowed) - len(reviews)} rated "
-                  f"neutral, {len(training)} to train on, {len(held_out)} held out")
-    return training, held_out
-
-
-def _train_into(output, cache, reviews, recipe, console):
-    with console.status("Fetching embeddings"):
-        folder = fetch_minilm(cache)
-    numbers = TextColumn("{task.completed}/{task.total} loss {task.fields[loss]:.3f}")
-    with Progress(TextColumn("Training"), BarColumn(), numbers, TimeRemainingColumn(), console=console) as progress:
-        bar = progress.add_task("training", total=None, loss=math.log(2))
-        tensors = train(CONFIG, load_checkpoint(folder), reviews, recipe,
-                        lambda done, total, loss: progress.update(bar, completed=done, total=total, loss=loss))
-    save_model(output, CONFIG, tensors, folder / "tokenizer.json")
-
-
-if __name__ == "__main__":
-    typer.run(main)

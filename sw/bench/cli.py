@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from ..options import DEFAULT_MODEL, ConfigOption
+
 __all__ = ["app"]
 
 app = typer.Typer(
@@ -13,8 +15,6 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None,
 )
 
-DEFAULT_MODEL = Path("models/bert-tiny-reviews")
-ConfigOption = Annotated[str, typer.Option("--config", "-c", help="A preset (nano, mini, int8, edge, server) or a TOML file.")]
 SkipOption = Annotated[
     str | None, typer.Option(help="none, activation or both, in place of the configuration's (another build)."),
 ]

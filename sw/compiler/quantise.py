@@ -12,7 +12,8 @@ from .curves import TARGET_ONE, constant_curves, profiled_curves, site_curves
 from .errors import CompileError
 from .formats import MARGIN, binary_point, quantise_constant
 
-__all__ = ["PROJECTIONS", "QuantisedEncoder", "prune_weights", "pruned_checkpoint", "pruned_sites", "quantise_encoder"]
+__all__ = ["PROJECTIONS", "QuantisedEncoder", "prune_weights", "pruned_checkpoint", "pruned_sites", "quantise_encoder",
+           "weight_zeros"]
 
 PROJECTIONS = {
     "query": "attention.self.query",
@@ -164,11 +165,19 @@ def pruned_checkpoint(checkpoint, layers, sparsity):
     if sparsity == 0:
         return checkpoint
     tensors = dict(checkpoint.tensors)
-    for layer in range(layers):
-        for name in PROJECTIONS.values():
-            key = f"encoder.layer.{layer}.{name}.weight"
-            tensors[key] = prune_weights(tensors[key], sparsity)
+    for key in _matrices(layers):
+        tensors[key] = prune_weights(tensors[key], sparsity)
     return type(checkpoint)(checkpoint.folder, checkpoint.config, tensors, checkpoint.tokenizer)
+
+
+def weight_zeros(checkpoint):
+    """Share of zeros in the weight matrices of all layers."""
+    matrices = [checkpoint.tensors[key] for key in _matrices(checkpoint.config.num_hidden_layers)]
+    return sum(int((matrix == 0).sum()) for matrix in matrices) / sum(matrix.numel() for matrix in matrices)
+
+
+def _matrices(layers):
+    return [f"encoder.layer.{layer}.{name}.weight" for layer in range(layers) for name in PROJECTIONS.values()]
 
 
 def _constants(checkpoint, hardware, layers, products):

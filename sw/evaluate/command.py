@@ -1,22 +1,29 @@
 """What `acceltran evaluate`, `calibrate` and `study` do."""
 
-import dataclasses
 import functools
 import random
+from dataclasses import replace
 
+import torch
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ...hw.config import AcceleratorConfig, ConfigError
+from ...hw.config import AcceleratorConfig
 from ..checkpoint import ModelError, load_checkpoint
 from ..commands import check_outputs, console, progress
-from ..reviews import read_tsv
-from .document import update_document
-from .evaluate import Method, evaluate
+from ..compiler.quantise import weight_zeros
+from ..reviews import read_tsv, write_tsv
+from ..train_command import split_data
+from .document import update_document, update_part
+from .evaluate import Method, evaluate, with_format
+from .rtl_check import check_on_rtl
+from .seeds import run_seeds, seed_table
 from .sites import SiteCurves, calibrate_sites
-from .study import KEEPS, POINTS, TAUS, Curve, run_study
+from .study import BUDGETS, FORMATS, KEEPS, POINTS, TAUS, Curve, choose_strengths, run_study
 
-__all__ = ["calibrate_command", "evaluate_command", "study_command"]
+__all__ = ["calibrate_command", "evaluate_command", "seeds_command", "study_command"]
+
+_SEARCH = 400
 
 
 def calibrate_command(*, data, output, model, budget, weight_sparsity, sentences, check, seed):
@@ -26,11 +33,7 @@ def calibrate_command(*, data, output, model, budget, weight_sparsity, sentences
     check_outputs(output)
     checkpoint = load_checkpoint(model)
     texts, labels = read_tsv(data)
-    if len(texts) < sentences + check:
-        raise ModelError(f"data = {str(data)!r}: has {len(texts)} sentences, not {sentences} + {check}; give more, or lower "
-                         "--sentences or --check")
-    drawn = random.Random(seed).sample(range(len(texts)), sentences + check)
-    parts = [([texts[n] for n in part], [labels[n] for n in part]) for part in (drawn[:sentences], drawn[sentences:])]
+    parts = _draw(data, texts, labels, sentences, check, seed)
     columns = TextColumn("removed {task.percentage:.1f} % of the multiplications"), TimeElapsedColumn()
     with Progress(*columns, console=progress, transient=True) as bar:
         task = bar.add_task("", total=1.0)
@@ -38,50 +41,93 @@ def calibrate_command(*, data, output, model, budget, weight_sparsity, sentences
                                  report=lambda removed: bar.update(task, completed=removed))
     write_json(output, curves.to_dict() | {"settings": {
         "model": str(model), "data": str(data), "budget": budget, "weight_sparsity": weight_sparsity,
-        "sentences": sentences, "check": check, "seed": seed}})
+        "sentences": sentences, "check": len(parts[1][0]), "seed": seed}})
     table = Table("operating point", "multiplications left %", "divergence", "accuracy %",
                   title="on the sentences of the search")
     for n, point in enumerate(curves.points):
         table.add_row(f"{n / (len(curves.points) - 1):.3f}", f"{100 * point['remaining']:.1f}", f"{point['divergence']:.4f}",
                       f"{100 * point['accuracy']:.2f}")
     console.print(table)
-    console.print(f"within {budget} points on {check} others: operating point {curves.point:.3f}")
+    console.print(f"within {budget} points on {len(parts[1][0])} others: operating point {curves.point:.3f}")
 
 
-def study_command(*, data, train, models, weight_sparsities, config, length, budget, results, output):
+def _draw(data, texts, labels, sentences, check, seed):
+    """(texts, labels) to search on, and others to choose on: `check` of them, or all that are left."""
+    total = len(texts) if check is None else sentences + check
+    if len(texts) < total or sentences >= total:
+        raise ModelError(f"data = {str(data)!r}: has {len(texts)} sentences, not {sentences} + {check or 1}; give more, "
+                         "or lower --sentences or --check")
+    drawn = random.Random(seed).sample(range(len(texts)), total)
+    return [([texts[n] for n in part], [labels[n] for n in part]) for part in (drawn[:sentences], drawn[sentences:])]
+
+
+def study_command(*, data, train, models, weight_sparsities, config, length, results, output):
     """See `cli.study`."""
     hardware = AcceleratorConfig.load(config)
     check_outputs(results, output)
     texts, labels = read_tsv(data)
     load, curves = functools.cache(load_checkpoint), []
     for model in map(str, models):
-        load(model)
-        for weights in weight_sparsities:
+        there = weight_zeros(load(model))
+        for weights in [0.0, *(share for share in weight_sparsities if share > there)]:
             sites = results.with_name(f"{results.stem}-{model.replace('/', '_')}-{weights}.json")
             if not sites.exists():
-                calibrate_command(data=train, output=sites, model=model, budget=budget, weight_sparsity=weights, sentences=400,
-                                  check=4000, seed=0)
+                calibrate_command(data=train, output=sites, model=model, budget=BUDGETS[-1], weight_sparsity=weights,
+                                  sentences=_SEARCH, check=None, seed=0)
             found = SiteCurves.load(sites)
-            settings = {"chosen": {"sites": found}, **{f"{p:.3f}": {"sites": found, "target": p} for p in POINTS}}
             curves += [Curve(model, weights, "none", {"": {}}),
                        Curve(model, weights, "dynatran", {f"{tau}": {"tau": tau} for tau in TAUS}),
                        Curve(model, weights, "top-k", {f"{keep}": {"keep": keep} for keep in KEEPS}),
-                       Curve(model, weights, "per-site", settings)]
-    values = run_study(curves, load, hardware, texts, labels, length=length, results=results,
-                       report=lambda key: progress.print(f"study: {key} ..."))
-    for path in [output, *update_document(output, values)]:
+                       Curve(model, weights, "per-site", {f"{p}": {"sites": found, "target": p} for p in POINTS})]
+    _, check = _draw(train, *read_tsv(train), _SEARCH, None, 0)
+
+    def report(line):
+        progress.print(f"study: {line} ...")
+
+    choices = choose_strengths(curves, load, *check, results=results.with_name(f"{results.stem}-choices.json"), report=report)
+    curves = [curve.without_points_between(choices) for curve in curves]
+    for word_format in FORMATS:
+        dense, sites = (curve for curve in curves[:4] if curve.method in ("none", "per-site"))
+        point = choices[sites.key(BUDGETS[-1])]
+        chosen = {} if point is None else {point: sites.settings[point]}
+        curves += [replace(dense, word_format=word_format), replace(sites, word_format=word_format, settings=chosen)]
+    values = run_study(curves, load, hardware, texts, labels, length=length, results=results, report=report)
+    for path in [output, *update_document(output, values, choices)]:
         console.print(f"wrote {path}")
 
 
+def seeds_command(*, data, seeds, config, folder, cache, exclusions, output):
+    """See `cli.seeds`."""
+    hardware = AcceleratorConfig.load(config)
+    check_outputs(output)
+    texts, labels = read_tsv(data)
+    torch.set_num_threads(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    training, kept = split_data(cache, exclusions)
+    held_out = folder / "held-out.tsv"
+    write_tsv(held_out, [review.text for review in kept], [int(review.rating > 0) for review in kept])
+
+    def calibrate(model, sites):
+        calibrate_command(data=held_out, output=sites, model=model, budget=BUDGETS[0], weight_sparsity=0.0, sentences=_SEARCH,
+                          check=None, seed=0)
+
+    values = run_seeds(range(seeds), training, calibrate, hardware, texts, labels, folder=folder, cache=cache,
+                       report=lambda line: progress.print(f"seeds: {line} ..."))
+    update_part(output, "seeds", seed_table(values))
+    console.print(f"wrote {output}")
+
+
 def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites, keep, weight_sparsity, word_format, length,
-                     limit, baseline, json_path):
+                     limit, baseline, rtl, json_path):
     """See `cli.evaluate`."""
     from ...sim.inference import write_json
 
     hardware = AcceleratorConfig.load(config)
     if word_format:
-        hardware = dataclasses.replace(hardware, name="custom", **_word(word_format))
+        hardware = with_format(hardware, word_format)
     check_outputs(json_path)
+    if rtl and method == "top-k":
+        raise ModelError("method = 'top-k': the hardware has none; leave --rtl out, or choose none, dynatran or per-site")
     chosen = Method(name=method, tau=tau, target=target_sparsity, sites=sites and SiteCurves.load(sites), keep=keep,
                     weight_sparsity=weight_sparsity)
     checkpoint = load_checkpoint(model)
@@ -96,16 +142,15 @@ def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites
                 "sites": sites and str(sites), "keep": keep, "weight_sparsity": weight_sparsity, "length": length,
                 "format": f"{hardware.integer_bits}.{hardware.fraction_bits}"}
     values = settings | values
+    if rtl:
+        with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=progress, transient=True) as bar:
+            task = bar.add_task("runs of the RTL", total=2 * len(texts[:rtl]))
+            values["rtl"] = check_on_rtl(checkpoint, hardware, texts[:rtl], values["predictions"][:rtl], chosen, length=length,
+                                         report=lambda done: bar.advance(task, done))
     if json_path:
         write_json(json_path, values)
     _print(values)
-
-
-def _word(text):
-    parts = text.split(".")
-    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
-        raise ConfigError(f"format = {text!r}: give integer and fraction bits, like 4.16")
-    return {"integer_bits": int(parts[0]), "fraction_bits": int(parts[1])}
+    return 1 if rtl and (values["rtl"]["mismatches"] or values["rtl"]["equal_predictions"] < values["rtl"]["sentences"]) else 0
 
 
 def _print(values):
@@ -124,6 +169,14 @@ def _print(values):
         console.print(table)
         console.print(f"accuracy {100 * part['accuracy']:.2f} % +- {100 * part['accuracy_stderr']:.2f} "
                       f"({part['sentences']} sentences)")
+    if "rtl" in values:
+        _print_rtl(values["rtl"], values["length"])
+
+
+def _print_rtl(values, length):
+    console.print(f"on the RTL: {values['equal_predictions']} of {values['sentences']} predictions equal, "
+                  f"{values['mismatches']} integers differ; {values['cycles']:,.0f} cycles on average at their own "
+                  f"{values['tokens']:.1f} tokens, {values['cycles_padded']:,.0f} padded to {length}")
 
 
 def _cells(shares):

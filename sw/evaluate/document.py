@@ -5,9 +5,11 @@ import re
 import matplotlib
 from matplotlib.figure import Figure
 
+from ...hw.config import ConfigError
 from ..figures import STYLE, save_figure
+from .study import Curve
 
-__all__ = ["best", "figures", "summary", "tables", "update_document"]
+__all__ = ["best", "figures", "formats", "summary", "tables", "update_document", "update_part"]
 
 
 _COLUMNS = {"zeros": "sparsity", "padded": "sparsity_padded", "left to multiply": "remaining_multiplications",
@@ -19,8 +21,22 @@ def _groups(values):
     """{(model, weight sparsity): {method: runs}}, in the order of the study."""
     groups = {}
     for run in values.values():
-        groups.setdefault((run["model"], run["weight_sparsity"]), {}).setdefault(run["method"], []).append(run)
+        if run["format"] is None:
+            groups.setdefault((run["model"], run["weight_sparsity"]), {}).setdefault(run["method"], []).append(run)
     return groups
+
+
+def formats(values):
+    """Markdown: accuracy and multiplications left by word length."""
+    text = ["| model | bits | method | accuracy % | +- | left to multiply |", "|---|---|---|---|---|---|"]
+    for run in values.values():
+        if run["format"] is not None:
+            bits = sum(map(int, run["format"].split(".")))
+            method = f"{run['method']}, {_STRENGTHS[run['method']]} {run['strength']}" if run["strength"] else run["method"]
+            cells = [_title(run["model"], run["weight_sparsity"]), f"{bits}", method, f"{100 * run['accuracy']:.2f}",
+                     f"{100 * run['accuracy_stderr']:.2f}", f"{100 * run['remaining_multiplications']['all']:.1f}"]
+            text.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*text, ""])
 
 
 def _title(model, weight_sparsity):
@@ -50,30 +66,49 @@ def best(runs, reference, loss, key, most):
     return (max if most else min)(within, key=lambda run: run[key]["all"], default=None)
 
 
-def summary(values):
-    """Markdown: DynaTran against top-k, and thresholds per site against one, at a loss of accuracy."""
-    head = ["model", "what", "at most lost", "one", "other", "ratio"]
+_COMPARISONS = (
+    ("zeros: DynaTran against top-k", "sparsity", ("dynatran", "top-k"), 0.5, True),
+    ("zeros, padded: DynaTran against top-k", "sparsity_padded", ("dynatran", "top-k"), 0.5, True),
+    ("multiplications removed: per site against one tau", "remaining_multiplications", ("per-site", "dynatran"), 1.0, False),
+)
+
+
+def summary(values, choices):
+    """Markdown: DynaTran against top-k, and thresholds per site against one, at a loss of accuracy.
+
+    Each once with the strengths of `choices`, see `study.choose_strengths`, and once with those read off the curves.
+    """
+    head = ["model", "what", "lost at most", "strengths", "one", "other", "ratio"]
     text = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for (model, weight_sparsity), methods in _groups(values).items():
         reference = methods["none"][0]
-        title = _title(model, weight_sparsity)
-        for key, what in (("sparsity", "zeros"), ("sparsity_padded", "zeros, padded")):
-            pair = [best(methods.get(m, ()), reference, 0.5, key, True) for m in ("dynatran", "top-k")]
-            text.append(_row(title, f"{what}: DynaTran against top-k", 0.5, pair, lambda run, key=key: run[key]["all"]))
-        key = "remaining_multiplications"
-        pair = [best(methods.get(m, ()), reference, 1.0, key, False) for m in ("per-site", "dynatran")]
-        text.append(_row(title, "multiplications removed: per site against one tau", 1.0, pair,
-                         lambda run, key=key, reference=reference: reference[key]["all"] - run[key]["all"]))
+        for what, key, names, loss, most in _COMPARISONS:
+            chosen = [_chosen(methods.get(name, ()), choices, loss) for name in names]
+            read = [best(methods.get(name, ()), reference, loss, key, most) for name in names]
+            for origin, pair in (("chosen on training data", chosen), ("read off", read)):
+                amounts = [run and (run[key]["all"] if most else reference[key]["all"] - run[key]["all"]) for run in pair]
+                text.append("| " + " | ".join([_title(model, weight_sparsity), what, f"{loss} points", origin,
+                                               *map(_cell, pair, amounts), _ratio(*amounts)]) + " |")
     return "\n".join([*text, ""])
 
 
-def _row(title, what, loss, pair, amount):
-    amounts = [amount(run) if run else None for run in pair]
-    cells = ["none" if run is None else
-             f"{100 * part:.1f} % ({_STRENGTHS[run['method']]} {run['strength']}, accuracy {100 * run['accuracy']:.2f} %)"
-             for part, run in zip(amounts, pair, strict=True)]
-    ratio = f"{amounts[0] / amounts[1]:.2f}" if None not in amounts and amounts[1] > 0 else ""
-    return "| " + " | ".join([title, what, f"{loss} points", *cells, ratio]) + " |"
+def _chosen(runs, choices, budget):
+    """The run with the strength that was chosen."""
+    for run in runs:
+        curve = Curve(run["model"], run["weight_sparsity"], run["method"], {})
+        if choices.get(curve.key(budget)) == run["strength"]:
+            return run
+    return None
+
+
+def _cell(run, amount):
+    if run is None:
+        return "none"
+    return f"{100 * amount:.1f} % ({_STRENGTHS[run['method']]} {run['strength']}, accuracy {100 * run['accuracy']:.2f} %)"
+
+
+def _ratio(one, other):
+    return f"{one / other:.2f}" if one is not None and other else ""
 
 
 def figures(values):
@@ -100,17 +135,29 @@ def figures(values):
     return found
 
 
-def update_document(path, values):
+def update_document(path, values, choices):
     """Write summary and tables between their markers in a document, and the plots beside it; returns the plots' paths."""
     folder = path.parent / "plots"
     folder.mkdir(exist_ok=True)
     with matplotlib.rc_context(STYLE):
         plots = [save_figure(figure, folder / f"dynatran-{name}.svg") for name, figure in figures(values).items()]
-    text = path.read_text()
-    for marker, part in (("summary", summary(values)), ("tables", tables(values))):
-        between = re.compile(rf"(?<=<!-- {marker} -->\n).*?(?=<!-- end -->)", re.DOTALL)
-        text = between.sub(lambda _, part=part: part, text, count=1)
+    for marker, part in (("summary", summary(values, choices)), ("tables", tables(values)), ("formats", formats(values))):
+        update_part(path, marker, part)
+    return plots
+
+
+def update_part(path, marker, part):
+    """Write Markdown between a marker and the next end in a document, all or nothing.
+
+    Raises
+    ------
+    ConfigError : the document has no such marker
+    """
+    between = re.compile(rf"(?<=<!-- {marker} -->\n).*?(?=<!-- end -->)", re.DOTALL)
+    text, found = between.subn(lambda _: part, path.read_text(), count=1)
+    if not found:
+        raise ConfigError(f"output = {str(path)!r}: has no marker <!-- {marker} --> with <!-- end --> after it; start from "
+                          "docs/dynatran.md")
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text)
     partial.rename(path)
-    return plots

@@ -1,19 +1,22 @@
 """Run the integer model on labelled sentences, with one way of pruning."""
 
 import math
-from dataclasses import dataclass
+import operator
+from dataclasses import dataclass, replace
 
 import torch
 
+from ...hw.config import ConfigError
 from ..checkpoint import ModelError, encode_texts
 from ..compiler.build_encoder import build_graph
 from ..compiler.graph import Softmax
 from ..compiler.quantise import quantise_encoder
 from ..golden.execute import execute, results
-from .sites import SiteCurves
+from .float_runs import below
+from .sites import SiteCurves, site_names
 from .tally import Tally
 
-__all__ = ["Method", "evaluate", "keep_largest"]
+__all__ = ["Method", "evaluate", "keep_largest", "with_format"]
 
 _BATCH = 16
 
@@ -51,6 +54,26 @@ class Method:
         if self.keep is not None and self.keep < 1:
             raise ModelError(f"keep = {self.keep}: keep at least one probability of a row")
 
+    def compiler_options(self):
+        """Options of `quantise_encoder` and `compile_encoder`; for top-k those without any pruning of activations."""
+        curves = self.sites
+        return {"tau": self.tau, "weight_sparsity": self.weight_sparsity, "site_taus": curves and curves.taus,
+                "target_sparsity": curves.point if curves and self.target is None else self.target}
+
+    def float_pruning(self, config):
+        """The same for the float model, see `FloatEncoder.run`; not for the profiled curves.
+
+        Parameters
+        ----------
+        config : BertConfig
+        """
+        if self.name == "top-k":
+            return lambda name, tensor: (
+                keep_largest(tensor.flatten(0, -2), self.keep).view_as(tensor) if name.endswith(".probabilities") else tensor)
+        if self.name == "per-site":
+            return below(self.sites.at(self.sites.point if self.target is None else self.target))
+        return below(dict.fromkeys(site_names(config), self.tau or 0.0))
+
 
 def evaluate(checkpoint, hardware, texts, labels, method, *, length=128, baseline=True, report=lambda done: None):
     """Accuracy, sparsity and remaining multiplications over sentences padded to `length` tokens.
@@ -63,13 +86,14 @@ def evaluate(checkpoint, hardware, texts, labels, method, *, length=128, baselin
     hardware : AcceleratorConfig
     texts, labels : sentences, and the number of the right class of each
     method : Method
-    length : tokens to pad to
+    length : tokens to pad to; None for the longest sentence's
     baseline : evaluate without pruning of activations too, for ``baseline``
     report : called with the number of sentences done, of each pass
 
     Returns
     -------
-    values : plain values for JSON, see `Tally.report`; accuracies are shares, with the binomial standard error
+    values : plain values for JSON, see `Tally.report`; accuracies are shares, with the binomial standard error;
+        ``predictions`` has the number of the class of each sentence
     """
     if not checkpoint.has_classifier:
         raise ModelError("the model has no classifier: evaluate one that has")
@@ -83,12 +107,18 @@ def evaluate(checkpoint, hardware, texts, labels, method, *, length=128, baselin
     return values.pop("") | values
 
 
+def with_format(hardware, text):
+    """An AcceleratorConfig with other words; `text` is integer and fraction bits, like "4.16"."""
+    parts = text.split(".")
+    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+        raise ConfigError(f"format = {text!r}: give integer and fraction bits, like 4.16")
+    integer, fraction = map(int, parts)
+    return replace(hardware, name="custom", integer_bits=integer, fraction_bits=fraction)
+
+
 def _evaluate(checkpoint, hardware, ids, lengths, labels, method, report):
-    sites, target = method.sites, method.target
-    encoder = quantise_encoder(
-        checkpoint, hardware, tau=method.tau, weight_sparsity=method.weight_sparsity, site_taus=sites and sites.taus,
-        target_sparsity=sites.point if sites and target is None else target)
-    tally, predictions = Tally(), []
+    encoder = quantise_encoder(checkpoint, hardware, **method.compiler_options())
+    tally, predictions = Tally(), [None] * len(ids)
     # Sentences of similar length lie in one batch.
     order = sorted(range(len(ids)), key=lambda n: lengths[n])
     for start in range(0, len(order), _BATCH):
@@ -96,13 +126,13 @@ def _evaluate(checkpoint, hardware, ids, lengths, labels, method, report):
         graph = build_graph(encoder, [lengths[n] for n in chosen], ids.shape[1], separate=False)
         values = execute(graph, ids[chosen], prune=_pruning(method))
         tally.add(graph, encoder.model, values)
-        predictions += zip(chosen, results(graph, values)["logits"].argmax(1).tolist(), strict=True)
+        for n, prediction in zip(chosen, results(graph, values)["logits"].argmax(1).tolist(), strict=True):
+            predictions[n] = prediction
         report(len(chosen))
-    right = sum(label == labels[n] for n, label in predictions)
-    accuracy = right / len(labels)
+    accuracy = sum(map(operator.eq, predictions, labels)) / len(labels)
     return {
         "sentences": len(labels), "accuracy": accuracy,
-        "accuracy_stderr": math.sqrt(accuracy * (1 - accuracy) / len(labels)), **tally.report(),
+        "accuracy_stderr": math.sqrt(accuracy * (1 - accuracy) / len(labels)), **tally.report(), "predictions": predictions,
     }
 
 

@@ -13,7 +13,9 @@ from acceltran.sw.checkpoint import ModelError, load_checkpoint
 from acceltran.sw.compiler import CompileError, quantise_encoder
 from acceltran.sw.compiler.curves import site_curves
 from acceltran.sw.evaluate import Method, SiteCurves, calibrate_sites, evaluate
-from acceltran.sw.evaluate.sites import _Search, site_names
+from acceltran.sw.evaluate.choose import choose
+from acceltran.sw.evaluate.float_runs import FloatRuns, below
+from acceltran.sw.evaluate.sites import site_names
 from acceltran.sw.float_encoder import FloatEncoder
 from models import make_checkpoint, random_texts
 
@@ -53,13 +55,13 @@ def test_remaining_multiplications_are_those_of_the_integer_model(checkpoint, la
     """Counted in the float model, with the same thresholds: the pooler apart, and values that rounding carries over one."""
     sites = site_names(checkpoint.config)
     taus = {site: 0.2 for site in sites} | {name: 0.02 for name in sites if name.endswith("probabilities")}
-    search = _Search(checkpoint, TEXTS, labels, 0.5)
-    _, remaining, accuracy = search.run(taus)
+    runs = FloatRuns(checkpoint, TEXTS, labels, 0.5)
+    _, remaining, accuracy = runs.run(below(taus))
     values = evaluate(checkpoint, NANO, TEXTS, labels, Method(
         name="per-site", sites=SiteCurves({site: (tau,) * 9 for site, tau in taus.items()}, (), 0.0), weight_sparsity=0.5),
         length=16, baseline=False)
     counts = values["remaining_multiplications"]["class"]
-    assert remaining / search.dense == pytest.approx(values["remaining_multiplications"]["all"], abs=0.02)
+    assert remaining / runs.dense == pytest.approx(values["remaining_multiplications"]["all"], abs=0.02)
     assert 0 < counts["output"] < counts["query"] < 0.5
     assert accuracy == pytest.approx(values["accuracy"], abs=0.06)
 
@@ -83,20 +85,36 @@ def test_curves_rise_and_pay(curves, checkpoint):
 
 def test_greedy_beats_one_threshold(curves, checkpoint, labels):
     """At the same removed share, the thresholds per site change the predictions less than one threshold for all."""
-    search = _Search(checkpoint, TEXTS[::2], labels[::2], 0.0)
+    runs = FloatRuns(checkpoint, TEXTS[::2], labels[::2])
     point = curves.points[4]
     low, high = 0.0, 3.0
     for _ in range(30):
         tau = (low + high) / 2
-        logs, remaining, _ = search.run(dict.fromkeys(search.sites, tau))
-        low, high = (tau, high) if remaining / search.dense > point["remaining"] else (low, tau)
-    assert search._divergence(logs) > 1.5 * point["divergence"]
+        run = runs.run(below(dict.fromkeys(site_names(checkpoint.config), tau)))
+        low, high = (tau, high) if run.remaining / runs.dense > point["remaining"] else (low, tau)
+    assert runs.divergence(run) > 1.5 * point["divergence"]
 
 
 def test_the_operating_point_keeps_the_budget(curves, checkpoint, labels):
-    search = _Search(checkpoint, TEXTS[1::2], labels[1::2], 0.0)
-    strict, loose = (search.choose(curves.taus, budget) for budget in (0, 100))
-    assert strict <= curves.point <= loose == 1.0
+    runs = FloatRuns(checkpoint, TEXTS[1::2], labels[1::2])
+    prunings = {n / 32: below(curves.at(n / 32)) for n in range(1, 33)}
+    losses = {point: runs.loss(runs.run(prune)) for point, prune in prunings.items()}
+    assert min(losses.values()) <= 10 < max(losses.values())
+    first = next(point for point, loss in losses.items() if loss > 10)
+    assert curves.point == choose(runs, prunings, 10) == first - 1 / 32
+    assert choose(runs, prunings, 100) == 1.0
+    assert choose(runs, {"most": prunings[1.0]}, 10) is None
+
+
+def test_below_keeps_what_equals_the_threshold():
+    x = torch.tensor([0.1, -0.1, 0.2, 0.0999999, -0.05])
+    assert below({"a": 0.1, "b": 0.0})("a", x).tolist() == [*x[:3].tolist(), 0, 0]
+    assert below({"a": 0.1, "b": 0.0})("b", x) is x is below({})("a", x)
+
+
+def test_operating_points_lie_between_the_knots():
+    curves = SiteCurves({"a": (0, 1, 2, 4, 8, 8, 8, 8, 16)}, (), 0.0)
+    assert [curves.at(p)["a"] for p in (0, 0.125, 0.3125, 0.9375, 1)] == [0, 1, 3, 12, 16]
 
 
 def test_integers_of_site_curves():

@@ -1,16 +1,20 @@
 """Training: what is kept out of the data, that it learns and repeats itself, and the committed model."""
 
 import dataclasses
+import json
 import math
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
-import typer
-from typer.testing import CliRunner
 
+from acceltran.sw import cli
+from acceltran.sw import train as train_module
+from acceltran.sw import train_command as train_command_module
 from acceltran.sw.checkpoint import ModelError, encode_texts, load_checkpoint
+from acceltran.sw.compiler.quantise import weight_zeros
 from acceltran.sw.float_encoder import FloatEncoder
 from acceltran.sw.reviews import (
     Review,
@@ -21,7 +25,7 @@ from acceltran.sw.reviews import (
     read_tsv,
     write_exclusions,
 )
-from acceltran.sw.train import Recipe, accuracy, forward, initial_tensors, main, save_model, split_reviews, train
+from acceltran.sw.train import VARIANTS, Recipe, accuracy, forward, initial_tensors, save_model, split_reviews, train
 from models import make_checkpoint, random_texts
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -123,25 +127,61 @@ def test_read_tsv(tmp_path):
             read_tsv(tmp_path / "bad.tsv")
 
 
-def test_command_reports_failures_in_one_line(tmp_path, monkeypatch):
-    app = typer.Typer()
-    app.command()(main)
+def command(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["acceltran", "train", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    return stop.value.code
+
+
+def test_command_reports_failures_in_one_line(tmp_path, monkeypatch, capsys):
     (tmp_path / "set.tsv").write_text("sentence\tlabel\nIt 's good . \t1\n")
-    written = CliRunner().invoke(app, ["--exclude", str(tmp_path / "set.tsv"), "--exclusions", str(tmp_path / "list")])
-    assert written.exit_code == 0 and read_exclusions(tmp_path / "list") == {fingerprint("itsgood")}
+    assert not command(monkeypatch, "--exclude", tmp_path / "set.tsv", "--exclusions", tmp_path / "list")
+    assert read_exclusions(tmp_path / "list") == {fingerprint("itsgood")}
     offline = subprocess.CompletedProcess("pip", 1, "", "\nno net\n")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: offline)
-    failed = CliRunner().invoke(app, ["--cache", str(tmp_path / "cache"), "--exclusions", str(tmp_path / "list")])
-    assert failed.exit_code == 1
-    assert failed.stderr.startswith("error: pip could not fetch vaderSentiment==3.3.2 (no net)")
-    assert failed.stderr.count("\n") == 1
+    assert command(monkeypatch, "--cache", tmp_path / "cache", "--exclusions", tmp_path / "list") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: pip could not fetch vaderSentiment==3.3.2 (no net)") and error.count("\n") == 1
+    assert command(monkeypatch, "--variant", "tiny") == 2
+    assert "choose dense, sparse, relu" in capsys.readouterr().err
 
 
-def test_committed_model():
-    checkpoint = load_checkpoint(MODELS / "bert-tiny-reviews")
+def test_command_trains_one_variant_from_another(teacher, config, tmp_path, monkeypatch, capsys):
+    """Dense first, then ReLU from it: half of its weights are zero; the held-out file holds the sentences measured on."""
+    quick = Recipe(epochs=2, batch=8, rate=3e-3, deviation=0.1)
+    monkeypatch.setattr(train_module, "CONFIG", config)
+    monkeypatch.setattr(train_command_module, "VARIANTS", {
+        name: dataclasses.replace(variant, recipe=quick) for name, variant in VARIANTS.items()})
+    monkeypatch.setattr(train_command_module, "fetch_reviews", lambda cache: word_reviews(120))
+    monkeypatch.setattr(train_command_module, "fetch_minilm", lambda cache: teacher.folder)
+    (tmp_path / "list").write_text("")
+    given = ["--cache", tmp_path / "cache", "--exclusions", tmp_path / "list"]
+    assert not command(monkeypatch, *given)
+    assert not command(monkeypatch, *given, "--variant", "relu", "--held-out", tmp_path / "h.tsv", "--json",
+                       tmp_path / "r.json", "-o", tmp_path / "relu", "--seed", 3)
+    values = json.loads((tmp_path / "r.json").read_text())
+    texts, labels = read_tsv(tmp_path / "h.tsv")
+    relu, dense = (load_checkpoint(tmp_path / name) for name in ("relu", "bert-tiny-reviews"))
+    share, error = accuracy(relu, texts, labels)
+    assert values["sets"] == {"held out": {"sentences": 24, "accuracy": share, "accuracy_stderr": error}}
+    assert (relu.config.hidden_act, dense.config.hidden_act) == ("relu", "gelu")
+    assert weight_zeros(relu) == pytest.approx(VARIANTS["relu"].pruning.weight_sparsity, abs=0.01)
+    assert weight_zeros(dense) == 0
+    assert float((relu.tensors["embeddings.word_embeddings.weight"]
+                  - dense.tensors["embeddings.word_embeddings.weight"]).abs().mean()) < 0.03
+    assert f"held out: {share:.2%} of 24" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_committed_models(variant):
+    checkpoint = load_checkpoint(MODELS / VARIANTS[variant].folder)
     config = checkpoint.config
     assert (config.num_hidden_layers, config.hidden_size, config.intermediate_size) == (2, 128, 512)
     assert (config.num_attention_heads, config.head_size) == (2, 64)
+    assert config.hidden_act == VARIANTS[variant].hidden_act
+    pruned = VARIANTS[variant].pruning
+    assert weight_zeros(checkpoint) == pytest.approx(pruned.weight_sparsity if pruned else 0, abs=1e-4)
     assert config.id2label == {0: "negative", 1: "positive"} and config.max_position_embeddings == 512
     assert all(tensor.abs().max() < 8 for tensor in checkpoint.tensors.values())
     texts = ["A wonderful, moving film.", "A dull and lifeless mess.", "Funny, warm and beautifully acted.",

@@ -1,0 +1,1 @@
+"""Area and timing of the generated hardware with open tools: Yosys, ABC and OpenSTA."""

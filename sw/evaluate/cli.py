@@ -1,0 +1,136 @@
+"""The commands of `acceltran` about accuracy: evaluate, calibrate, study, train, seeds."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..options import DEFAULT_MODEL, ConfigOption
+
+__all__ = ["calibrate", "evaluate", "seeds", "study", "train"]
+
+CacheOption = Annotated[Path, typer.Option(help="Where the fetched packages stay.")]
+ExclusionsOption = Annotated[Path, typer.Option(help="Fingerprints of the sentences never to train on.")]
+DocumentOption = Annotated[Path, typer.Option("--output", "-o", help="Document with markers to update.")]
+
+
+def evaluate(
+    data: Annotated[Path, typer.Option(help="Labelled sentences: a heading, then sentence<TAB>0 or 1 in each line.")],
+    config: ConfigOption = "mini",
+    model: Annotated[Path, typer.Option(help="Hugging Face BERT folder with a classifier.")] = DEFAULT_MODEL,
+    method: Annotated[str, typer.Option(help="none, dynatran (one threshold), per-site, top-k (probabilities).")] = "none",
+    tau: Annotated[float | None, typer.Option(min=0, help="dynatran: one threshold for all activations.")] = None,
+    target_sparsity: Annotated[float | None, typer.Option(min=0, max=1, help="dynatran: wanted sparsity; per-site: operating "
+                                                          "point (default: the calibrated one).")] = None,
+    sites: Annotated[Path | None, typer.Option(help="per-site: thresholds from acceltran calibrate.")] = None,
+    keep: Annotated[int | None, typer.Option(help="top-k: probabilities that stay in each row.")] = None,
+    weight_sparsity: Annotated[float, typer.Option(min=0, max=0.99, help="Share of weights to zero by magnitude.")] = 0.0,
+    word_format: Annotated[str | None, typer.Option("--format", help="Integer and fraction bits, like 4.16.")] = None,
+    length: Annotated[int, typer.Option(min=2, help="Tokens to pad to, for the figures with padding.")] = 128,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first sentences.")] = None,
+    baseline: Annotated[bool, typer.Option(help="Evaluate without pruning of activations too.")] = True,
+    rtl: Annotated[int, typer.Option(min=0, help="Compare with the simulated RTL on the first sentences, one by one.")] = 0,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write everything as JSON.")] = None,
+):
+    """Evaluate the integer model, which the RTL reproduces: accuracy, zeros, and multiplications that remain.
+
+    Example: acceltran evaluate --data dev.tsv --method dynatran --tau 0.05 --json dev.json
+    """
+    from .command import evaluate_command
+
+    raise typer.Exit(evaluate_command(
+        config=config, model=model, data=data, method=method, tau=tau, target_sparsity=target_sparsity, sites=sites, keep=keep,
+        weight_sparsity=weight_sparsity, word_format=word_format, length=length, limit=limit, baseline=baseline,
+        rtl=rtl, json_path=json_path,
+    ))
+
+
+def calibrate(
+    data: Annotated[Path, typer.Option(help="Labelled training sentences: a heading, then sentence<TAB>0 or 1 in each line.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="JSON file of the thresholds.")],
+    model: Annotated[Path, typer.Option(help="Hugging Face BERT folder with a classifier.")] = DEFAULT_MODEL,
+    budget: Annotated[float, typer.Option(min=0, help="Accuracy, in points, to give up.")] = 0.5,
+    weight_sparsity: Annotated[float, typer.Option(min=0, max=0.99, help="Share of weights to zero by magnitude.")] = 0.0,
+    sentences: Annotated[int, typer.Option(min=10, help="Sentences to search on, drawn from the file.")] = 400,
+    check: Annotated[int | None, typer.Option(min=10, help="Others, on which the operating point is chosen (default: all "
+                                              "that are left).")] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+):
+    """Find a DynaTran threshold for each site: those that remove most multiplications for the accuracy given up.
+
+    The result is a way from no pruning to the most that was tried, as curves for the hardware's threshold calculator: one
+    register, the operating point, moves all sites along it.
+
+    Example: acceltran calibrate --data train.tsv -o sites.json && acceltran run --sites sites.json --text "a warm film"
+    """
+    from .command import calibrate_command
+
+    calibrate_command(data=data, output=output, model=model, budget=budget, weight_sparsity=weight_sparsity,
+                      sentences=sentences, check=check, seed=seed)
+
+
+def study(
+    data: Annotated[Path, typer.Option(help="Labelled sentences to report on.")],
+    train: Annotated[Path, typer.Option(help="Others, to choose thresholds and strengths on.")],
+    model: Annotated[list[Path] | None, typer.Option(help="Hugging Face BERT folders (default: the packaged one).")] = None,
+    weight_sparsity: Annotated[list[float] | None, typer.Option(help="Shares of weights to zero beside none, of models "
+                                              "with fewer zeros (default: 0.5).")] = None,
+    config: ConfigOption = "mini",
+    length: Annotated[int, typer.Option(min=2, help="Tokens to pad to, for the figures with padding.")] = 128,
+    results: Annotated[Path, typer.Option(help="Evaluations, kept here: what is there is not run again.")] = Path(
+        "build/dynatran.json"),
+    output: DocumentOption = Path("docs/dynatran.md"),
+):
+    """Evaluate every method at many strengths, for the tables and plots of docs/dynatran.md. Takes half an hour and more.
+
+    Example: acceltran study --data dev.tsv --train train.tsv
+    """
+    from .command import study_command
+
+    study_command(data=data, train=train, models=model or [DEFAULT_MODEL], weight_sparsities=weight_sparsity or [0.5],
+                  config=config, length=length, results=results, output=output)
+
+
+def seeds(
+    data: Annotated[Path, typer.Option(help="Labelled sentences to report on.")],
+    count: Annotated[int, typer.Option(min=1, help="Seeds of each variant, from 0 on.")] = 3,
+    config: ConfigOption = "mini",
+    folder: Annotated[Path, typer.Option(help="Models and results, kept here: what is there is not made again.")] = Path(
+        "build/seeds"),
+    cache: CacheOption = Path("build/training"),
+    exclusions: ExclusionsOption = Path("models/sst2-dev-exclusions.txt"),
+    output: DocumentOption = Path("docs/dynatran.md"),
+):
+    """Train, calibrate and evaluate every variant of the packaged model from several seeds. Takes an hour.
+
+    Example: acceltran seeds --data dev.tsv
+    """
+    from .command import seeds_command
+
+    seeds_command(data=data, seeds=count, config=config, folder=folder, cache=cache, exclusions=exclusions,
+                  output=output)
+
+
+def train(
+    variant: Annotated[str, typer.Option(help="dense; sparse: on from dense, with weights pruned and DynaTran in the loop; "
+                                         "relu: the same with ReLU.")] = "dense",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the model (default: that of the packaged "
+                                                "one).")] = None,
+    start: Annotated[Path | None, typer.Option(help="Dense model to go on from (default: the packaged one).")] = None,
+    seed: Annotated[int, typer.Option(help="Of weights, order and dropout.")] = 0,
+    train_model: Annotated[bool, typer.Option("--train/--no-train", help="Train, or only measure the model.")] = True,
+    evaluate: Annotated[Path | None, typer.Option(help="A sentence<TAB>label file to report accuracy on.")] = None,
+    held_out: Annotated[Path | None, typer.Option(help="Write the held-out sentences to this sentence<TAB>label file.")] = None,
+    cache: CacheOption = Path("build/training"),
+    exclusions: ExclusionsOption = Path("models/sst2-dev-exclusions.txt"),
+    exclude: Annotated[Path | None, typer.Option(help="Write EXCLUSIONS from this sentence<TAB>label file and stop.")] = None,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write the accuracies as JSON.")] = None,
+):
+    """Train a BERT-Tiny on four fifths of VADER's movie-review sentences and measure it on the others. A minute or two.
+
+    Example: acceltran train --variant sparse -o build/sparse --held-out build/held-out.tsv
+    """
+    from ..train_command import train_command
+
+    train_command(variant=variant, seed=seed, output=output, start=start, cache=cache, exclusions=exclusions, exclude=exclude,
+                  held_out=held_out, evaluate=evaluate, train_model=train_model, json_path=json_path)
