@@ -36,9 +36,12 @@ class Interpolator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         table = self._table
+        # Half of what is cut off at the end is in the constants: they round.
+        c0, c1, c2 = table.coefficients
+        coefficients = (c0 + (1 << table.guard >> 1), c1, c2)
         c0, c1, c2 = (
             Signal(signed(int(max(abs(c.min()), abs(c.max()))).bit_length() + 1), name=f"c{n}", reset_less=True)
-            for n, c in enumerate(table.coefficients)
+            for n, c in enumerate(coefficients)
         )
         half = 1 << (table.t_bits - 1)
 
@@ -47,17 +50,19 @@ class Interpolator(wiring.Component):
         with m.If(self.enable):
             m.d.sync += t.eq((self.u[:table.t_bits] ^ half).as_signed())
             with m.Switch(self.u[table.t_bits:]):
-                for index, values in enumerate(zip(*table.coefficients, strict=True)):
+                for index, values in enumerate(zip(*coefficients, strict=True)):
                     with m.Case(index):
                         m.d.sync += [c.eq(int(v)) for c, v in zip((c0, c1, c2), values, strict=True)]
 
-        # Horner: the slope, then the value.
+        # Horner: the slope, then the value. A constant is one more term of the product's sum, so that one carry chain does.
         slope = Signal(signed(len(c1) + 1), reset_less=True)
         base = Signal.like(c0, reset_less=True)
         t_late = Signal.like(t, reset_less=True)
         with m.If(self.enable):
-            m.d.sync += [slope.eq(c1 + (c2 * t >> table.input_frac)), base.eq(c0), t_late.eq(t)]
-            value = base + (slope * t_late >> table.input_frac)
-            rounded = ((value >> (table.guard - 1)) + 1) >> 1 if table.guard else value
-            m.d.sync += self.o.eq(rounded)
+            m.d.sync += [
+                slope.eq((c1 << table.input_frac) + c2 * t >> table.input_frac),
+                base.eq(c0),
+                t_late.eq(t),
+                self.o.eq((base << table.input_frac) + slope * t_late >> table.input_frac + table.guard),
+            ]
         return m

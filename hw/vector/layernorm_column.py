@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...sw.golden.layernorm import BETA_LEADS, GAMMA_LEADS, GUARD, LEFT_MAX, LayerNormFormat
+from ...sw.golden.layernorm import GAMMA_LEADS, GUARD, LEFT_MAX, LayerNormFormat
 from ..arithmetic import join_products, partial_products, round_shift, saturate
 
 __all__ = ["LayerNormColumn"]
@@ -39,8 +39,9 @@ class LayerNormColumn(wiring.Component):
     residual, x_amount, r_amount : In, constant; shifts of the operands to the right plus LEFT_MAX
     mean, left, mantissa : In, the row's scalars, at its stages 2, 3 and 4 (see `LayerNormScalars`)
     square : In(1), pass 1, stage 5
-    gamma : In(W), stage 6; beta : In(W), stage 8
-    product_amount, beta_amount : In, constant; shifts within GAMMA_LEADS and BETA_LEADS
+    gamma : In(W), stage 6
+    beta : In(W + GUARD), stage 8, aligned to the result
+    product_amount : In, constant; shift within GAMMA_LEADS
     v : Out, in pass 1 v, stage 6
     halves : Out, either half of the product, stage 7
     o : Out(W), stage 9
@@ -63,9 +64,8 @@ class LayerNormColumn(wiring.Component):
             "mantissa": In(form.mantissa),
             "square": In(1),
             "gamma": In(word),
-            "beta": In(word),
+            "beta": In(signed(width + GUARD)),
             "product_amount": In(range(len(GAMMA_LEADS))),
-            "beta_amount": In(range(len(BETA_LEADS))),
             "v": Out(signed(form.sum_width)),
             "halves": Out(signed(form.value_width + form.factor_half)).array(2),
             "o": Out(word),
@@ -88,12 +88,11 @@ class LayerNormColumn(wiring.Component):
             m.d.sync += [half.eq(part) for half, part in zip(
                 self.halves, partial_products(y1, factor, form.factor_half), strict=True)]
 
-        # Product and beta meet at the binary point of the result, GUARD bits more.
+        # The product meets beta at the binary point of the result, GUARD bits more.
         product = join_products(list(self.halves), form.factor_half)[form.fraction + GAMMA_LEADS.start - GUARD:].as_signed()
         product = self._stage(saturate(product >> self.product_amount, self._width + GUARD + 1), "aligned")
-        beta = Cat(Const(0, GUARD - BETA_LEADS.start), self.beta).as_signed() >> self.beta_amount
         with m.If(self.enable):
-            m.d.sync += self.o.eq(saturate(round_shift(product + beta, GUARD), self._width))
+            m.d.sync += self.o.eq(saturate(round_shift(product + self.beta, GUARD), self._width))
         return m
 
     def _stage(self, value, name):

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...sw.golden.layernorm import BETA_LEADS, GAMMA_LEADS, LEFT_MAX, LayerNormFormat
+from ...sw.golden.layernorm import GAMMA_LEADS, GUARD, LEFT_MAX, LayerNormFormat
 from ..arithmetic import join_products, tree_sum
 from ..layout import line_layout
 from ..post_process.dynatran import DynaTran
@@ -33,8 +33,8 @@ class LayerNormLanes(wiring.Component):
     mean, left, mantissa : In, the row's scalars, at its stage 2 (see `LayerNormScalars`)
     square : In(1), pass 1, at the row's stage 5
     gamma : In(line), at stage 6
-    beta : In(line), at stage 8
-    beta_shift, shift, tau : In, constant
+    beta : In(T values of W + GUARD bits), aligned to the result, at stage 8
+    shift, tau : In, constant
     total : Out, sum of v over the row, stage 8
     squares : Out, sum of v*v over the row, stage 8
     y : Out(line), stage 9
@@ -58,8 +58,7 @@ class LayerNormLanes(wiring.Component):
             "mantissa": In(form.mantissa),
             "square": In(1),
             "gamma": In(line),
-            "beta": In(line),
-            "beta_shift": In(6),
+            "beta": In(line_layout(tile, width + GUARD)),
             "shift": In(6),
             "tau": In(width - 1),
             "total": Out(signed(form.sum_width + grow)),
@@ -80,7 +79,6 @@ class LayerNormLanes(wiring.Component):
             "x_amount": self.x_shift + LEFT_MAX,
             "r_amount": self.r_shift + LEFT_MAX,
             "product_amount": self.shift - (form.fraction + GAMMA_LEADS.start),
-            "beta_amount": self.shift - self.beta_shift - BETA_LEADS.start,
         }
         scalars = {
             "mean": self.mean,

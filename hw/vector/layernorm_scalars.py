@@ -38,8 +38,8 @@ class LayerNormScalars(wiring.Component):
         sigma, ``mantissa`` that of 1/sigma
     """
 
-    mean_latency = 3
-    latency = 13 + Rsqrt.latency
+    mean_latency = 4
+    latency = 14 + Rsqrt.latency
 
     def __init__(self, *, tile, width, max_inner):
         self._tile, self._form = tile, LayerNormFormat(width)
@@ -86,30 +86,31 @@ class LayerNormScalars(wiring.Component):
         return join_products(parts, _GROUP)
 
     def _energy(self, m):
-        """Stages 1 to 8: the mean, and the sum of squares about it plus epsilon."""
+        """Stages 1 to 9: the mean, and the sum of squares about it plus epsilon."""
         guard = self._form.mean_guard
         base = RECIPROCAL_BITS - 1 - guard
         grow = len(self.total) - self._form.sum_width
 
-        scaled = self._product(m, self.total, self.reciprocal, "scaled")
+        total, squares = self._stage(m, self.total, "total"), self._stage(m, self.squares, "squares")
+        scaled = self._product(m, total, self.reciprocal, "scaled")
         scaled = self._stage(m, scaled[base - 1:].as_signed(), "scaled")
         power = Signal(4)
         m.d.comb += power.eq(self.reciprocal_shift - base)
         mean = self._stage(m, (((scaled >> power) + 1) >> 1)[:self._mean_width].as_signed(), "mean")
         m.d.comb += self.mean.eq(mean)
 
-        total = self._delay(m, self.total, 4, "total")
+        total = self._delay(m, total, 4, "total")
         times_n = self._stage(m, mean * Cat(Const(0, (self._tile - 1).bit_length()), self.columns), "times_n")
         twice = (total << guard + 1) - times_n
         twice = self._stage(m, twice[:self._mean_width + grow + 1].as_signed(), "twice")
         product = self._product(m, self._delay(m, mean, 2, "mean_late"), twice, "product")
         product = self._stage(m, product, "product")
-        squares = self._delay(m, self.squares, 7, "squares")
+        squares = self._delay(m, squares, 7, "squares")
         energy = (squares << 2 * guard) - product + self.epsilon
         return self._stage(m, energy[:self._energy_width], "energy")
 
     def _deviation(self, m, energy):
-        """Stages 9 to 13 and the table: exponent and mantissa of 1/sigma."""
+        """Stages 10 to 14 and the table: exponent and mantissa of 1/sigma."""
         form = self._form
         coarse, zeros = _normalise(energy, (32, 16, 8))
         coarse, zeros = self._stage(m, coarse, "coarse"), self._stage(m, zeros, "zeros")

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ...sw.golden.layernorm import EPSILON_BITS, RECIPROCAL_BITS
+from ...sw.golden.layernorm import BETA_LEADS, EPSILON_BITS, RECIPROCAL_BITS
 from ..arithmetic import popcount, tree_sum
 from ..layout import LINE_ADDRESS_BITS, SLOT_BITS, line_layout, tile_beat, tile_write
 from ..post_process.compressor import Compressor
@@ -106,7 +106,7 @@ class LayerNormUnit(wiring.Component):
                 lane.r.eq(r[n].p),
                 lane.square.eq(~tokens[5].second),
                 *(getattr(lane, name).eq(command[name])
-                  for name in ("residual", "x_shift", "r_shift", "beta_shift", "shift", "tau")),
+                  for name in ("residual", "x_shift", "r_shift", "shift", "tau")),
             ]
             lanes.append(lane)
             missing.append(self._vectors(m, n, command, load, asks, lane, tokens, enable))
@@ -201,6 +201,7 @@ class LayerNormUnit(wiring.Component):
             vectors.beta_line.eq(self.command.p.beta_line + n),
             vectors.columns.eq(self._columns(command.columns, n)),
             vectors.ask.eq(asks),
+            vectors.beta_amount.eq(command.shift - command.beta_shift - BETA_LEADS.start),
             lanes.gamma.eq(vectors.gamma),
             lanes.beta.eq(vectors.beta),
             vectors.gamma_needed.eq(tokens[6].valid & tokens[6].second & tokens[6].slices[n]),

@@ -1,16 +1,17 @@
 """Gamma and beta of the tile that the lanes work on."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...sw.golden.layernorm import BETA_LEADS, GUARD
 from ..layout import LINE_ADDRESS_BITS, line_layout
 
 __all__ = ["LayerNormVectors"]
 
 
 class LayerNormVectors(wiring.Component):
-    """Asks for every `stride`-th line of gamma and of beta, in turn, and holds one of each.
+    """Asks for every `stride`-th line of gamma and of beta, in turn, and holds one of each; beta aligned to the result.
 
     A line is replaced in the very cycle in which the last row that needs it passes, so that tiles follow each other
     without a bubble as long as the next lines wait at the input; up to two tiles' lines are asked for ahead.
@@ -25,13 +26,15 @@ class LayerNormVectors(wiring.Component):
     -------
     load : In(1), takes ``gamma_line`` and ``beta_line``, the addresses for the first tile column
     columns : In(12), tile columns from the first on
+    beta_amount : In, constant from ``ask`` on; shift to the right, within BETA_LEADS
     ask : In(1), begins to ask
     request : Out(stream(LINE_ADDRESS_BITS))
     vector : In(stream(line)); ready depends on ``gamma_used`` and ``beta_used``
     gamma_needed, beta_needed : In(1), a row wants to pass that stage
     gamma_used, beta_used : In(1), a tile's last row passes it
     missing : Out(1), a needed line is not there
-    gamma, beta : Out(line)
+    gamma : Out(line)
+    beta : Out(T values of W + GUARD bits), with GUARD fraction bits more than the result
     """
 
     def __init__(self, *, tile, width, stride=1):
@@ -42,6 +45,7 @@ class LayerNormVectors(wiring.Component):
             "gamma_line": In(LINE_ADDRESS_BITS),
             "beta_line": In(LINE_ADDRESS_BITS),
             "columns": In(12),
+            "beta_amount": In(range(len(BETA_LEADS))),
             "ask": In(1),
             "request": Out(stream.Signature(LINE_ADDRESS_BITS)),
             "vector": In(stream.Signature(line)),
@@ -51,20 +55,23 @@ class LayerNormVectors(wiring.Component):
             "beta_used": In(1),
             "missing": Out(1),
             "gamma": Out(line),
-            "beta": Out(line),
+            "beta": Out(line_layout(tile, width + GUARD)),
         })
 
     def elaborate(self, platform):
         m = Module()
         self._ask(m)
 
-        lines = (self.gamma, self.beta)
         used = (self.gamma_needed & self.gamma_used, self.beta_needed & self.beta_used)
         held = [Signal(name="gamma_held"), Signal(name="beta_held")]
         turn = Signal()
         m.d.comb += [
             self.missing.eq(self.gamma_needed & ~held[0] | self.beta_needed & ~held[1]),
             self.vector.ready.eq(Mux(turn, ~held[1] | used[1], ~held[0] | used[0])),
+        ]
+        loads = self.gamma.eq(self.vector.payload), [
+            aligned.eq(Cat(Const(0, GUARD - BETA_LEADS.start), beta).as_signed() >> self.beta_amount)
+            for aligned, beta in zip(self.beta, self.vector.payload, strict=True)
         ]
         taken = self.vector.valid & self.vector.ready
         with m.If(taken):
@@ -73,7 +80,7 @@ class LayerNormVectors(wiring.Component):
             mine = taken & (turn == n)
             m.d.sync += held[n].eq(mine | held[n] & ~used[n])
             with m.If(mine):
-                m.d.sync += lines[n].eq(self.vector.payload)
+                m.d.sync += loads[n]
         return m
 
     def _ask(self, m):

@@ -84,7 +84,9 @@ def timing(top, modules, mapped, library, *, clock, sram):
     ports = {way: " ".join(_plain(name) + ("[*]" if bits > 1 else "") for name, direction, bits in below[top].ports
                            if direction == way and name not in clocks) for way in ("input", "output")}
     with tempfile.TemporaryDirectory(prefix="acceltran-") as folder:
-        files = {"library.lib": library.text, "sram.lib": _macros(mapped, below, library, sram)}
+        files = {"library.lib": library.text}
+        if any(mapped[name].macros for name in below):
+            files["sram.lib"] = _macros(mapped, below, library, sram)
         for name, text in files.items():
             (Path(folder) / name).write_text(text)
         (Path(folder) / "timing.tcl").write_text(_SCRIPT.format(

@@ -1,13 +1,17 @@
 """The command `acceltran synth`, and the areas that are kept."""
 
 import json
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from acceltran.hw.config import ConfigError
 from acceltran.sim.silicon.command import GOLDEN_BLOCKS, golden_areas, synth_command
-from acceltran.sim.silicon.timing import timing_tool
+from acceltran.sim.silicon.mapper import MappedModule
+from acceltran.sim.silicon.sram import SramTable
+from acceltran.sim.silicon.timing import timing, timing_tool
 
 AREAS = Path(__file__).parent / "areas.json"
 NOTHING = {"config": "mini", "top": "dynatran", "liberty": [], "json_path": None, "plot": None, "golden": None, "jobs": None}
@@ -69,6 +73,24 @@ def test_report_plot_and_table(tmp_path, capsys):
     assert set(values["modules"][0]) >= {"name", "count", "area", "own_area", "share", "cells", "flip_flops", "instances"}
     assert f"{values['area']:,.0f}" in capsys.readouterr().out
     assert "<svg" in plot.read_text()
+
+
+@pytest.mark.parametrize("macros", [[], [{"depth": 256, "width": 8, "reads": 1, "writes": 1}]])
+def test_macros_have_a_library_only_where_there_are_some(macros, monkeypatch):
+    read = []
+
+    def opensta(command, **_):
+        folder = Path(command[-1]).parent
+        read.append((folder / "sram.lib").exists())
+        assert ("sram.lib" in (folder / "timing.tcl").read_text()) == read[-1]
+        return SimpleNamespace(returncode=0, stdout="PATH all 7 a b\n", stderr="")
+
+    monkeypatch.setattr(subprocess, "run", opensta)
+    monkeypatch.setattr("acceltran.sim.silicon.timing.timing_tool", lambda: "sta")
+    modules = {"top": SimpleNamespace(ports=[("clk", "input", 1), ("o", "output", 8)], instances=[])}
+    library = SimpleNamespace(text="", time_ps=1.0, load_ff=1.0, inverter_ff=1.0)
+    found = timing("top", modules, {"top": MappedModule({}, macros, Path("top.v"))}, library, clock=100, sram=SramTable())
+    assert found["slack_ps"] == 7 and read == [bool(macros)]
 
 
 @pytest.mark.skipif(timing_tool() is None, reason="needs OpenSTA")
