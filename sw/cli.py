@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..sim.silicon.cli import power, synth
+from ..sim.silicon.cli import ablate, fpga, power, synth
 from .bench.cli import app as bench_app
 from .evaluate.cli import calibrate, cost, evaluate, seeds, study, train
 from .options import DEFAULT_MODEL, ConfigOption
@@ -145,7 +145,7 @@ def explore(
     explore_command(output, json_path)
 
 
-for _command in (evaluate, calibrate, cost, study, train, seeds, synth, power):
+for _command in (evaluate, calibrate, cost, study, train, seeds, synth, power, fpga, ablate):
     app.command()(_command)
 
 

@@ -6,6 +6,7 @@ import json
 from ...hw.config import AcceleratorConfig
 from ..inference import write_json
 from ..products import Product, measure_products
+from ..verilator import SimulationError
 
 __all__ = ["POINTS", "PRODUCTS", "ablate", "ablation_table", "per_area"]
 
@@ -45,6 +46,10 @@ def ablate(area, *, folder, results, points=tuple(POINTS), stage=lambda text: No
     Returns
     -------
     {point: {"gate_equivalents", "cycles": {product: cycles}}}
+
+    Raises
+    ------
+    SimulationError : an integer differs from the golden model's
     """
     values = json.loads(results.read_text()) if results.exists() else {}
     for point in points:
@@ -56,6 +61,8 @@ def ablate(area, *, folder, results, points=tuple(POINTS), stage=lambda text: No
         if same is None:
             runs = measure_products(_config(timed), list(PRODUCTS.values()), folder=folder / _config(timed).name,
                                     stage=lambda text, point=point: stage(f"{point}: {text}"))
+            if any(run["mismatches"] for run in runs):
+                raise SimulationError(f"{point}: the RTL and the golden model differ")
             cycles = {name: run["cycles"] for name, run in zip(PRODUCTS, runs, strict=True)}
         else:
             cycles = values[same]["cycles"]

