@@ -91,6 +91,7 @@ def place_and_route(config, folder, *, device="85k", seed=1, stage=lambda name: 
     if device not in DEVICES:
         raise ConfigError(f"device = {device!r}: choose {', '.join(DEVICES)}")
     nextpnr = _nextpnr()
+    folder.mkdir(parents=True, exist_ok=True)
     stage("generating")
     generate(config, folder / "verilog")
     sources = [folder / "verilog" / name for name in (folder / "verilog" / "files.f").read_text().split()]

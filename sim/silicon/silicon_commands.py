@@ -18,7 +18,6 @@ def fpga_command(*, config, device, seed, folder, json_path):
     """See `cli.fpga`."""
     check_outputs(json_path)
     config = AcceleratorConfig.load(config)
-    folder.mkdir(parents=True, exist_ok=True)
     with stages(config.name) as stage:
         values = place_and_route(config, folder, device=device, seed=seed, stage=stage)
     table = plain_table("resource", "used", "of", "%", title=f"{config.name} on {values['device']}, after routing")

