@@ -54,7 +54,9 @@ module system(
 endmodule
 """
 
-_OPTIMISATION = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")  # In every cycle, once, and Verilator's own code.
+_OPTIMISATION = ("OPT_FAST=-O2 -fno-tree-slp-vectorize", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
+"""Of what runs in every cycle, once, and of Verilator's own code. GCC 12 makes vectors of -1 of sums of comparisons, such as
+``(0U != a) + (0U != b)``, and adds them up with the wrong sign."""
 
 
 def accelerator_verilog(config, *, fields=False):
