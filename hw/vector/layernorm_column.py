@@ -41,7 +41,7 @@ class LayerNormColumn(wiring.Component):
     square : In(1), pass 1, stage 5
     gamma : In(W), stage 6
     beta : In(W + GUARD), stage 8, aligned to the result
-    product_amount : In, constant; shift within GAMMA_LEADS
+    product_amount : In, constant from a row's stage 6 on; shift within GAMMA_LEADS
     v : Out, in pass 1 v, stage 6
     halves : Out, either half of the product, stage 7
     o : Out(W), stage 9
@@ -90,7 +90,9 @@ class LayerNormColumn(wiring.Component):
 
         # The product meets beta at the binary point of the result, GUARD bits more.
         product = join_products(list(self.halves), form.factor_half)[form.fraction + GAMMA_LEADS.start - GUARD:].as_signed()
-        product = self._stage(saturate(product >> self.product_amount, self._width + GUARD + 1), "aligned")
+        amount = Signal.like(self.product_amount, reset_less=True)
+        m.d.sync += amount.eq(self.product_amount)
+        product = self._stage(saturate(product >> amount, self._width + GUARD + 1), "aligned")
         with m.If(self.enable):
             m.d.sync += self.o.eq(saturate(round_shift(product + self.beta, GUARD), self._width))
         return m

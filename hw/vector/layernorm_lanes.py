@@ -35,12 +35,12 @@ class LayerNormLanes(wiring.Component):
     gamma : In(line), at stage 6
     beta : In(T values of W + GUARD bits), aligned to the result, at stage 8
     shift, tau : In, constant
-    total : Out, sum of v over the row, stage 8
-    squares : Out, sum of v*v over the row, stage 8
-    y : Out(line), stage 9
+    total : Out, sum of v over the row, stage 9
+    squares : Out, sum of v*v over the row, stage 9
+    y : Out(line), stage 10
     """
 
-    latency = 9
+    latency = 10
 
     def __init__(self, *, tile, width, max_inner):
         self._tile, self._width, self._max_inner, self._form = tile, width, max_inner, LayerNormFormat(width)
@@ -86,7 +86,7 @@ class LayerNormLanes(wiring.Component):
             "mantissa": self._stage(m, self._stage(m, self.mantissa, "mantissa_3"), "mantissa_4"),
         }
         m.submodules.prune = prune = DynaTran(tile=self._tile, width=self._width)
-        m.d.comb += [prune.tau.eq(self.tau), self.y.eq(prune.o)]
+        m.d.comb += [prune.tau.eq(self.tau), self.y.eq(self._stage(m, prune.o, "y_10"))]
         columns = []
         for c in range(self._tile):
             m.submodules[f"column_{c}"] = column = LayerNormColumn(width=self._width, max_inner=self._max_inner)
@@ -103,8 +103,8 @@ class LayerNormLanes(wiring.Component):
         total = self._stage(m, tree_sum(column.v for column in columns), "total_7")
         halves = [self._stage(m, tree_sum(column.halves[n] for column in columns), f"squares_{n}") for n in range(2)]
         m.d.comb += [
-            self.total.eq(self._stage(m, total, "total_8")),
-            self.squares.eq(join_products(halves, form.factor_half)),
+            self.total.eq(self._stage(m, self._stage(m, total, "total_8"), "total_9")),
+            self.squares.eq(self._stage(m, join_products(halves, form.factor_half)[:len(self.squares)], "squares_9")),
         ]
         return m
 

@@ -115,7 +115,7 @@ class LayerNormUnit(wiring.Component):
         self._scalars(m, command, load, lanes, tokens, ready_rows, enable)
 
         # The way out: pruned rows are packed.
-        self._results(m, active, load, lanes, tokens[9], Cat(missing).any(), enable)
+        self._results(m, active, load, lanes, tokens[10], Cat(missing).any(), enable)
         return m
 
     def _columns(self, columns, n):
@@ -158,7 +158,7 @@ class LayerNormUnit(wiring.Component):
         })
         tokens = [Signal(token, name=f"token_{n}") for n in range(LayerNormLanes.latency + 1)]
         enter = tokens[0]
-        summing = Cat(token.valid & ~token.second for token in tokens[1:8]).any()
+        summing = Cat(token.valid & ~token.second for token in tokens[1:9]).any()
         missing = Cat(
             enter.slices[n] & ~(x[n].valid & (r[n].valid | ~command.residual)) for n in range(self._slices)).any()
         m.d.comb += [
@@ -224,9 +224,9 @@ class LayerNormUnit(wiring.Component):
 
         summed, read_row = Signal(), Signal(range(self._tile))
         m.d.comb += [
-            summed.eq(tokens[8].valid & ~tokens[8].second & enable),
-            read_row.eq(Mux(tokens[7].valid & ~tokens[7].second, tokens[7].row, tokens[0].row)),
-            scalars.valid.eq(summed & tokens[8].column_last),
+            summed.eq(tokens[9].valid & ~tokens[9].second & enable),
+            read_row.eq(Mux(tokens[8].valid & ~tokens[8].second, tokens[8].row, tokens[0].row)),
+            scalars.valid.eq(summed & tokens[9].column_last),
             *(getattr(scalars, name).eq(command[name])
               for name in ("columns", "reciprocal", "reciprocal_shift", "epsilon")),
         ]
@@ -237,12 +237,12 @@ class LayerNormUnit(wiring.Component):
             sum_ = getattr(scalars, name)
             m.submodules[name] = store = memory.Memory(shape=sum_.shape(), depth=self._tile, init=[])
             write, read = store.write_port(), store.read_port()
-            added = tree_sum(Mux(tokens[8].slices[n], getattr(lane, name), 0) for n, lane in enumerate(lanes))
+            added = tree_sum(Mux(tokens[9].slices[n], getattr(lane, name), 0) for n, lane in enumerate(lanes))
             m.d.comb += [
                 read.en.eq(enable), read.addr.eq(read_row),
-                sum_.eq(Mux(tokens[8].column_first, 0, read.data) + added),
-                write.en.eq(there | summed & ~tokens[8].column_last),
-                write.addr.eq(Mux(there, row, tokens[8].row)), write.data.eq(Mux(there, scalar, sum_)),
+                sum_.eq(Mux(tokens[9].column_first, 0, read.data) + added),
+                write.en.eq(there | summed & ~tokens[9].column_last),
+                write.addr.eq(Mux(there, row, tokens[9].row)), write.data.eq(Mux(there, scalar, sum_)),
             ]
             kept.append(read.data)
 

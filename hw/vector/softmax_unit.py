@@ -44,7 +44,7 @@ class SoftmaxUnit(wiring.Component):
     Throughput: one row per cycle in each pass, if tiles arrive; the first pass ends with the last tile that has a valid
     column. Between the passes there are `bubbles` idle cycles (0 for tile 16, 3 for tile 8), between commands none: the
     next command's tiles are asked for, and its first pass runs, while the second pass of this one drains. Latency of a
-    row of the second pass: six cycles, expander and compressor not counted. `x.ready` depends on `o.ready`
+    row of the second pass: seven cycles, expander and compressor not counted. `x.ready` depends on `o.ready`
     combinationally.
 
     Parameters
@@ -97,7 +97,7 @@ class SoftmaxUnit(wiring.Component):
                  "last": sequencer.last, "second": sequencer.second & sequencer.step,
                  "update": ~sequencer.second & sequencer.step}
         stages = [label]
-        for stage in range(1, 7):
+        for stage in range(1, 8):
             stages.append({name: self._register(m, enable, f"{name}_{stage}", value)
                            for name, value in stages[-1].items()})
         m.d.comb += [
@@ -130,18 +130,19 @@ class SoftmaxUnit(wiring.Component):
             *(getattr(rows, name).eq(stages[4][name]) for name in ("row", "update", "second", "first", "final")),
         ]
 
-        # Stage 6: the rounded and pruned result of the second pass; stage 7: the sum of the first.
+        # Stage 7: the rounded and pruned result of the second pass, and the sum of the first.
         total = tree_sum(column.o for column in columns)
         m.d.comb += rows.total.eq(self._register(m, enable, "total_7", total))
         for n, column in enumerate(columns):
             rounded = Signal(width - 1, name=f"rounded_{n}")
             m.d.comb += [
                 rounded.eq((column.o[:width] + 1) >> 1),
-                compressor.i.payload.row[n].eq(Mux(column.o[:width] < bound, 0, rounded)),
+                compressor.i.payload.row[n].eq(
+                    self._register(m, enable, f"pruned_{n}", Mux(column.o[:width] < bound, 0, rounded))),
             ]
         m.d.comb += [
-            compressor.i.valid.eq(stages[6]["second"]),
-            compressor.i.payload.last.eq(stages[6]["last"]),
+            compressor.i.valid.eq(stages[7]["second"]),
+            compressor.i.payload.last.eq(stages[7]["last"]),
             compressor.i.payload.slot.eq(o_slot),
             enable.eq(~compressor.i.valid | compressor.i.ready),
             self.busy.eq(sequencer.busy | ~self.command.ready | (unwritten != 0)),
@@ -155,15 +156,16 @@ class SoftmaxUnit(wiring.Component):
         m.submodules.sequencer = sequencer = SoftmaxSequencer(tile=self._tile, bubbles=self.bubbles)
         following = Signal.like(self.command.payload, name="following", reset_less=True)
         current = Signal.like(self.command.payload, name="current", reset_less=True)
-        waiting = Signal()
+        waiting, received = Signal(), Signal()
         command = self.command
+        m.d.sync += received.eq(self.x.valid & self.x.ready & self.x.payload.last)
         m.d.comb += [
             command.ready.eq(requester.ready & ~waiting),
             requester.start.eq(command.valid & command.ready),
             requester.slot.eq(command.payload.x_slot),
             requester.columns.eq(command.payload.columns),
             requester.valid_columns.eq(command.payload.valid_columns),
-            requester.received.eq(self.x.valid & self.x.ready & self.x.payload.last),
+            requester.received.eq(received),
             sequencer.enable.eq(enable),
             sequencer.start.eq(waiting),
             sequencer.columns.eq(following.columns),
