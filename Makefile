@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 ACCELTRAN := $(BIN)/acceltran
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test test-slow verilog run bench area train lint clean tools
+.PHONY: help demo test test-slow verilog run bench area silicon train lint clean tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -33,6 +33,14 @@ bench: $(VENV)/ready ## measure what changed of the table and the plots in docs/
 
 area: $(VENV)/ready ## gate equivalents of the main blocks of mini, and what changed
 	$(ACCELTRAN) synth --config mini --golden tests/sim/areas.json
+
+silicon: $(VENV)/ready ## everything in docs/silicon.md that needs no cell library; an hour and more
+	$(ACCELTRAN) synth --config mini --golden tests/sim/areas.json
+	$(ACCELTRAN) synth --config mini --top pe --skip none
+	$(ACCELTRAN) synth --config int8 --top pe --skip none
+	$(ACCELTRAN) synth --config int8 --top pe
+	$(ACCELTRAN) ablate --output docs/silicon.md
+	$(ACCELTRAN) synth --config edge
 
 train: $(VENV)/ready ## train the packaged models again
 	$(ACCELTRAN) train --variant dense
