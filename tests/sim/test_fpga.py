@@ -55,7 +55,7 @@ if "large" in open(arguments["--json"]).read():
 open(arguments["--report"], "w").write({json.dumps(json.dumps(REPORT))})
 """)
     monkeypatch.setattr(fpga, "_nextpnr", lambda: nextpnr)
-    monkeypatch.setattr(fpga, "_SYNTHESISE", "import sys; open(sys.argv[-1].split()[-1], 'w').write(sys.argv[-1])")
+    monkeypatch.setattr(fpga, "RUN_PASSES", "import sys; open(sys.argv[-1].split()[-1], 'w').write(sys.argv[-1])")
 
     def generate(config, folder):
         folder.mkdir(parents=True)
@@ -73,7 +73,7 @@ def test_report(tools, monkeypatch):
     assert values == {"config": "fpga", "device": "LFE5U-85F", "fmax_mhz": 61.5,
                       "utilisation": {"TRELLIS_COMB": {"used": 700, "available": 83640}}}
     assert stages == ["generating", "synthesis", "placing and routing"]
-    monkeypatch.setattr(fpga, "_SYNTHESISE", "import sys; open(sys.argv[-1].split()[-1], 'w').write('large')")
+    monkeypatch.setattr(fpga, "RUN_PASSES", "import sys; open(sys.argv[-1].split()[-1], 'w').write('large')")
     with pytest.raises(SynthesisError, match="^nextpnr: ERROR: Unable to place cell, design too large$"):
         place_and_route(config, tools / "again")
     with pytest.raises(ConfigError, match="choose 25k, 45k, 85k"):
