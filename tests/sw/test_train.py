@@ -149,7 +149,7 @@ def test_command_reports_failures_in_one_line(tmp_path, monkeypatch, capsys):
 
 
 def test_command_trains_one_variant_from_another(teacher, config, tmp_path, monkeypatch, capsys):
-    """Dense first, then ReLU from it: half of its weights are zero; the held-out file holds the sentences measured on."""
+    """Dense first, then ReLU from it, with zero weights; the held-out file holds the sentences measured on."""
     quick = Recipe(epochs=2, batch=8, rate=3e-3, deviation=0.1)
     monkeypatch.setattr(train_module, "CONFIG", config)
     monkeypatch.setattr(train_command_module, "VARIANTS", {
@@ -169,8 +169,9 @@ def test_command_trains_one_variant_from_another(teacher, config, tmp_path, monk
     assert (relu.config.hidden_act, dense.config.hidden_act) == ("relu", "gelu")
     assert weight_zeros(relu) == pytest.approx(VARIANTS["relu"].pruning.weight_sparsity, abs=0.01)
     assert weight_zeros(dense) == 0
-    assert float((relu.tensors["embeddings.word_embeddings.weight"]
-                  - dense.tensors["embeddings.word_embeddings.weight"]).abs().mean()) < 0.03
+    # Weights that begin at random point the same way only if one model began as the other.
+    both = (model.tensors["pooler.dense.weight"].flatten() for model in (relu, dense))
+    assert float(torch.cosine_similarity(*both, dim=0)) > 0.5
     assert f"held out: {share:.2%} of 24" in capsys.readouterr().out
 
 
