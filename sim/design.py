@@ -115,7 +115,7 @@ def shared_modules(verilog, *kinds):
     return re.findall(rf"^module ((?:{names})_[0-9a-f]{{6}})\(", verilog, re.MULTILINE)
 
 
-def build_system(config, *, waves=False, latency=40, memory_bits=27, untraced=()):
+def build_system(config, *, waves=False, latency=40, memory_bits=27, instrument=None, sources=()):
     """Build (or find) the simulator of a whole system, optimised for speed.
 
     With several PEs, the PE is a block of its own. All lanes of a PE run the same code, which then stays in the caches.
@@ -124,14 +124,16 @@ def build_system(config, *, waves=False, latency=40, memory_bits=27, untraced=()
     Parameters
     ----------
     waves : as in `build`
-    untraced : dotted paths of instances from ``accelerator`` on that waves leave out, with everything in them
+    instrument : None, or a function from the accelerator's Verilog to that which is simulated in its place, in one piece
+    sources : further Verilog files
     """
-    verilog = system_verilog(config, latency=latency, memory_bits=memory_bits, fields=waves is True)
-    scopes = [path.replace("accelerator", "system.dut", 1) for path in untraced]
+    verilog = system_verilog(config, latency=latency, memory_bits=memory_bits, fields=waves)
+    if instrument:
+        verilog = instrument(verilog)
+    whole = waves or instrument
     return build(
-        verilog, "system", sources=SIMULATION_SOURCES, waves=waves,
-        public=[f'tracing_off -scope "*{scope}{end}"' for scope in scopes for end in ("", ".*")],
-        blocks=() if waves or config.pes == 1 else shared_modules(verilog, PE),
-        kept=shared_modules(verilog, *((PE, MacLane) if waves else (MacLane,))),
+        verilog, "system", sources=[*SIMULATION_SOURCES, *sources], waves=waves,
+        blocks=() if whole or config.pes == 1 else shared_modules(verilog, PE),
+        kept=shared_modules(verilog, *((PE, MacLane) if whole else (MacLane,))),
         arguments=["-O3", "--output-split", "20000", "--output-split-cfuncs", "500"], variables=_OPTIMISATION,
     )

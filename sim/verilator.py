@@ -45,7 +45,7 @@ WAIVERS = {
     "SYNCASYNCNET": "the soft reset joins the reset net",
 }
 
-_TRACE = {"fst": ("--trace-fst", "--trace-structs"), "saif": ("--trace-saif", "--no-trace-params", "--trace-max-width", "0")}
+_TRACE = ("--trace-fst", "--trace-structs")
 
 
 class SimulationError(RuntimeError):
@@ -100,21 +100,19 @@ def _top_ports(verilog, top):
     return [port.split()[-1] for port in ports.split(",")]
 
 
-def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, public=None, blocks=(), kept=(), threads=1,
+def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, blocks=(), kept=(), threads=1,
           variables=()):
     """Build (or find in the cache) the model of `verilog`, a text with module `top`, together with `sources`.
 
-    Only the ports of `top`, and what `public` lists in Verilator's control-file syntax, are visible to cocotb: everything
-    else stays free to be optimised.
+    Only the ports of `top` are visible to cocotb: everything else stays free to be optimised.
 
     Parameters
     ----------
     verilog, top : text, and the name of its top module
     sources : further Verilog files
     arguments : for Verilator
-    waves : the model can record an FST; "saif" for toggle counts instead
+    waves : the model can record an FST
     jobs : compilers at once; as many as there are processors
-    public : lines in Verilator's control-file syntax
     blocks : modules that are Verilated and compiled once each, as libraries that their instances call
     kept : modules that are not dissolved in their parents, so that all instances in a library run the same code
     threads : of the simulation
@@ -127,13 +125,12 @@ def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, pub
     control = "`verilator_config\n"
     control += "".join(f"lint_off -rule {rule}\n" for rule in WAIVERS)
     control += "".join(f'public_flat_rw -module "{top}" -var "{port}"\n' for port in _top_ports(verilog, top))
-    control += "".join(f"{line}\n" for line in public or ())
     control += "".join(f'hier_block -module "{module}"\n' for module in blocks)
     control += "".join(f'no_inline -module "{module}"\n' for module in kept)
-    arguments = [*arguments, *(_TRACE["saif" if waves == "saif" else "fst"] if waves else ())]
+    arguments = [*arguments, *(_TRACE if waves else ())]
     arguments += ["--hierarchical"] if blocks else []
     arguments += ["--threads", str(threads)] if threads > 1 else []
-    if waves and waves != "saif":
+    if waves:
         _need_header("lz4.h", "liblz4-dev")
         _need_header("zlib.h", "zlib1g-dev")
     identity = hashlib.sha256(json.dumps(

@@ -19,11 +19,12 @@ _DELAY = 3
 
 
 class SoftmaxRows(wiring.Component):
-    """Maximum and sum are loops of one stage each, so consecutive visits to a row may follow at any distance.
+    """Maximum and sum are loops of two stages each: consecutive visits to a row are at least two enabled cycles apart.
 
     Stages are those of `SoftmaxUnit`; every signal belongs to the row whose control is in the stage named. The sum of
     the first pass gives way to the offset of the second, the maximum and the logarithm of the sum, which is complete
-    for rows that enter `turnaround` enabled cycles after the same row of the last tile of the first pass.
+    for rows that enter `turnaround` enabled cycles after the same row of the last tile of the first pass. What is
+    written waits for a cycle beside the rows, so that `enable` drives a few registers and not all rows.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ class SoftmaxRows(wiring.Component):
     reference : Out(11), stage 5: from which the integer part of the difference is subtracted
     """
 
-    turnaround = 7 + Logarithm.latency
+    turnaround = 8 + Logarithm.latency
 
     def __init__(self, *, tile):
         self._tile = tile
@@ -81,8 +82,7 @@ class SoftmaxRows(wiring.Component):
                 old.eq(maxima[self.next_row]),
                 self.reference.eq(Mux(self.second, SUM_FRAC - 2 - self.o_frac, new)),
             ]
-        with m.If(self.enable & self.update):
-            m.d.sync += maxima[self.row].eq(new)
+        self._write(m, maxima, self.enable & self.update, self.row, new)
 
         control = {"update": (1, self.update), "final": (1, self.final), "row": (len(self.row), self.row),
                    "settle": (6, settle)}
@@ -96,8 +96,8 @@ class SoftmaxRows(wiring.Component):
         sum_, offset = Signal(SUM_BITS), Signal(OFFSET_BITS)
         m.d.comb += sum_.eq((sums[row] >> settle) + self.total)
         settled, settled_row = self._offset(m, sum_, update & final, row, maxima, offset)
-        with m.If(self.enable & (settled | update & ~final)):
-            m.d.sync += sums[Mux(settled, settled_row, row)].eq(Mux(settled, offset, sum_))
+        self._write(m, sums, self.enable & (settled | update & ~final), Mux(settled, settled_row, row),
+                    Mux(settled, offset, sum_))
 
         # Stage 3: what the second pass needs.
         with m.If(self.enable):
@@ -113,6 +113,15 @@ class SoftmaxRows(wiring.Component):
             row = self._register(m, f"row_{stage}", len(row), row)
         m.d.comb += offset.eq((maxima[row] + (1 - SUM_FRAC) << ARGUMENT_FRAC) + logarithm.o)
         return final, row
+
+    def _write(self, m, rows, valid, row, value):
+        """Write `value` a cycle later."""
+        name = rows[0].name.removesuffix("_0")
+        late_valid = Signal(name=f"{name}_written")
+        late_row, late = Signal.like(row, name=f"{name}_row", reset_less=True), Signal.like(rows[0], name=f"new_{name}")
+        m.d.sync += [late_valid.eq(valid), late_row.eq(row), late.eq(value)]
+        with m.If(late_valid):
+            m.d.sync += rows[late_row].eq(late)
 
     def _array(self, name, shape):
         return Array(Signal(shape, name=f"{name}_{n}", reset_less=True) for n in range(self._tile))

@@ -1,5 +1,9 @@
 """Row softmax over a tile row, T values per cycle: the gates of `sw.golden.softmax.softmax`."""
 
+from functools import reduce
+from itertools import combinations
+from operator import or_
+
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -42,7 +46,7 @@ class SoftmaxUnit(wiring.Component):
     One enable moves everything; it waits only for the compressor.
 
     Throughput: one row per cycle in each pass, if tiles arrive; the first pass ends with the last tile that has a valid
-    column. Between the passes there are `bubbles` idle cycles (0 for tile 16, 3 for tile 8), between commands none: the
+    column. Between the passes there are `bubbles` idle cycles (0 for tile 16, 4 for tile 8), between commands none: the
     next command's tiles are asked for, and its first pass runs, while the second pass of this one drains. Latency of a
     row of the second pass: seven cycles, expander and compressor not counted. `x.ready` depends on `o.ready`
     combinationally.
@@ -201,13 +205,19 @@ class SoftmaxUnit(wiring.Component):
         return unwritten, bound, o_frac, o_slot
 
     def _highest(self, m, values):
-        """Signed maximum, as a tree."""
+        """Signed maximum, as a tree of groups of four of which all pairs are compared at once."""
         level = 0
         while len(values) > 1:
             winners = []
-            for n, (a, b) in enumerate(zip(values[::2], values[1::2], strict=True)):
-                winner = Signal.like(a, name=f"highest_{level}_{n}")
-                m.d.comb += winner.eq(Mux(a > b, a, b))
+            for start in range(0, len(values), 4):
+                group = values[start:start + 4]
+                wins = [Signal(len(group), name=f"wins_{level}_{start + n}") for n in range(len(group))]
+                for a, b in combinations(range(len(group)), 2):
+                    m.d.comb += [wins[a][b].eq(group[a] >= group[b]), wins[b][a].eq(~wins[a][b])]
+                m.d.comb += [win[n].eq(1) for n, win in enumerate(wins)]
+                chosen = (Mux(win.all(), value, 0) for win, value in zip(wins, group, strict=True))
+                winner = Signal.like(values[0], name=f"highest_{level}_{start}")
+                m.d.comb += winner.eq(reduce(or_, chosen))
                 winners.append(winner)
             values, level = winners, level + 1
         return values[0]

@@ -32,6 +32,9 @@ BLOCKS = {
 }
 """Blocks that are not called as their instances."""
 
+_SLICES_VERILOG, _SLICE = Path(__file__).parent / "crossbar_slices.v", 8
+"""A crossbar as slices of so many bits."""
+
 RUN_PASSES = """
 import sys
 from pyosys import libyosys as ys
@@ -52,7 +55,7 @@ def accelerator_modules(config):
     identity = hashlib.sha256(config.to_json().encode())
     folders = [Path(find_spec(name).submodule_search_locations[0]) for name in ("acceltran.hw", "acceltran.sw.golden")]
     sources = (path for folder in folders for path in sorted(folder.rglob("*.[pv]*")) if path.suffix in (".py", ".v"))
-    for path in (*sources, Path(__file__), Path(modules_source.__file__)):
+    for path in (*sources, Path(__file__), _SLICES_VERILOG, Path(modules_source.__file__)):
         identity.update(path.read_bytes())
     kept = silicon_folder() / "designs" / f"{config.name}-{identity.hexdigest()[:16]}.json"
     if not kept.exists():
@@ -72,12 +75,17 @@ def _rtlil(config):
 
 
 def _elaborate_verilog(kind, parameters):
-    """RTLIL of a module that is written in Verilog, with `parameters`; (text, its name)."""
+    """RTLIL of a module that is written in Verilog, with `parameters`; (text, its name). Wide crossbars are in slices."""
+    source = SRAM_VERILOG
+    if kind == "acceltran_crossbar":
+        wide = parameters["WIDTH"] > _SLICE
+        source = _SLICES_VERILOG if wide else CROSSBAR_VERILOG
+        kind = f"{kind}_slices" if wide else kind
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "module.il"
         values = " ".join(f"-chparam {name} {value}" for name, value in parameters.items())
         subprocess.run(
-            [sys.executable, "-c", RUN_PASSES, *(f"read_verilog -defer {path}" for path in (SRAM_VERILOG, CROSSBAR_VERILOG)),
+            [sys.executable, "-c", RUN_PASSES, f"read_verilog -defer {source}",
              f"hierarchy -top {kind} {values}", "proc", f"rename -top {kind}", f"write_rtlil {target}"],
             check=True, stdout=subprocess.DEVNULL,
         )

@@ -23,8 +23,9 @@ _BOOTH = _ELABORATE.index("{booth}")
 _MAP = (
     f"memory_map -attr !{_MACRO}", "setattr -unset init", "opt -undriven -fine", "techmap", "opt -fast",
     "dfflegalize -cell $_DFF_P_ x", "opt_expr", "opt_merge", "opt_clean", "rename -wire t:$_DFF_P_",
-    "dfflibmap -liberty {liberty}", "abc -liberty {liberty} {abc}", "opt_clean -purge",
+    "dfflibmap -liberty {liberty}", "tee -o {log} abc -liberty {liberty} {abc}", "opt_clean -purge",
 )
+_REACHED = re.compile(r"\bDelay\s*=\s*([\d.]+) ps")
 
 
 MACRO_PORTS = ("RD_CLK", "RD_EN", "RD_ADDR", "RD_DATA", "WR_CLK", "WR_EN", "WR_ADDR", "WR_DATA")
@@ -39,7 +40,8 @@ def macro_name(*, depth, width, reads, writes):
 def map_module(folder, *, top, liberty, areas, delay=None, driver=None, load=None):
     """Map ``source.il`` in `folder` to the cells of `liberty`; writes ``netlist.v`` and ``cells.json`` there.
 
-    Multipliers are tried with and without Booth recoding; the smaller result stays.
+    Multipliers are tried with and without Booth recoding. The smaller result stays; if only one keeps to `delay` that one,
+    and if none does the faster.
 
     Parameters
     ----------
@@ -59,8 +61,8 @@ def map_module(folder, *, top, liberty, areas, delay=None, driver=None, load=Non
         abc = _DELAY.format(delay=delay, constraints=constraints)
 
     def mapped(booth):
-        design = ys.Design()
-        values = {"top": top, "liberty": liberty, "booth": booth, "abc": abc}
+        design, log = ys.Design(), folder / "abc.log"
+        values = {"top": top, "liberty": liberty, "booth": booth, "abc": abc, "log": log}
 
         def run(*commands):
             for command in commands:
@@ -76,7 +78,8 @@ def map_module(folder, *, top, liberty, areas, delay=None, driver=None, load=Non
         macros = [_macro(ys, design.top_module(), cell) for cell in _large_memories(design.top_module())]
         cells = Counter(cell.type.str().removeprefix("\\") for cell in design.top_module().cells_.values())
         area = sum(areas.get(cell, 0) * count for cell, count in cells.items())
-        return design, area, multiplies, {"cells": cells, "macros": macros}
+        late = max(0.0, _reached(log) - delay) if delay else 0.0
+        return design, (late, area), multiplies, {"cells": cells, "macros": macros}
 
     best = mapped("")
     if best[2]:
@@ -86,6 +89,12 @@ def map_module(folder, *, top, liberty, areas, delay=None, driver=None, load=Non
     netlist = (folder / "netlist.v").read_text()
     (folder / "netlist.v").write_text(re.sub(r"^  (wire|input|output) signed ", r"  \1 ", netlist, flags=re.MULTILINE))
     (folder / "cells.json").write_text(json.dumps(result))
+
+
+def _reached(log):
+    """Ps of the longest path that ABC leaves, as it says last in `log`; 0 if there was nothing to map."""
+    delays = _REACHED.findall(log.read_text())
+    return float(delays[-1]) if delays else 0.0
 
 
 def _large_memories(module):

@@ -9,18 +9,18 @@ from pathlib import Path
 
 from ...hw.config import ConfigError
 
-__all__ = ["GATE_EQUIVALENTS", "Library", "read_library"]
+__all__ = ["GATE_EQUIVALENTS", "Library", "groups", "read_library"]
 
 GATE_EQUIVALENTS = Path(__file__).parent / "gate_equivalents.lib"
 """The library without a process: areas in gate equivalents, no delays."""
 
 _LIBRARY = re.compile(r"\blibrary\s*\(\s*\"?([\w.\-]+)\"?\s*\)\s*\{")
-_GROUP = re.compile(r"\b(\w+)\s*\(\s*\"?([^\"()]*?)\"?\s*\)\s*\{")
+_GROUP = re.compile(r"\b(\w+)\s*\(\s*\"?([^()]*?)\"?\s*\)\s*\{")
 _LOAD_UNIT = re.compile(r"capacitive_load_unit\s*\(\s*\"?([\d.]+)\"?\s*,\s*\"?(ff|pf)", re.IGNORECASE)
 _TIME_UNIT = re.compile(r"time_unit\s*:\s*\"?([\d.]+)(ns|ps)")
 _POWER = {"internal_power", "leakage_power", "pg_pin", "receiver_capacitance", "output_current_rise", "output_current_fall",
           "ccsn_first_stage", "ccsn_last_stage"}
-_POWER_TABLES = {"internal_power", "leakage_power", "pg_pin"}
+_POWER_TABLES = {"internal_power", "leakage_power"}
 _UNUSABLE = re.compile(r"\b(latch|latch_bank|statetable|test_cell)\s*\(|\bclock_gating_integrated_cell\b|\bthree_state\b"
                        r"|\bdont_use\s*:\s*\"?true|\b(clear|preset)\s*:|\bclocked_on\s*:\s*\"?\s*\(?!")
 _SPECIAL = re.compile(r"clk|dly|lpflow|probe|bufbuf|bufinv|^HB\d|^CKINV|^SDF", re.IGNORECASE)
@@ -76,7 +76,7 @@ def read_library(paths, *, power=False):
     name = _LIBRARY.search(texts[0])[1]
     header, kept, areas, flip_flops, nands, inverters = {}, [], {}, [], [], []
     for text in texts:
-        for group, label, start, end in _groups(text, _LIBRARY.search(text).end()):
+        for group, label, start, end in groups(text, _LIBRARY.search(text).end()):
             if group != "cell":
                 header.setdefault((group, label), text[start:end])
             elif _usable(label, text[start:end]) and label not in areas:
@@ -123,7 +123,7 @@ def _read(path):
     return text
 
 
-def _groups(text, start):
+def groups(text, start):
     """(group, label, start, end) of the groups directly inside the one that is open at `start`."""
     position = start
     while (found := _GROUP.search(text, position)) and _end_of_group(text, position, found.start()):
@@ -150,7 +150,7 @@ def _attributes(text):
     """The simple and complex attributes of the library itself."""
     position = start = _LIBRARY.search(text).end()
     parts = []
-    for _, _, begin, end in _groups(text, start):
+    for _, _, begin, end in groups(text, start):
         parts.append(text[position:begin])
         position = end
     return "\n".join(line for line in "".join(parts).splitlines() if line.strip())

@@ -2,13 +2,15 @@
 
 import glob
 import tempfile
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from ...hw.config import ConfigError
-from ...sw.commands import check_outputs, console, load_inputs, progress, site_options, stages
+from ...sw.commands import check_outputs, console, load_inputs, site_options, stages
 from ..design import build_system
 from ..inference import infer, write_json
-from .activity import bank_accesses, module_activity, read_saif, traced_instances
+from .activity import bank_accesses, instance_modules, module_activity
 from .command import plain_table, progress_bar
 from .design import accelerator_modules
 from .energy import MainMemory, energy, sram_energy
@@ -17,12 +19,12 @@ from .mapper import SynthesisError, map_modules
 from .plot import plot_shares
 from .power import module_power
 from .sram import SRAM_TABLE, SramTable
-from .timing import timing_tool
+from .toggle_counters import COUNTER_SOURCE, LOG, read_toggles, with_toggle_counters
 
 __all__ = ["NOT_MODELLED", "power_command", "print_energy", "traced_inference"]
 
 NOT_MODELLED = "not modelled: wires, the clock tree, glitches within a cycle, pads and the controller of main memory"
-_ROOT = "system.dut"
+_ROOT, _CLOCK = "system.dut", "system.clk"
 
 
 def power_command(*, config, model, texts, file, skip, liberty, clock, memory, memories, memory_node, jobs, json_path, plot,
@@ -46,23 +48,20 @@ def power_command(*, config, model, texts, file, skip, liberty, clock, memory, m
     words = values["counters"]["bytes_read"] / (config.bus_width // 8)
     accesses = sram_energy(modules, mapped, sram, banks=banks, other=words)
     values |= {"clock_mhz": clock, "library": library.name, "memory": memory.kind, "memory_node_nm": sram.node,
-               "activity": {name: {"toggles": one.toggles, "instances": one.instances} for name, one in activity.items()},
+               "activity": {name: asdict(one) for name, one in activity.items()},
                "banks": {name: {"reads": reads, "writes": writes} for name, (reads, writes) in banks.items()},
                "not_modelled": NOT_MODELLED}
-    if timing_tool():
-        with progress_bar("power of modules", len(modules)) as done:
-            power = module_power(modules, mapped, library, activity, done)
-        counters = values["counters"]
-        values |= energy(
-            modules, power, clock=clock, cycles=counters["cycles"], sram=accesses, memory=memory, sequences=len(texts),
-            bytes_moved=counters["bytes_read"] + counters["bytes_written"], multiplications=counters["dense_multiplications"])
-        values["modules"] = {name: {"internal_J": one.internal, "switching_J": one.switching, "leakage_W": one.leakage}
-                             for name, one in power.items()}
-        print_energy(values)
-        if plot:
-            plot_shares(values, plot)
-    else:
-        progress.print("power: OpenSTA (sta) is not installed, so there is none: apt-get install opensta")
+    with progress_bar("power of modules", len(modules)) as done:
+        power = module_power(modules, mapped, library, activity, done)
+    counters = values["counters"]
+    values |= energy(
+        modules, power, clock=clock, cycles=counters["cycles"], sram=accesses, memory=memory, sequences=len(texts),
+        bytes_moved=counters["bytes_read"] + counters["bytes_written"], multiplications=counters["dense_multiplications"])
+    values["modules"] = {name: {"internal_J": one.internal, "switching_J": one.switching, "leakage_W": one.leakage}
+                         for name, one in power.items()}
+    print_energy(values)
+    if plot:
+        plot_shares(values, plot)
     if json_path:
         write_json(json_path, values)
 
@@ -78,21 +77,19 @@ def traced_inference(config, checkpoint, texts, modules, **options):
     ------
     SynthesisError : the RTL and the golden model differ
     """
-    traced, untraced = traced_instances(modules)
     with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, stages(config.name) as stage:
         stage("building a simulator that counts toggles")
-        simulator = build_system(config, waves="saif", untraced=untraced)
-        inference = infer(config, checkpoint, texts, folder=Path(folder), waves=True, model=simulator, stage=stage, **options)
+        simulator = build_system(config, instrument=partial(with_toggle_counters, clock=_CLOCK), sources=(COUNTER_SOURCE,))
+        inference = infer(config, checkpoint, texts, folder=Path(folder), model=simulator, stage=stage, **options)
         if inference.mismatches:
             raise SynthesisError(f"the RTL and the golden model differ in {', '.join(inference.mismatches)}: see acceltran run")
         stage("reading toggles")
-        duration, scopes = read_saif(Path(folder) / "dump.saif")
-    root = next(path for path in scopes if path.endswith(_ROOT))
-    counters = inference.run.counters
+        counts = read_toggles(Path(folder) / LOG)
+    instances, counters = instance_modules(modules), inference.run.counters
     return {
         "config": config.name, "counters": counters,
-        "activity": module_activity(traced, scopes, cycles=counters["cycles"], root=root),
-        "banks": bank_accesses(traced, scopes, period=2 * duration / scopes[root].clock, root=root),
+        "activity": module_activity(instances, counts, cycles=counters["cycles"], root=_ROOT),
+        "banks": bank_accesses(instances, counts, root=_ROOT),
     }
 
 

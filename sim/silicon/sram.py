@@ -63,11 +63,13 @@ class SramTable:
     def estimate(self, *, width, depth):
         """`SramEstimate` of a memory of `depth` words of `width` bits.
 
-        Between entries, logarithms are interpolated over the logarithms of width and depth. A word wider than all entries
-        is spread over equal macros that are accessed together; a memory deeper than all entries over macros of which one is
-        accessed; a smaller one takes the smallest macro.
+        Between entries, logarithms are interpolated over the logarithms of width and depth. A word is spread over so many
+        equal macros, which are accessed together, that their area is the least; a memory deeper than all entries over
+        macros of which one is accessed; a smaller one takes the smallest macro.
         """
-        columns, rows = math.ceil(width / self._widths[-1]), math.ceil(depth / self._depths[-1])
+        rows = math.ceil(depth / self._depths[-1])
+        columns = min((math.ceil(width / one) for one in self._widths),
+                      key=lambda number: (number * self._interpolate("area_um2", width / number, depth / rows), number))
         one = {name: self._interpolate(name, width / columns, depth / rows) for name in _COLUMNS}
         for name, copies in (("area_um2", columns * rows), ("leakage_mW", columns * rows), ("read_pJ", columns),
                              ("write_pJ", columns)):

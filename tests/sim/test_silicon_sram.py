@@ -10,28 +10,39 @@ from acceltran.sim.silicon.sram import SramTable
 HEAD = "node_nm,width_bits,depth,area_um2,read_pJ,write_pJ,leakage_mW,read_latency_ns\n"
 
 
-@pytest.fixture
-def table(tmp_path):
-    path = tmp_path / "sram.csv"
-    rows = [(10, w, d, w * d, w / 8, w / 4, 0.5, math.log2(d)) for w in (8, 32) for d in (16, 64)]
+def _table(folder, exponent):
+    """Macros whose area grows with that power of the width."""
+    path = folder / "sram.csv"
+    rows = [(10, w, d, w**exponent * d, w / 8, w / 4, 0.5, math.log2(w * d)) for w in (8, 32) for d in (16, 64)]
     path.write_text("# from nowhere\n" + HEAD + "".join(",".join(map(str, row)) + "\n" for row in rows))
     return SramTable(path)
 
 
+@pytest.fixture
+def table(tmp_path):
+    return _table(tmp_path, 0.5)
+
+
 def test_entries_are_exact(table):
     found = table.estimate(width=8, depth=64)
-    assert (found.area_um2, found.read_pJ, found.write_pJ, found.macros) == pytest.approx((512, 1, 2, 1))
+    assert (found.area_um2, found.read_pJ, found.write_pJ, found.macros) == pytest.approx((8**0.5 * 64, 1, 2, 1))
 
 
 def test_between_entries_logarithms_are_interpolated(table):
-    assert table.estimate(width=16, depth=32).area_um2 == pytest.approx(16 * 32)  # A power law stays exact.
-    assert table.estimate(width=8, depth=32).read_latency_ns == pytest.approx(math.sqrt(4 * 6))
+    assert table.estimate(width=16, depth=32).area_um2 == pytest.approx(4 * 32)  # A power law stays exact.
+    assert table.estimate(width=8, depth=32).read_latency_ns == pytest.approx(math.sqrt(7 * 9))
 
 
 def test_wide_words_are_spread_and_deep_memories_stacked(table):
     wide, deep = table.estimate(width=64, depth=16), table.estimate(width=8, depth=128)
-    assert (wide.area_um2, wide.read_pJ, wide.macros) == pytest.approx((64 * 16, 8, 2))
-    assert (deep.area_um2, deep.read_pJ, deep.leakage_mW, deep.macros) == pytest.approx((8 * 128, 1, 1, 2))
+    assert (wide.area_um2, wide.read_pJ, wide.macros) == pytest.approx((2 * 32**0.5 * 16, 8, 2))
+    assert (deep.area_um2, deep.read_pJ, deep.leakage_mW, deep.macros) == pytest.approx((8**0.5 * 128, 1, 1, 2))
+
+
+def test_narrow_macros_are_taken_where_they_are_smaller(tmp_path):
+    found = _table(tmp_path, 1.5).estimate(width=32, depth=16)
+    assert (found.area_um2, found.read_pJ, found.leakage_mW, found.macros) == pytest.approx((4 * 8**1.5 * 16, 4, 2, 4))
+    assert found.read_latency_ns == pytest.approx(7)
 
 
 def test_small_memories_take_the_smallest_macro(table):

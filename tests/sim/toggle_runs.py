@@ -1,0 +1,16 @@
+"""Inside the simulator: n counts up from 0 for 40 cycles. A cocotb test module for `test_power_activity`."""
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, RisingEdge
+
+
+@cocotb.test()
+async def count(dut):
+    dut.rst.value, dut.n.value = 0, 0
+    cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
+    await RisingEdge(dut.clk)
+    for n in range(1, 41):
+        await FallingEdge(dut.clk)
+        dut.n.value = n % 4
+    await RisingEdge(dut.clk)
