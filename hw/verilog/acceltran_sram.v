@@ -18,7 +18,7 @@ module acceltran_sram #(
     input  wire [WIDTH-1:0]   write_data
 );
     localparam LANE = WIDTH / LANES;
-    reg [WIDTH-1:0] words [0:DEPTH-1];
+    (* no_rw_check *) reg [WIDTH-1:0] words [0:DEPTH-1];
     integer lane;
 
     always @(posedge clk) begin

@@ -18,6 +18,7 @@ from .liberty import GATE_EQUIVALENTS, read_library
 from .mapper import map_modules
 from .plot import plot_areas
 from .sram import SRAM_TABLE, SramTable
+from .summary import summary
 from .timing import timed_blocks, timing, timing_tool
 
 __all__ = ["GOLDEN_BLOCKS", "golden_areas", "plain_table", "print_report", "progress_bar", "synth_command", "synthesise",
@@ -94,6 +95,8 @@ def synthesise(*, config, top, skip=None, liberty=(), clock=None, timed=False, m
         mapped = map_modules(modules, library, clock=clock, jobs=jobs, done=done)
     measured = measure(modules, mapped, library)
     values = {"config": config.name, "top": top, "clock_mhz": clock, **report(modules, measured, library, sram)}
+    if top == "accelerator" and clock and values["unit"] == "um2":
+        values["summary"] = summary(config, values)
     if timed and timing_tool():
         blocks = timed_blocks(modules, measured)
         values["timing"] = []
@@ -145,6 +148,11 @@ def print_report(values, *, least=0.01):
                           f"{memory['reads']}r {memory['writes']}w", f"{memory['area_um2']:,.0f}", f"{memory['read_pJ']:.1f}",
                           f"{memory['write_pJ']:.1f}", f"{memory['read_latency_ns']:.2f}")
         console.print(table)
+    if "summary" in values:
+        whole = values["summary"]
+        console.print(f"{1e-6 * whole['logic_um2']:.4g} mm2 of logic, {1e-6 * whole['sram_um2']:.4g} mm2 of SRAM; "
+                      f"{1e-12 * whole['operations_per_second']:.4g} TOPS dense, "
+                      f"{1e-12 * whole['operations_per_second_per_mm2']:.3g} TOPS/mm2")
     if "timing" in values:
         table = plain_table("block", "slack ps", "registers ps", "worst path", title=f"slack at {values['clock_mhz']:g} MHz")
         for block in values["timing"]:

@@ -6,6 +6,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from .fan_out import spread
+
 __all__ = ["MACRO_PORTS", "SRAM_BITS", "SRAM_WORDS", "macro_name", "map_module"]
 
 SRAM_BITS, SRAM_WORDS = 2048, 32
@@ -37,7 +39,7 @@ def macro_name(*, depth, width, reads, writes):
     return f"sram_{depth}x{width}_{reads}r{writes}w"
 
 
-def map_module(folder, *, top, liberty, areas, delay=None, driver=None, load=None):
+def map_module(folder, *, top, liberty, areas, delay=None, driver=None, load=None, buffer=None):
     """Map ``source.il`` in `folder` to the cells of `liberty`; writes ``netlist.v`` and ``cells.json`` there.
 
     Multipliers are tried with and without Booth recoding. The smaller result stays; if only one keeps to `delay` that one,
@@ -51,6 +53,7 @@ def map_module(folder, *, top, liberty, areas, delay=None, driver=None, load=Non
     areas : {cell: area}
     delay : ps between registers that ABC buffers and sizes for; None for the least area
     driver, load : with `delay`, cell that drives the inputs and load of the outputs in fF
+    buffer : with `delay`, (cell, input, output) for `spread`; None for no buffers
     """
     from pyosys import libyosys as ys
 
@@ -76,6 +79,8 @@ def map_module(folder, *, top, liberty, areas, delay=None, driver=None, load=Non
             cell.set_bool_attribute(ys.IdString(f"\\{_MACRO}"), True)
         run(*_MAP)
         macros = [_macro(ys, design.top_module(), cell) for cell in _large_memories(design.top_module())]
+        if buffer:
+            spread(ys, design, areas, buffer)
         cells = Counter(cell.type.str().removeprefix("\\") for cell in design.top_module().cells_.values())
         area = sum(areas.get(cell, 0) * count for cell, count in cells.items())
         late = max(0.0, _reached(log) - delay) if delay else 0.0

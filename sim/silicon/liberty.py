@@ -40,6 +40,7 @@ class Library:
     nand2 : area of the smallest NAND2
     timed : it has delays
     inverter, inverter_ff : name and input capacitance of an inverter of the second size
+    buffer : (name, input pin, output pin) of a buffer of the third size; None without buffers
     time_ps, load_ff : its units of time and capacitance
     """
 
@@ -51,6 +52,7 @@ class Library:
     timed: bool
     inverter: str
     inverter_ff: float
+    buffer: tuple | None
     time_ps: float
     load_ff: float
 
@@ -74,7 +76,7 @@ def read_library(paths, *, power=False):
     """
     texts = [_read(Path(path)) for path in paths]
     name = _LIBRARY.search(texts[0])[1]
-    header, kept, areas, flip_flops, nands, inverters = {}, [], {}, [], [], []
+    header, kept, areas, flip_flops, nands, inverters, buffers = {}, [], {}, [], [], [], []
     for text in texts:
         for group, label, start, end in groups(text, _LIBRARY.search(text).end()):
             if group != "cell":
@@ -89,6 +91,8 @@ def read_library(paths, *, power=False):
                     nands.append(areas[label])
                 elif _truth(cell, 1) == [1, 0]:
                     inverters.append((areas[label], label, cell))
+                elif _truth(cell, 1) == [0, 1]:
+                    buffers.append((areas[label], label, *_pins(cell)))
     for kind, found in (("flip-flop", flip_flops), ("NAND2", nands), ("inverter", inverters)):
         if not found:
             raise ConfigError(f"liberty = {str(paths[0])!r}: no plain {kind} among its cells; give all files of the library")
@@ -100,7 +104,7 @@ def read_library(paths, *, power=False):
     return Library(
         name=name, text=text, areas=areas, flip_flops=tuple(flip_flops), nand2=min(nands), timed="cell_rise" in text,
         inverter=inverter, inverter_ff=load_ff * float(capacitance[1]) if capacitance else 1.0, time_ps=time_ps,
-        load_ff=load_ff,
+        load_ff=load_ff, buffer=tuple(sorted(buffers)[:3][-1][1:]) if buffers else None,
     )
 
 
@@ -173,6 +177,13 @@ def _usable(name, cell):
 def _area(cell):
     found = re.search(r"\barea\s*:\s*\"?([\d.eE+-]+)", cell)
     return float(found[1]) if found else 0.0
+
+
+def _pins(cell):
+    """Input and output pin of a gate with one input."""
+    pins = {re.search(r"\bdirection\s*:\s*\"?(\w+)", cell[start:end])[1]: name
+            for kind, name, start, end in groups(cell, cell.index("{") + 1) if kind == "pin"}
+    return pins["input"], pins["output"]
 
 
 def _truth(cell, inputs):

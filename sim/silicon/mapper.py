@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import flow
+from . import fan_out, flow
 from .design import silicon_folder
 
 __all__ = ["MappedModule", "SynthesisError", "map_modules"]
@@ -63,8 +63,10 @@ def map_modules(modules, library, *, clock=None, jobs=None, done=lambda: None):
         partial.rename(liberty)
     settings = {"areas": library.areas}
     if clock:
-        settings |= {"delay": round(_LOGIC * 1e6 / clock), "driver": library.inverter, "load": 4 * library.inverter_ff}
-    identity = Path(flow.__file__).read_bytes() + library.digest.encode() + json.dumps(settings).encode()
+        settings |= {"delay": round(_LOGIC * 1e6 / clock), "driver": library.inverter, "load": 4 * library.inverter_ff,
+                     "buffer": library.buffer}
+    sources = b"".join(Path(source.__file__).read_bytes() for source in (flow, fan_out))
+    identity = sources + library.digest.encode() + json.dumps(settings).encode()
 
     def run(module):
         source = module.text + "".join(modules[child].stub for child in sorted({child for _, child in module.instances}))

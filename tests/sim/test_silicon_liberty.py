@@ -28,6 +28,7 @@ library ("tiny") {
   cell ("tiny_inv_1") { area : 1; pin (A) { direction : input; capacitance : 0.5; }
     pin (Y) { direction : output; function : "(!A)"; } }
   cell ("tiny_clkbuf_1") { area : 1; pin (A) { direction : input; } pin (Y) { direction : output; function : "A"; } }
+  cell ("tiny_buf_2") { area : 2; pin (A) { direction : input; } pin (X) { direction : output; function : "A"; } }
   cell ("tiny_buf_1") { area : 1; dont_use : true; pin (A) { direction : input; }
     pin (Y) { direction : output; function : "A"; } }
   cell ("tiny_tie") { area : 1; pin (Y) { direction : output; function : "1"; } }
@@ -57,10 +58,12 @@ def files(tmp_path):
 def test_files_together_are_one_library(files):
     library = read_library(files)
     assert (library.name, library.unit, library.timed) == ("tiny", "um2", True)
-    assert library.areas == {"tiny_nand2_1": 2.5, "tiny_nand2_4": 5.0, "tiny_and2_1": 1.0, "tiny_inv_1": 1.0, "tiny_dff": 10.0}
+    assert library.areas == {"tiny_nand2_1": 2.5, "tiny_nand2_4": 5.0, "tiny_and2_1": 1.0, "tiny_buf_2": 2.0, "tiny_inv_1": 1.0,
+                             "tiny_dff": 10.0}
     assert library.flip_flops == ("tiny_dff",)
     assert library.nand2 == 2.5
     assert (library.inverter, library.inverter_ff, library.time_ps, library.load_ff) == ("tiny_inv_1", 500, 1000, 1000)
+    assert library.buffer == ("tiny_buf_2", "A", "X")
 
 
 def test_the_reduced_text_keeps_units_templates_and_delays(files, tmp_path):
