@@ -1,6 +1,7 @@
 """A banked buffer of packed tiles: lines in one set of SRAMs, masks in another."""
 
 from functools import reduce
+from itertools import combinations
 from operator import or_
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
@@ -15,14 +16,18 @@ from ..shared_module import instantiate
 from .sram import Sram
 from .tile_reader import read_port
 
-__all__ = ["TileBuffer"]
+__all__ = ["ROUNDS", "TileBuffer"]
+
+ROUNDS = 2
+"""Of an arbitration: the more, the longer its path, and the fewer readers wait for one that waits itself."""
 
 
 class TileBuffer(wiring.Component):
     """Slots of T lines, slot s in bank ``s mod banks``; only words in use are touched.
 
     A reader gets all its active lanes in one cycle or waits; readers that waited go before those that did not, so none
-    starves. Writers of one bank take turns. Reads answer after one cycle; a write is in place in the next cycle.
+    starves. A reader may wait for one that waits itself (see `ROUNDS`). Writers of one bank take turns. Reads answer after
+    one cycle; a write is in place in the next cycle.
 
     Parameters
     ----------
@@ -93,18 +98,10 @@ class TileBuffer(wiring.Component):
             m.d.comb += need.eq(reduce(or_, lanes))
             wanted.append(need)
 
-        taken = Const(0, self._banks)
-        early, late = [], []
-        for stage, grants in ((1, early), (0, late)):
-            for n, (valid, *_) in enumerate(clients):
-                grant = Signal(name=f"{kind}_grant_{n}_{'early' if stage else 'late'}")
-                m.d.comb += grant.eq(valid & (waited[n] if stage else ~waited[n]) & ~(wanted[n] & taken).any())
-                grants.append(grant)
-                after = Signal(self._banks, name=f"{kind}_taken_{n}_{'early' if stage else 'late'}")
-                m.d.comb += after.eq(taken | Mux(grant, wanted[n], 0))
-                taken = after
+        grants = self._arbitrate(m, kind, Cat(valid for valid, *_ in clients), wanted, waited)
+        taken = reduce(or_, (Mux(grant, need, 0) for grant, need in zip(grants, wanted, strict=True)))
         for n, (valid, ready, *_) in enumerate(clients):
-            m.d.comb += ready.eq(early[n] | late[n])
+            m.d.comb += ready.eq(grants[n])
             m.d.sync += waited[n].eq(valid & ~ready)
 
         addresses = Signal(data.ArrayLayout(len(banks[0].read_address), self._banks), name=f"{kind}_addresses")
@@ -122,6 +119,32 @@ class TileBuffer(wiring.Component):
             m.d.comb += [bank.read_enable.eq(taken[b]), bank.read_address.eq(addresses[b])]
         words = route(m, f"read_{kind}s", [bank.read_data for bank in banks], selects)
         m.d.comb += [answer.eq(word) for answer, word in zip(answered, words, strict=True)]
+
+    def _arbitrate(self, m, kind, valid, wanted, waited):
+        """Which of the `valid` clients get all banks that they want.
+
+        In each of `ROUNDS` rounds those win that want no bank of a client before them which is still in it; then those are
+        out that want a bank of a winner.
+        """
+        count = len(wanted)
+        clash = [Signal(count, name=f"{kind}_clash_{n}") for n in range(count)]
+        rivals = [Signal(count, name=f"{kind}_rivals_{n}") for n in range(count)]
+        for a, b in combinations(range(count), 2):
+            first = waited[a] | ~waited[b]
+            m.d.comb += [
+                clash[a][b].eq((wanted[a] & wanted[b]).any()), clash[b][a].eq(clash[a][b]),
+                rivals[b][a].eq(clash[a][b] & first), rivals[a][b].eq(clash[a][b] & ~first),
+            ]
+        grants, left = Const(0, count), valid
+        for number in range(ROUNDS):
+            wins, after = (Signal(count, name=f"{kind}_{name}_{number}") for name in ("wins", "left"))
+            for n in range(count):
+                m.d.comb += [
+                    wins[n].eq(left[n] & ~(rivals[n] & left).any()),
+                    after[n].eq(left[n] & ~wins[n] & ~(clash[n] & wins).any()),
+                ]
+            grants, left = grants | wins, after
+        return grants
 
     def _connect_writes(self, m, platform, lines, masks):
         """In each bank one writer a cycle, in turn."""

@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import popcount
 from ..layout import SLOT_BITS, tile_beat
@@ -59,6 +59,7 @@ class TileReader(wiring.Component):
     def __init__(self, *, tile, width, lines_per_beat, lanes):
         self._tile, self._width, self._lines, self._lanes = tile, width, lines_per_beat, lanes
         self._beat = tile_beat(tile, width, lines_per_beat)
+        self._label = data.StructLayout({name: field.shape for name, field in self._beat if name != "lines"})
         super().__init__({
             "request": In(stream.Signature(read_request(lanes))),
             "port": Out(read_port(tile=tile, width=width, lines_per_beat=lines_per_beat, lanes=lanes)),
@@ -114,9 +115,10 @@ class TileReader(wiring.Component):
 
     def _queues(self, m):
         self._arriving = Signal(self._lanes)
-        self._output = [StreamQueue(shape=self._beat, depth=3) for _ in range(self._lanes)]
-        for n, queue in enumerate(self._output):
-            m.submodules[f"output_{n}"] = queue
+        self._output = [StreamQueue(shape=self._label, depth=3) for _ in range(self._lanes)]
+        self._lines_output = [StreamQueue(shape=self._beat["lines"].shape, depth=3) for _ in range(self._lanes)]
+        for n, (queue, lines) in enumerate(zip(self._output, self._lines_output, strict=True)):
+            m.submodules[f"output_{n}"], m.submodules[f"output_lines_{n}"] = queue, lines
         return self._output
 
     def _words(self, m, pending):
@@ -140,11 +142,16 @@ class TileReader(wiring.Component):
             m.d.sync += index.eq(Mux(more.any(), index + 1, 0))
 
         m.d.sync += self._arriving.eq(Mux(issue, present, 0))
-        for n, queue in enumerate(self._output):
-            beat, kept = queue.i.payload, Signal(self._beat, name=f"beat_{n}", reset_less=True)
+        for n, (queue, lines) in enumerate(zip(self._output, self._lines_output, strict=True)):
+            label = Signal(self._label, name=f"label_{n}", reset_less=True)
             m.d.sync += [
-                kept.mask.eq(current.masks[n]), kept.first.eq(index == 0), kept.last.eq(~more[n]),
-                kept.transpose.eq(current.transpose),
+                label.mask.eq(current.masks[n]), label.first.eq(index == 0), label.last.eq(~more[n]),
+                label.transpose.eq(current.transpose),
             ]
-            m.d.comb += [beat.eq(kept), beat.lines.eq(port.lines[n]), queue.i.valid.eq(self._arriving[n])]
-            connect(m, queue.o, flipped(self.o[n]))
+            o, valid = self.o[n], self._arriving[n]
+            m.d.comb += [
+                queue.i.payload.eq(label), queue.i.valid.eq(valid), queue.o.ready.eq(o.ready),
+                lines.i.payload.eq(port.lines[n]), lines.i.valid.eq(valid), lines.o.ready.eq(o.ready),
+                o.valid.eq(queue.o.valid), o.payload.lines.eq(lines.o.payload),
+                *(o.payload[name].eq(queue.o.payload[name]) for name, _ in self._label),
+            ]

@@ -35,6 +35,8 @@ def set_loops(m, walker, product, *, rows_step, columns_step, strides, inner_str
     `strides` maps "b", "i", "j" to address strides. With `inner_stride`, that of k, the loops are the `LEVELS` over pairs of
     tiles: where k is not the innermost loop of the order, as many output tiles as a PE holds (`psum_tiles`) share a pass of k.
     Without it they are the three over output tiles, whose order is the same.
+
+    The loops are registered: they are those of `product` one cycle after it, when a walker that starts at once needs them.
     """
     chosen, chunked = _order(m, product.order)
     loops = {
@@ -42,29 +44,28 @@ def set_loops(m, walker, product, *, rows_step, columns_step, strides, inner_str
         "i": (product.rows, rows_step, strides["i"]),
         "j": (product.columns, columns_step, strides["j"]),
     }
+    held = [Signal.like(loop, name=f"loop_{n}", reset_less=True) for n, loop in enumerate(walker.loops)]
     level_of = {name: Signal(3, name=f"level_of_{name}") for name in loops}
-    third = walker.loops[2]
     with m.Switch(chosen):
         for number, names in enumerate(_PERMUTATIONS):
             with m.Case(number):
                 for level, name in enumerate(names):
                     limit, step, stride = loops[name]
-                    loop = walker.loops[level]
-                    m.d.comb += [loop.limit.eq(limit), loop.step.eq(step), loop.stride.eq(stride)]
-                    m.d.comb += level_of[name][level].eq(1)
+                    m.d.sync += [held[level].limit.eq(limit), held[level].step.eq(step), held[level].stride.eq(stride)]
+                    m.d.sync += [level_of[other][level].eq(other == name) for other in loops]
                 if inner_stride is not None:
-                    limit, step, stride = loops[names[2]]
-                    within, rest = walker.loops[4], Signal(COUNT_BITS, name=f"rest_{number}")
-                    m.d.comb += [
-                        rest.eq(limit - walker.position[2]),
-                        within.limit.eq(Mux(rest < third.step, rest, third.step)),
-                        within.step.eq(step), within.stride.eq(stride),
-                    ]
+                    within = held[4]
+                    m.d.sync += [within.step.eq(step), within.stride.eq(stride)]
                     with m.If(chunked):
-                        m.d.comb += [third.step.eq(step * psum_tiles), third.stride.eq(stride * psum_tiles)]
+                        m.d.sync += [held[2].step.eq(step * psum_tiles), held[2].stride.eq(stride * psum_tiles)]
+    m.d.comb += [loop.eq(kept_loop) for loop, kept_loop in zip(walker.loops, held, strict=True)]
     if inner_stride is not None:
-        k = walker.loops[3]
-        m.d.comb += [k.limit.eq(product.inner), k.step.eq(1), k.stride.eq(inner_stride)]
+        third, rest = held[2], Signal(COUNT_BITS)
+        m.d.sync += [held[3].limit.eq(product.inner), held[3].step.eq(1), held[3].stride.eq(inner_stride)]
+        m.d.comb += [
+            rest.eq(third.limit - walker.position[2]),
+            walker.loops[4].limit.eq(Mux(rest < third.step, rest, third.step)),
+        ]
     return level_of
 
 

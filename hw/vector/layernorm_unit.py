@@ -138,7 +138,7 @@ class LayerNormUnit(wiring.Component):
                 m.d.comb += [
                     requester.slot.eq(self.command.p[f"{name}_slot"] + n),
                     requester.columns.eq(self._columns(self.command.p.columns, n)),
-                    requester.arrived.eq(i.valid & i.ready & i.p.last),
+                    requester.arrived.eq(expander.finished),
                     requester.start.eq(start),
                 ]
                 rows[name].append(expander.o)

@@ -30,6 +30,7 @@ class RowExpander(wiring.Component):
     -------
     i : In(stream(tile_beat)), packed tiles, the mask on every beat; a set mask bit may stand for a value of zero
     o : Out(stream(line)), T rows per tile; positions without mask bit are zero
+    finished : Out(1), the last beat of a tile is taken
 
     Raises
     ------
@@ -46,6 +47,7 @@ class RowExpander(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(tile_beat(tile, width, lines_per_beat))),
             "o": Out(stream.Signature(line_layout(tile, width))),
+            "finished": Out(1),
         })
 
     def elaborate(self, platform):
@@ -57,22 +59,24 @@ class RowExpander(wiring.Component):
 
         # The row's values begin `head` values into the line before; an empty line before has its head at its end.
         head, end = Signal(range(tile + 1), init=tile), Signal(range(2 * tile + 1))
+        space = Signal(range(tile + 1))  # What the line before still has: tile - head.
         mask = i.p.mask.word_select(row, tile)
         below, need = prefix_counts(list(mask), tile.bit_length())
         line = i.p.lines[place] if self._lines_per_beat > 1 else i.p.lines[0]
         m.d.comb += [
             issue.eq(i.valid & (~o.valid | o.ready)),
             end.eq(head + need),
-            take.eq(end > tile),
+            take.eq(need > space),
             last_row.eq(row == tile - 1),
             i.ready.eq(issue & Mux(i.p.last, last_row, take & (place == self._lines_per_beat - 1))),
+            self.finished.eq(issue & i.p.last & last_row),
         ]
         with m.If(issue):
-            m.d.sync += [row.eq(row + 1), head.eq(end - Mux(take, tile, 0))]
+            m.d.sync += [row.eq(row + 1), head.eq(end - Mux(take, tile, 0)), space.eq(Mux(take, 2 * tile, tile) - end)]
             with m.If(take):
                 m.d.sync += [place.eq(place + 1), before.eq(line)]
             with m.If(last_row):
-                m.d.sync += [head.eq(tile), place.eq(0)]
+                m.d.sync += [head.eq(tile), space.eq(0), place.eq(0)]
 
         # Registered: the values, and the setting of the network.
         with m.If(~o.valid | o.ready):

@@ -93,7 +93,7 @@ class SoftmaxUnit(wiring.Component):
         m.d.comb += [part.enable.eq(enable) for part in (rows, *columns)]
         connect(m, flipped(self.x), expander.i)
 
-        sequencer, current = self._commands(m, enable)
+        sequencer, current = self._commands(m, enable, expander.finished)
         unwritten, bound, o_frac, o_slot = self._output_command(m, sequencer, current, compressor)
 
         # Stage 1: a row and its label enter.
@@ -154,7 +154,7 @@ class SoftmaxUnit(wiring.Component):
         connect(m, compressor.o, flipped(self.o))
         return m
 
-    def _commands(self, m, enable):
+    def _commands(self, m, enable, finished):
         """Requests start with a command, its rows when the sequencer is free; returns (sequencer, its command)."""
         m.submodules.requester = requester = SoftmaxRequester(tile=self._tile)
         m.submodules.sequencer = sequencer = SoftmaxSequencer(tile=self._tile, bubbles=self.bubbles)
@@ -162,7 +162,7 @@ class SoftmaxUnit(wiring.Component):
         current = Signal.like(self.command.payload, name="current", reset_less=True)
         waiting, received = Signal(), Signal()
         command = self.command
-        m.d.sync += received.eq(self.x.valid & self.x.ready & self.x.payload.last)
+        m.d.sync += received.eq(finished)
         m.d.comb += [
             command.ready.eq(requester.ready & ~waiting),
             requester.start.eq(command.valid & command.ready),

@@ -25,7 +25,7 @@ class TileRequester(wiring.Component):
     start : In(1), takes ``slot`` and ``columns``; only while ``idle``; nothing is requested if there are no columns
     idle : Out(1), every request has been accepted
     request : Out(stream(SLOT_BITS))
-    arrived : In(1), the last beat of a tile is here
+    arrived : In(1), the last beat of a tile is here; counts a cycle later
     """
 
     def __init__(self, *, outstanding=4, passes=2, stride=1):
@@ -46,7 +46,7 @@ class TileRequester(wiring.Component):
         slot, column = Signal(SLOT_BITS, reset_less=True), Signal(12)
         columns, turns = Signal(12, reset_less=True), Signal(range(self._passes + 1))
         ahead = Signal(range(self._outstanding + 1))
-        accepted, end = Signal(), Signal()
+        accepted, end, arrived = Signal(), Signal(), Signal()
         m.d.comb += [
             self.idle.eq(turns == 0),
             self.request.valid.eq(~self.idle & (ahead != self._outstanding)),
@@ -54,7 +54,7 @@ class TileRequester(wiring.Component):
             accepted.eq(self.request.valid & self.request.ready),
             end.eq(column + self._stride >= columns),
         ]
-        m.d.sync += ahead.eq(ahead + accepted - self.arrived)
+        m.d.sync += [arrived.eq(self.arrived), ahead.eq(ahead + accepted - arrived)]
         with m.If(accepted):
             m.d.sync += [column.eq(Mux(end, 0, column + self._stride)), turns.eq(turns - end)]
         with m.If(self.start):

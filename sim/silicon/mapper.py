@@ -17,7 +17,7 @@ from .design import silicon_folder
 __all__ = ["MappedModule", "SynthesisError", "map_modules"]
 
 
-_LOGIC = 0.8
+_LOGIC = 0.75
 """Share of a period that is for logic; the rest is for the flip-flops' setup and delay, and for other modules of the path."""
 
 
