@@ -98,8 +98,8 @@ def place_and_route(config, folder, *, device="85k", seed=1, stage=lambda name: 
               f"synth_ecp5 -top fpga -json {netlist}"]
     _run([sys.executable, "-c", RUN_PASSES, *passes], folder / "yosys.log")
     stage("placing and routing")
-    _run([nextpnr, f"--{device}", "--json", str(netlist), "--report", str(report), "--seed", str(seed), "--freq", "100",
-          "--timing-allow-fail", "--lpf-allow-unconstrained"], folder / "nextpnr.log")
+    _run([nextpnr, f"--{device}", "--json", str(netlist), "--report", str(report), "--seed", str(seed), "--freq", "60",
+          "--router", "router2", "--timing-allow-fail", "--lpf-allow-unconstrained"], folder / "nextpnr.log")
     values = json.loads(report.read_text())
     clock, = (entry for name, entry in values["fmax"].items() if "clk" in name)
     return {"config": config.name, "device": f"LFE5U-{device.removesuffix('k')}F", "fmax_mhz": clock["achieved"],
