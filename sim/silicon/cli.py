@@ -65,10 +65,10 @@ def power(
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Write the shares of the energy as a plot (SVG).")] = None,
 ):
-    """Measure the energy of an inference: toggles of the simulated RTL, OpenSTA, an SRAM table, main memory.
+    """Measure the energy of an inference: toggles of the simulated RTL, the library's energies, an SRAM table, main memory.
 
-    The inference runs on the RTL, and every distinct module toggles in OpenSTA as its nets did on average; of equal lanes,
-    MACs and rows two stand for all. Gates are sized for the clock; acceltran synth --timing tells whether it is reached.
+    The inference runs on the RTL, and every distinct module toggles as the nets of all its copies did on average.
+    Gates are sized for the clock; acceltran synth --timing tells whether it is reached.
     Not modelled: wires, the clock tree, glitches within a cycle, pads and the controller of main memory. The first run
     builds a simulator that counts toggles, which takes minutes.
 
