@@ -98,17 +98,18 @@ def place_and_route(config, folder, *, device="85k", seed=1, stage=lambda name: 
               f"synth_ecp5 -top fpga -json {netlist}"]
     _run([sys.executable, "-c", RUN_PASSES, *passes], folder / "yosys.log")
     stage("placing and routing")
-    _run([nextpnr, f"--{device}", "--json", str(netlist), "--report", str(report), "--seed", str(seed), "--freq", "60",
-          "--router", "router2", "--timing-allow-fail", "--lpf-allow-unconstrained"], folder / "nextpnr.log")
+    # The WebAssembly build sees the current folder, but not all others.
+    _run([nextpnr, f"--{device}", "--json", netlist.name, "--report", report.name, "--seed", str(seed), "--freq", "60",
+          "--router", "router2", "--timing-allow-fail", "--lpf-allow-unconstrained"], folder / "nextpnr.log", cwd=folder)
     values = json.loads(report.read_text())
     clock, = (entry for name, entry in values["fmax"].items() if "clk" in name)
     return {"config": config.name, "device": f"LFE5U-{device.removesuffix('k')}F", "fmax_mhz": clock["achieved"],
             "utilisation": {name: entry for name, entry in values["utilization"].items() if entry["used"]}}
 
 
-def _run(command, log):
+def _run(command, log, cwd=None):
     with open(log, "w") as handle:
-        failed = subprocess.run(command, stdout=handle, stderr=subprocess.STDOUT).returncode
+        failed = subprocess.run(command, stdout=handle, stderr=subprocess.STDOUT, cwd=cwd).returncode
     if failed:
         lines = [line for line in log.read_text().splitlines() if line.strip()]
         reason = next((line for line in lines if line.startswith("ERROR")), (lines or ["no output"])[-1])
