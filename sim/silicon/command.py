@@ -24,7 +24,7 @@ from .timing import timed_blocks, timing, timing_tool
 __all__ = ["GOLDEN_BLOCKS", "golden_areas", "plain_table", "print_report", "progress_bar", "synth_command", "synthesise",
            "update_golden"]
 
-GOLDEN_BLOCKS = ("mac", "sparsity", "lane", "pe", "exponential", "softmax", "dynatran", "post_process")
+GOLDEN_BLOCKS = ("mac", "sparsity", "lane", "pe", "exponential", "softmax", "layernorm", "dynatran", "post_process")
 """Blocks whose gate equivalents are kept and compared."""
 
 
