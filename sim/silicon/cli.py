@@ -62,6 +62,10 @@ def power(
     memories: Annotated[Path | None, typer.Option(help="CSV of SRAM macros (default: CACTI, 22 and 45 nm).")] = None,
     memory_node: Annotated[int | None, typer.Option(help="Process node of the macros, nm (default: the smallest).")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Modules mapped at a time (default: one per core).")] = None,
+    activity: Annotated[Path | None, typer.Option(help="--json of acceltran power with another configuration: its toggles, "
+                                                  "kind by kind, stand for those of this one, which is not simulated.")] = None,
+    run: Annotated[Path | None, typer.Option(help="With --activity: --json of acceltran run (or bench model) with this "
+                                             "configuration, for its cycles and accesses.")] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Write the shares of the energy as a plot (SVG).")] = None,
 ):
@@ -70,7 +74,7 @@ def power(
     The inference runs on the RTL, and every distinct module toggles as the nets of all its copies did on average.
     Gates are sized for the clock; acceltran synth --timing tells whether it is reached.
     Not modelled: wires, the clock tree, glitches within a cycle, pads and the controller of main memory. The first run
-    builds a simulator that counts toggles, which takes minutes.
+    builds a simulator that counts toggles, which takes minutes; for large configurations give --activity and --run instead.
 
     Example: acceltran power --text "a warm , funny film" --liberty sky130hd_tt.lib.gz --clock 100 --json power.json
     """
@@ -79,7 +83,7 @@ def power(
     power_command(config=config, model=model, texts=text, file=file, length=length, layers=layers, tau=tau,
                   target_sparsity=target_sparsity, sites=sites, weight_sparsity=weight_sparsity, skip=skip,
                   liberty=liberty or [], clock=clock, memory=memory, memories=memories, memory_node=memory_node, jobs=jobs,
-                  json_path=json_path, plot=plot)
+                  activity=activity, run=run, json_path=json_path, plot=plot)
 
 
 def fpga(

@@ -17,6 +17,11 @@ _MACRO = "acceltran_macro"
 _LEAST_AREA = "-script +strash;&get,-n;&fraig,-x;&put;scorr;dc2;dc2;dc2;strash;&get,-n;&dch,-f;&nf,-R,10,-F,5;&put"
 _DELAY = ("-D {delay} -constr {constraints} -script +strash;&get,-n;&st;&dch;&nf;&put;buffer,-c;topo;stime,-p;"
           "upsize,-c,-D,{delay};dnsize,-c,-D,{delay};stime,-p")
+_LARGE = 150_000
+"""Gates from which a module is mapped without ABC's restructuring, which would take hours."""
+
+_LARGE_AREA = "-script +strash;&get,-n;&nf,-R,10,-F,5;&put"
+_LARGE_DELAY = _DELAY.replace("&st;&dch;", "")
 _ELABORATE = (
     "hierarchy -check -top {top}", "proc -norom", "opt_expr", "opt_clean", "check -assert", "setattr -unset init",
     "opt -nodffe -nosdff", "wreduce", "peepopt", "opt_clean", "{booth}", "alumacc", "opt", "memory -nomap", "opt_clean",
@@ -25,8 +30,9 @@ _BOOTH = _ELABORATE.index("{booth}")
 _MAP = (
     f"memory_map -attr !{_MACRO}", "setattr -unset init", "opt -undriven -fine", "techmap", "opt -fast",
     "dfflegalize -cell $_DFF_P_ x", "opt_expr", "opt_merge", "opt_clean", "rename -wire t:$_DFF_P_",
-    "dfflibmap -liberty {liberty}", "tee -o {log} abc -liberty {liberty} {abc}", "opt_clean -purge",
+    "dfflibmap -liberty {liberty}",
 )
+_ABC = ("tee -o {log} abc -liberty {liberty} {abc}", "opt_clean -purge")
 _REACHED = re.compile(r"\bDelay\s*=\s*([\d.]+) ps")
 
 
@@ -57,15 +63,15 @@ def map_module(folder, *, top, liberty, areas, delay=None, driver=None, load=Non
     """
     from pyosys import libyosys as ys
 
-    abc = _LEAST_AREA
+    scripts = _LEAST_AREA, _LARGE_AREA
     if delay:
         constraints = folder / "abc.constr"
         constraints.write_text(f"set_driving_cell {driver}\nset_load {load}\n")
-        abc = _DELAY.format(delay=delay, constraints=constraints)
+        scripts = [script.format(delay=delay, constraints=constraints) for script in (_DELAY, _LARGE_DELAY)]
 
     def mapped(booth):
         design, log = ys.Design(), folder / "abc.log"
-        values = {"top": top, "liberty": liberty, "booth": booth, "abc": abc, "log": log}
+        values = {"top": top, "liberty": liberty, "booth": booth, "log": log}
 
         def run(*commands):
             for command in commands:
@@ -78,6 +84,8 @@ def map_module(folder, *, top, liberty, areas, delay=None, driver=None, load=Non
         for cell in _large_memories(design.top_module()):
             cell.set_bool_attribute(ys.IdString(f"\\{_MACRO}"), True)
         run(*_MAP)
+        values["abc"] = scripts[len(design.top_module().cells_) > _LARGE]
+        run(*_ABC)
         macros = [_macro(ys, design.top_module(), cell) for cell in _large_memories(design.top_module())]
         if buffer:
             spread(ys, design, areas, buffer)

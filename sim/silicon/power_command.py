@@ -1,19 +1,21 @@
 """`acceltran power`."""
 
 import glob
+import json
 import tempfile
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 from ...hw.config import ConfigError
-from ...sw.commands import check_outputs, console, load_inputs, site_options, stages
+from ...sw.commands import check_outputs, console, load_config, load_inputs, site_options, stages
 from ..design import build_system
 from ..inference import infer, write_json
 from .activity import bank_accesses, instance_modules, module_activity
 from .command import plain_table, progress_bar
 from .design import accelerator_modules
 from .energy import MainMemory, energy, sram_energy
+from .estimate import estimated_accesses, estimated_activity
 from .liberty import read_library
 from .mapper import SynthesisError, map_modules
 from .plot import plot_shares
@@ -21,27 +23,35 @@ from .power import module_power
 from .sram import SRAM_TABLE, SramTable
 from .toggle_counters import COUNTER_SOURCE, LOG, read_toggles, with_toggle_counters
 
-__all__ = ["NOT_MODELLED", "power_command", "print_energy", "traced_inference"]
+__all__ = ["NOT_MODELLED", "estimated_inference", "power_command", "print_energy", "traced_inference"]
 
 NOT_MODELLED = "not modelled: wires, the clock tree, glitches within a cycle, pads and the controller of main memory"
 _ROOT, _CLOCK = "system.dut", "system.clk"
 
 
 def power_command(*, config, model, texts, file, skip, liberty, clock, memory, memories, memory_node, jobs, json_path, plot,
-                  sites, target_sparsity, **options):
+                  sites, target_sparsity, activity, run, **options):
     """See `cli.power`."""
     liberty = [path for pattern in liberty for path in sorted(glob.glob(str(pattern))) or [pattern]]
     check_outputs(json_path, plot)
     if not liberty:
         raise ConfigError("liberty = None: power needs a cell library; give --liberty FILE")
     memory, sram = MainMemory(memory), SramTable(memories or SRAM_TABLE, memory_node)
-    config, checkpoint, texts = load_inputs(config, model, texts, file, skip)
-    options |= site_options(sites, target_sparsity)
+    if (activity is None) != (run is None):
+        raise ConfigError("activity: needs --run as well, and --run needs it; give both or none")
+    if run:
+        config = load_config(config, skip)
+    else:
+        config, checkpoint, texts = load_inputs(config, model, texts, file, skip)
+        options |= site_options(sites, target_sparsity)
     library = read_library(liberty, power=True)
     if "internal_power" not in library.text:
         raise ConfigError(f"liberty = {str(liberty[0])!r}: has no power tables; give a library with internal_power")
     modules = accelerator_modules(config)
-    values = traced_inference(config, checkpoint, texts, modules, **options)
+    if run:
+        values = estimated_inference(config, modules, run, activity)
+    else:
+        values = traced_inference(config, checkpoint, texts, modules, **options)
     with progress_bar("mapping modules", len(modules)) as done:
         mapped = map_modules(modules, read_library(liberty), clock=clock if library.timed else None, jobs=jobs, done=done)
     activity, banks = values.pop("activity"), values.pop("banks")
@@ -55,7 +65,7 @@ def power_command(*, config, model, texts, file, skip, liberty, clock, memory, m
         power = module_power(modules, mapped, library, activity, done)
     counters = values["counters"]
     values |= energy(
-        modules, power, clock=clock, cycles=counters["cycles"], sram=accesses, memory=memory, sequences=len(texts),
+        modules, power, clock=clock, cycles=counters["cycles"], sram=accesses, memory=memory, sequences=values["sequences"],
         bytes_moved=counters["bytes_read"] + counters["bytes_written"], multiplications=counters["dense_multiplications"])
     values["modules"] = {name: {"internal_J": one.internal, "switching_J": one.switching, "leakage_W": one.leakage}
                          for name, one in power.items()}
@@ -71,7 +81,8 @@ def traced_inference(config, checkpoint, texts, modules, **options):
 
     Returns
     -------
-    dict: config, counters, activity ({module: Activity}), banks (see `bank_accesses`)
+    dict: config, counters, sequences, activity_from (configuration), activity ({module: Activity}), banks (see
+    `bank_accesses`)
 
     Raises
     ------
@@ -87,9 +98,39 @@ def traced_inference(config, checkpoint, texts, modules, **options):
         counts = read_toggles(Path(folder) / LOG)
     instances, counters = instance_modules(modules), inference.run.counters
     return {
-        "config": config.name, "counters": counters,
+        "config": config.name, "counters": counters, "sequences": len(texts), "activity_from": config.name,
         "activity": module_activity(instances, counts, cycles=counters["cycles"], root=_ROOT),
         "banks": bank_accesses(instances, counts, root=_ROOT),
+    }
+
+
+def estimated_inference(config, modules, run, activity):
+    """The same from two reports: `run` of `acceltran run` or `bench model` with `config`, and `activity` of `acceltran power`
+    with another configuration.
+
+    Raises
+    ------
+    ConfigError : a file is none of these, or `run` is of another configuration
+    """
+    reports = {}
+    for name, path, wanted in (("run", run, "predictions"), ("activity", activity, "activity")):
+        try:
+            reports[name] = json.loads(path.read_text())
+            reports[name]["counters"]["cycles"], reports[name][wanted]
+        except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
+            reason = getattr(error, "strerror", None) or "is no such report"
+            raise ConfigError(f"{name} = {str(path)!r}: {reason}; give the --json of acceltran "
+                              f"{'run' if name == 'run' else 'power'}") from None
+    run, earlier = reports["run"], reports["activity"]
+    if run["config"] != config.name:
+        raise ConfigError(f"run: is of configuration {run['config']!r}, not {config.name!r}; run acceltran run --config "
+                          f"{config.name} --json")
+    counters = run["counters"]
+    return {
+        "config": config.name, "counters": counters, "sequences": len(run["predictions"]),
+        "activity_from": earlier["config"],
+        "activity": estimated_activity(modules, config, counters, earlier),
+        "banks": estimated_accesses(modules, config, counters),
     }
 
 
@@ -104,4 +145,6 @@ def print_energy(values):
     console.print(f"{values['energy_uJ']:,.4g} uJ per inference, {values['power_mW']:,.4g} mW, "
                   f"{values['sequences_per_second']:,.1f} sequences/s, {values['tops_per_watt']:.3g} TOPS/W (two "
                   "operations for each multiplication of the dense model)")
+    if values["activity_from"] != values["config"]:
+        console.print(f"estimated: toggles of {values['activity_from']}, times the ratio of multiplications per cycle")
     console.print(NOT_MODELLED)
