@@ -12,6 +12,20 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from acceltran.sw.checkpoint import BertConfig, tensor_shapes
 
+TWO_PES = """
+tile = 8
+grid_rows = 1
+grid_columns = 2
+window = 2
+lines_per_beat = 1
+activation_banks = 2
+activation_tiles = 256
+weight_tiles = 64
+vector_lines = 64
+bus_width = 64
+"""
+"""A configuration of two small PEs, as TOML."""
+
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 

@@ -6,26 +6,13 @@ from acceltran.hw.config import AcceleratorConfig
 from acceltran.sim.silicon.design import accelerator_modules
 from acceltran.sim.silicon.power_command import traced_inference
 from acceltran.sw.checkpoint import load_checkpoint
-from models import make_checkpoint, random_texts
-
-CONFIG = """
-tile = 8
-grid_rows = 1
-grid_columns = 2
-window = 2
-lines_per_beat = 1
-activation_banks = 2
-activation_tiles = 256
-weight_tiles = 64
-vector_lines = 64
-bus_width = 64
-"""
+from models import TWO_PES, make_checkpoint, random_texts
 
 
 @pytest.fixture(scope="module")
 def values(tmp_path_factory):
     folder = tmp_path_factory.mktemp("power")
-    (folder / "small.toml").write_text(CONFIG)
+    (folder / "small.toml").write_text(TWO_PES)
     config = AcceleratorConfig.load(folder / "small.toml")
     checkpoint = load_checkpoint(make_checkpoint(folder / "model", hidden=16, heads=1, layers=1, ffn=16))
     return traced_inference(config, checkpoint, random_texts(1, 9), accelerator_modules(config))

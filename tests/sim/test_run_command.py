@@ -7,22 +7,10 @@ import sys
 import pytest
 
 from acceltran.sw import cli
-from models import make_checkpoint, random_texts
+from models import TWO_PES, make_checkpoint, random_texts
 
 pytestmark = pytest.mark.slow
 
-CONFIG = """
-tile = 8
-grid_rows = 1
-grid_columns = 2
-window = 2
-lines_per_beat = 1
-activation_banks = 2
-activation_tiles = 256
-weight_tiles = 64
-vector_lines = 64
-bus_width = 64
-"""
 KEYS = {"prediction", "cycles", "multiplications", "skipped", "utilisation", "tensors_compared", "mismatches", "sparsity",
         "build_seconds", "simulation_seconds"}
 
@@ -37,7 +25,7 @@ def run(monkeypatch, *arguments):
 
 @pytest.fixture
 def arguments(tmp_path):
-    (tmp_path / "small.toml").write_text(CONFIG)
+    (tmp_path / "small.toml").write_text(TWO_PES)
     model = make_checkpoint(tmp_path / "model", hidden=16, heads=1, layers=1, ffn=16)
     return ["run", "--config", tmp_path / "small.toml", "--model", model, "--text", random_texts(1, 9)[0]]
 
