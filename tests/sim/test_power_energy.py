@@ -15,7 +15,7 @@ from acceltran.sim.silicon.sram import SramTable
 
 NOTHING = {"config": "mini", "model": Path("models/bert-tiny-reviews"), "texts": ["w1"], "file": None, "skip": None,
            "liberty": [], "clock": 100.0, "memory": "lpddr4", "memories": None, "memory_node": None, "jobs": None,
-           "json_path": None, "plot": None, "sites": None, "target_sparsity": None}
+           "json_path": None, "plot": None, "sites": None, "target_sparsity": None, "activity": None, "run": None}
 
 
 def module(name, *instances):
@@ -83,6 +83,7 @@ def test_kinds_of_main_memory(kind, pj):
     ({"liberty": ["none.lib"]}, "none.lib.*No such file"), ({"memory_node": 3, "liberty": ["x"]}, "choose one of 22, 45"),
     ({"json_path": Path("no/folder.json")}, "does not exist"), ({"config": "huge", "liberty": ["x"]}, "huge"),
     ({"liberty": [Path(__file__).parents[2] / "sim/silicon/gate_equivalents.lib"]}, "has no power tables"),
+    ({"liberty": ["x"], "run": Path("run.json")}, "activity: needs --run as well, and --run needs it"),
 ])
 def test_bad_options_are_refused(change, message):
     with pytest.raises(ConfigError, match=message):
