@@ -31,7 +31,7 @@ def synth(
 
     Every distinct module is mapped once and kept in build/. Memories of 2 kbit and 32 words or more are SRAM
     macros and reported apart; wires have no area and no delay. With --timing, inputs arrive and outputs leave at the clock
-    edge, and macros answer after their access time. Blocks of more than 1.5 million cells are timed in parts.
+    edge, and macros answer after their access time. Blocks of more than 2.5 million cells are timed in parts.
 
     Example: acceltran synth --config mini --top pe --json pe.json
 

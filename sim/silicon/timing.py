@@ -12,7 +12,7 @@ from .mapper import SynthesisError
 
 __all__ = ["TIMED_CELLS", "timed_blocks", "timing", "timing_tool"]
 
-TIMED_CELLS = 1_500_000
+TIMED_CELLS = 2_500_000
 """A block of more cells is not timed in one piece, but its children are."""
 
 _PATHS = 400
