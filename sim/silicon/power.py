@@ -23,10 +23,6 @@ class ModulePower:
     switching: float
     leakage: float
 
-    def at(self, clock):
-        """Watts at `clock` MHz."""
-        return (self.internal + self.switching) * clock * 1e6 + self.leakage
-
 
 def module_power(modules, mapped, library, activity, done=lambda: None):
     """{name: ModulePower} of the distinct `modules`.

@@ -40,6 +40,8 @@ def power_command(*, config, model, texts, file, skip, liberty, clock, memory, m
     if (activity is None) != (run is None):
         raise ConfigError("activity: needs --run as well, and --run needs it; give both or none")
     if run:
+        if texts or file:
+            raise ConfigError("run: nothing is simulated with it, so sentences mean nothing; leave --text and --file out")
         config = load_config(config, skip)
     else:
         config, checkpoint, texts = load_inputs(config, model, texts, file, skip)

@@ -8,7 +8,7 @@ from acceltran.sim.silicon.activity import Activity
 from acceltran.sim.silicon.liberty import read_library
 from acceltran.sim.silicon.mapper import MappedModule, SynthesisError
 from acceltran.sim.silicon.modules import DistinctModule
-from acceltran.sim.silicon.power import ModulePower, module_power
+from acceltran.sim.silicon.power import module_power
 from acceltran.sim.silicon.timing import THRESHOLDS
 
 EDGES = " ".join(f'{edge} (scalar) {{ values ("{value}"); }}' for edge, value in (
@@ -107,10 +107,6 @@ def test_power_by_hand(tmp_path, units, energy, watt):
     # One pin at the input of the module, three others.
     assert top.switching == pytest.approx(0.5 * 2 * 2**2 * (0.75 + 3 * 0.5) * energy, rel=1e-4, abs=0)
     assert top.leakage == pytest.approx(21 * watt, rel=1e-4, abs=0)
-
-
-def test_power_at_a_clock():
-    assert ModulePower(internal=2e-12, switching=1e-12, leakage=1e-3).at(100) == pytest.approx(3e-4 + 1e-3)
 
 
 def test_a_library_without_a_voltage_is_refused():

@@ -84,6 +84,7 @@ def test_kinds_of_main_memory(kind, pj):
     ({"json_path": Path("no/folder.json")}, "does not exist"), ({"config": "huge", "liberty": ["x"]}, "huge"),
     ({"liberty": [Path(__file__).parents[2] / "sim/silicon/gate_equivalents.lib"]}, "has no power tables"),
     ({"liberty": ["x"], "run": Path("run.json")}, "activity: needs --run as well, and --run needs it"),
+    ({"liberty": ["x"], "run": Path("run.json"), "activity": Path("power.json")}, "leave --text and --file out"),
 ])
 def test_bad_options_are_refused(change, message):
     with pytest.raises(ConfigError, match=message):
