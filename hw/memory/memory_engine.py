@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from ..isa import INSTRUCTION_BYTES, Buffer, Opcode, layout
@@ -117,17 +117,17 @@ class MemoryEngine(wiring.Component):
         m = Module()
         for name in ("reader", "writer", "fetch_port", "gearbox_in", "gearbox_out", "loader", "gatherer", "storer"):
             m.submodules[name] = getattr(self, f"_{name}")
-        # Kinds have a queue of their own, since what follows from the one at the head is the longest path.
+        # Kinds have a queue of their own, with the head in a register: what follows from it is the longest path.
         load = load_layout(self._bus_width)
         m.submodules.jobs = jobs = SyncFIFO(width=load.size, depth=_JOBS)
-        m.submodules.kinds = kinds = SyncFIFO(width=2, depth=_JOBS)
+        m.submodules.kinds = kinds = SyncFIFOBuffered(width=2, depth=_JOBS + 1)
         m.d.comb += [kinds.w_en.eq(jobs.w_en), kinds.r_en.eq(jobs.r_en)]
         gathers = kinds.r_rdy & (kinds.r_data == _GATHER)
         failed = Signal()
 
         self._bus(m)
         self._issue(m, kinds.w_data, data.View(load, jobs.w_data), jobs, failed)
-        finished = self._run_jobs(m, kinds.r_data, data.View(load, jobs.r_data), jobs)
+        finished = self._run_jobs(m, kinds, data.View(load, jobs.r_data), jobs)
         self._cut_beats(m, gathers)
         self._write_buffers(m, gathers)
         self._status(m, finished, jobs, failed)
@@ -232,7 +232,7 @@ class MemoryEngine(wiring.Component):
         with m.If(self._writer.done):
             m.d.sync += begun.eq(0)
 
-    def _run_jobs(self, m, kind, job, jobs):
+    def _run_jobs(self, m, kinds, job, jobs):
         """Gives the job at the head to whom it concerns; returns "an instruction has finished"."""
         loader, gatherer = self._loader, self._gatherer
         job_done = Signal()
@@ -241,8 +241,8 @@ class MemoryEngine(wiring.Component):
             gatherer.job.payload.eq(job.area),
             jobs.r_en.eq(job_done),
         ]
-        with m.If(jobs.r_rdy):
-            with m.Switch(kind):
+        with m.If(kinds.r_rdy):
+            with m.Switch(kinds.r_data):
                 with m.Case(_LOAD):
                     m.d.comb += [loader.job.valid.eq(1), job_done.eq(loader.job.ready)]
                 with m.Case(_GATHER):
