@@ -36,9 +36,9 @@ def encoder(checkpoint):
     return quantise_encoder(checkpoint, NANO, calibration_texts=TEXTS)
 
 
-def with_queries(checkpoint, factor):
-    """The checkpoint with larger or smaller queries."""
-    tensors = {name: values * factor if ".query." in name else values for name, values in checkpoint.tensors.items()}
+def with_factors(checkpoint, **factors):
+    """The checkpoint with larger or smaller queries and keys."""
+    tensors = {name: values * factors.get(name.split(".")[-2], 1.0) for name, values in checkpoint.tensors.items()}
     return type(checkpoint)(checkpoint.folder, checkpoint.config, tensors, checkpoint.tokenizer)
 
 
@@ -82,16 +82,17 @@ def test_queries_and_scores_are_the_float_ones_times_the_factor(checkpoint, enco
 
 def test_binary_points_are_those_of_the_larger_values(checkpoint, encoder):
     seen = calibrate(checkpoint, TEXTS).maxima
-    for name in ("layer0.query", "layer1.query"):
-        assert encoder.fracs[name] == binary_point(seen[name] * FACTOR * MARGIN, NANO.width)
+    for name in ("layer0.query", "layer1.query", "layer0.scores", "layer1.scores"):
+        assert encoder.fracs[name] == min(16 if "scores" in name else 24,
+                                          binary_point(seen[name] * FACTOR * MARGIN, NANO.width))
         assert encoder.maxima[name] == pytest.approx(seen[name] * FACTOR * MARGIN)
 
 
 @pytest.mark.parametrize("width", [8, 12, 20, 24])
-@pytest.mark.parametrize("factor", [1e-6, 1e-2, 1.0, 30.0, 3e4])
-def test_binary_points_of_scores_suit_the_softmax(checkpoint, width, factor):
+@pytest.mark.parametrize(("query", "key"), [(1e-6, 1.0), (1e-2, 1.0), (1.0, 1.0), (30.0, 1.0), (3e4, 1.0), (3e4, 3e4)])
+def test_binary_points_of_scores_suit_the_softmax(checkpoint, width, query, key):
     hardware = replace(NANO, integer_bits=4, fraction_bits=width - 4)
-    encoder = quantise_encoder(with_queries(checkpoint, factor), hardware, calibration_texts=TEXTS)
+    encoder = quantise_encoder(with_factors(checkpoint, query=query, key=key), hardware, calibration_texts=TEXTS)
     for layer in range(2):
         frac = encoder.fracs[f"layer{layer}.scores"]
         assert width - 10 <= frac <= 16
