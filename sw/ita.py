@@ -6,10 +6,11 @@ projection, and two feed-forward products with GeLU between.
 
 import torch
 
-from .compiler.formats import product_fields
+from .compiler.formats import product_fields, scores_frac
 from .compiler.graph import Graph, LayerNorm, Load, MatMul, Softmax, Store, Tensor
+from .golden.exponential import ARGUMENT_FRAC
 from .golden.layernorm import layernorm_fields
-from .golden.softmax import softmax_scale
+from .golden.softmax import logit_factor
 
 __all__ = ["PRODUCTS", "SIZE", "ita_graph"]
 
@@ -18,9 +19,10 @@ SIZE = 64
 
 PRODUCTS = 8
 
-_SPREAD = {"x": 1.0, "query": 1.0, "key": 1.0, "scores": 8.0, "value": 1.0, "context": 0.5, "attention": 0.5,
+_FACTOR = logit_factor(SIZE)
+_SPREAD = {"x": 1.0, "query": _FACTOR, "key": 1.0, "scores": 8 * _FACTOR, "value": 1.0, "context": 0.5, "attention": 0.5,
            "attention_norm": 1.0, "hidden": 0.6, "output": 0.4, "output_norm": 1.0}
-"""Standard deviation that each tensor has with unit input and weights of 1/8."""
+"""Standard deviation that each tensor has with unit input and weights of 1/8, those of the queries times `_FACTOR`."""
 
 
 def ita_graph(config, *, layernorm, seed=0):
@@ -51,7 +53,7 @@ class _Builder:
         x = self._activation("x", "input")
         graph.constants["x"] = self._integers((SIZE, SIZE), _SPREAD["x"], graph.tensors["x"].frac)
         graph.operations.append(Load(o=x))
-        query, key = self._project("query", x), self._project("key", x)
+        query, key = self._project("query", x, factor=_FACTOR), self._project("key", x)
         scores = self._product("scores", query, key, transpose=True)
         probabilities = self._softmax(scores)
         value = self._project("value", x, column_parts=2)
@@ -80,6 +82,7 @@ class _Builder:
 
     def _activation(self, name, kind, frac=None):
         frac = self._frac(_SPREAD[name]) if frac is None else frac
+        frac = scores_frac(frac, self.config.width) if kind == "scores" else frac
         self.graph.add(Tensor(name=name, rows=SIZE, columns=SIZE, frac=frac, kind=kind))
         return self.graph.whole(name)
 
@@ -91,12 +94,12 @@ class _Builder:
                        values.clamp(-limit, limit - 1))
         return self.graph.tensors[name]
 
-    def _project(self, name, a, function="none", column_parts=1):
-        spread = SIZE**-0.5
+    def _project(self, name, a, function="none", column_parts=1, factor=1.0):
+        spread = factor * SIZE**-0.5
         weight = self.graph.add(
             Tensor(name=f"{name}.weight", rows=SIZE, columns=SIZE, frac=self._frac(spread), kind="weight", home="weight"),
             self._integers((SIZE, SIZE), spread, self._frac(spread)))
-        bias = self._vector(f"{name}.bias", 0.05)
+        bias = self._vector(f"{name}.bias", 0.05 * factor)
         return self._product(name, a, self.graph.whole(weight.name), bias=bias, function=function,
                              column_parts=column_parts)
 
@@ -113,10 +116,9 @@ class _Builder:
 
     def _softmax(self, scores):
         frac = self.config.width - 2
-        scale, scale_shift = softmax_scale(self.graph.tensors[scores.tensor].frac, SIZE)
         o = self._activation("probabilities", "probabilities", frac)
-        self.graph.operations.append(Softmax(x=scores, o=o, valid_columns=SIZE, scale=scale, scale_shift=scale_shift,
-                                             o_frac=frac))
+        self.graph.operations.append(Softmax(x=scores, o=o, valid_columns=SIZE,
+                                             x_shift=ARGUMENT_FRAC - self.graph.tensors[scores.tensor].frac, o_frac=frac))
         return o
 
     def _norm(self, name, x, residual):

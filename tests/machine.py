@@ -156,7 +156,7 @@ class Machine:
 
     def _softmax(self, f):
         x = torch.from_numpy(self._matrix(self.activation, f["x_slot"], f["x_pitch"], f["rows"], f["columns"]))
-        result = softmax(x, **{n: f[n] for n in ("valid_columns", "scale", "scale_shift", "o_frac")},
+        result = softmax(x, **{n: f[n] for n in ("valid_columns", "x_shift", "o_frac")},
                          tau=self._tau(f["curve"]), width=self.config.width, tile=self.config.tile)
         self._write(f["o_slot"], f["o_pitch"], f["rows"], f["columns"], matrix=result)
 

@@ -13,7 +13,7 @@ class Exponential(wiring.Component):
     """``o = 2**-u``, for u with 16 fraction bits in [0, 1) and o with 17 fraction bits in [1/2, 1).
 
     A table of 64 segments gives base and slope of a line; the error is below 0.9 * 2**-16 over every argument
-    (interpolation at the Chebyshev nodes). The multiplier has 12 x 10 bits.
+    (interpolation at the Chebyshev nodes). The multiplier has 12 x 10 bits. Table and line are one stage.
 
     Members
     -------
@@ -22,7 +22,7 @@ class Exponential(wiring.Component):
     o : Out(17), `latency` enabled cycles later
     """
 
-    latency = 2
+    latency = 1
 
     def __init__(self):
         super().__init__({"u": In(ARGUMENT_FRAC), "enable": In(1), "o": Out(EXPONENTIAL_FRAC)})
@@ -31,18 +31,20 @@ class Exponential(wiring.Component):
         m = Module()
         bases, slopes = coefficients()
         guard = int(bases.max()).bit_length() - EXPONENTIAL_FRAC
-        base = Signal(int(bases.max()).bit_length(), reset_less=True)
-        slope = Signal(int(slopes.max()).bit_length(), reset_less=True)
-        t = Signal(signed(OFFSET_BITS), reset_less=True)
+        base, slope = Signal(int(bases.max()).bit_length()), Signal(int(slopes.max()).bit_length())
+        t, line = Signal(signed(OFFSET_BITS)), Signal(len(base))
         value = Signal(EXPONENTIAL_FRAC, reset_less=True)
-        line = Signal(len(base))
-        m.d.comb += [line.eq(base - (slope * t >> SLOPE_FRAC)), self.o.eq(value)]
+
+        # Look up the segment; centring the offset within it is a flip of its top bit.
+        with m.Switch(self.u[OFFSET_BITS:]):
+            for index, values in enumerate(zip(bases, slopes, strict=True)):
+                with m.Case(index):
+                    m.d.comb += [base.eq(int(values[0])), slope.eq(int(values[1]))]
+        m.d.comb += [
+            t.eq((self.u[:OFFSET_BITS] ^ (1 << (OFFSET_BITS - 1))).as_signed()),
+            line.eq(base - (slope * t >> SLOPE_FRAC)),
+            self.o.eq(value),
+        ]
         with m.If(self.enable):
-            # Look up the segment; centring the offset within it is a flip of its top bit.
-            m.d.sync += t.eq((self.u[:OFFSET_BITS] ^ (1 << (OFFSET_BITS - 1))).as_signed())
-            with m.Switch(self.u[OFFSET_BITS:]):
-                for index, values in enumerate(zip(bases, slopes, strict=True)):
-                    with m.Case(index):
-                        m.d.sync += [base.eq(int(values[0])), slope.eq(int(values[1]))]
             m.d.sync += value.eq(line >> guard)
         return m

@@ -1,15 +1,14 @@
-"""The arithmetic of one column of the softmax unit: score to base-2 logarithm to its power of two."""
+"""The arithmetic of one column of the softmax unit: base-2 logarithm to its power of two."""
 
 from amaranth.hdl import Cat, Const, Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...sw.golden.exponential import ARGUMENT_FRAC, EXPONENTIAL_FRAC
-from ...sw.golden.softmax import SCALE_BITS, SUM_FRAC, Z_BITS
-from ..arithmetic import join_products, partial_products, round_shift, saturate
+from ...sw.golden.softmax import SUM_FRAC, Z_BITS, x_shifts
 from .exponential import Exponential
 
-__all__ = ["SoftmaxColumn", "FLOOR_BITS", "OFFSET_BITS", "REFERENCE_BITS", "TERM_BITS"]
+__all__ = ["SoftmaxColumn", "FLOOR_BITS", "OFFSET_BITS", "REFERENCE_BITS", "SHIFT_BITS", "TERM_BITS"]
 
 FLOOR_BITS = Z_BITS - ARGUMENT_FRAC
 """Bits of the integer part of z."""
@@ -18,25 +17,24 @@ REFERENCE_BITS = FLOOR_BITS + 1
 """Bits of a distance between integer parts, modulo which they are subtracted."""
 
 OFFSET_BITS = REFERENCE_BITS + ARGUMENT_FRAC
-"""Bits of what is subtracted from z in the second pass."""
+"""Bits of what is subtracted from z."""
+
+SHIFT_BITS = 5
+"""Bits of `x_shift`."""
 
 TERM_BITS = SUM_FRAC
 """Bits of a shifted power."""
 
-_HALF = SCALE_BITS // 2
-
 
 class SoftmaxColumn(wiring.Component):
-    """Five registered stages, one value per enabled cycle.
+    """Three registered stages, one value per enabled cycle.
 
     ====== =====================================================================================================
     stage  register
     ====== =====================================================================================================
-    2      x times either half of the scale
-    3      z, 26 bits, 16 of them fraction; its integer part is `floor`
-    4      segment of 2^(fraction of z - offset), integer part of z - offset
-    5      2^(fraction - 1 + 2^-16), 17 bits, and the integer part
-    6      that power, with 8 bits appended, shifted by ``reference - integer part``, nothing where masked: `o`
+    2      z - offset, 27 bits, 16 of them fraction; z is x shifted left by `x_shift`
+    3      2^(fraction - 1 + 2^-16), 17 bits, and the integer part
+    4      that power, with 8 bits appended, shifted by ``reference - integer part``, nothing where masked: `o`
     ====== =====================================================================================================
 
     Parameters
@@ -46,12 +44,10 @@ class SoftmaxColumn(wiring.Component):
     Members
     -------
     enable : In(1), moves the pipeline
-    x : In(signed(width)), scale : In(16), in stage 1
-    scale_shift : In(5), in stage 2
-    floor : Out(signed(10)), in stage 3
-    offset : In(27), in stage 3, modulo its width
-    masked : In(1), reference : In(11), in stage 5; the shift is taken as non-negative
-    o : Out(25), in stage 6; zero if masked
+    x : In(signed(width)), x_shift : In(5), one of `sw.golden.softmax.x_shifts`, in stage 1
+    offset : In(27), in stage 1, modulo its width
+    masked : In(1), reference : In(11), in stage 3; the shift is taken as non-negative
+    o : Out(25), in stage 4; zero if masked
     """
 
     def __init__(self, *, width):
@@ -59,9 +55,7 @@ class SoftmaxColumn(wiring.Component):
         super().__init__({
             "enable": In(1),
             "x": In(signed(width)),
-            "scale": In(SCALE_BITS),
-            "scale_shift": In(5),
-            "floor": Out(signed(FLOOR_BITS)),
+            "x_shift": In(SHIFT_BITS),
             "offset": In(OFFSET_BITS),
             "masked": In(1),
             "reference": In(REFERENCE_BITS),
@@ -72,15 +66,14 @@ class SoftmaxColumn(wiring.Component):
         m = Module()
         m.submodules.exponential = exponential = Exponential()
 
-        halves = [Signal(signed(self._width + _HALF), name=f"scaled_{n}", reset_less=True) for n in ("low", "high")]
-        z = Signal(signed(Z_BITS), reset_less=True)
-        early, whole = (Signal(REFERENCE_BITS, name=n, reset_less=True) for n in ("whole_4", "whole_5"))
+        z = Signal(signed(Z_BITS))
+        settled = Signal(OFFSET_BITS, reset_less=True)
+        whole, distance = Signal(REFERENCE_BITS, reset_less=True), Signal(REFERENCE_BITS)
         shift = Signal(range(32))
 
-        settled, distance = Signal(OFFSET_BITS), Signal(REFERENCE_BITS)
+        amount = self.x_shift[:x_shifts(self._width)[-1].bit_length()]
         m.d.comb += [
-            self.floor.eq(z[ARGUMENT_FRAC:].as_signed()),
-            settled.eq(z - self.offset),
+            z.eq(self.x << amount),
             exponential.u.eq(~settled[:ARGUMENT_FRAC]),
             exponential.enable.eq(self.enable),
             distance.eq(self.reference - whole),
@@ -88,10 +81,8 @@ class SoftmaxColumn(wiring.Component):
         ]
         with m.If(self.enable):
             m.d.sync += [
-                *(half.eq(part) for half, part in zip(halves, partial_products(self.x, self.scale, _HALF), strict=True)),
-                z.eq(saturate(round_shift(join_products(halves, _HALF), self.scale_shift), Z_BITS)),
-                early.eq(settled[ARGUMENT_FRAC:]),
-                whole.eq(early),
+                settled.eq(z - self.offset),
+                whole.eq(settled[ARGUMENT_FRAC:]),
                 self.o.eq(Cat(Const(0, TERM_BITS - EXPONENTIAL_FRAC), exponential.o) >> shift),
             ]
         return m

@@ -15,7 +15,7 @@ SUM_BITS = 16 + SUM_FRAC
 """Bits of a running sum of up to 65,535 terms of at most one."""
 
 _DELAY = 3
-"""Stages from the maximum (4) to the sum (7)."""
+"""Stages from the maximum (2) to the sum (5)."""
 
 
 class SoftmaxRows(wiring.Component):
@@ -33,15 +33,15 @@ class SoftmaxRows(wiring.Component):
     Members
     -------
     enable : In(1), moves the pipeline
-    read_row : In, row in stage 2; read_second : In, of the second pass
-    next_row : In, row in stage 3
-    o_frac : In(5), binary point of the result, in stage 4 of the second pass
-    row, update, second, first, final : In, stage 4: row index; a row of the first pass; of the second pass; in the
+    read_row : In, row that may enter; read_second : In, of the second pass
+    next_row : In, row in stage 1
+    o_frac : In(5), binary point of the result, in stage 2 of the second pass
+    row, update, second, first, final : In, stage 2: row index; a row of the first pass; of the second pass; in the
         first tile; in the last tile of the first pass
-    highest : In(signed(10)), stage 4: maximum of floor(z) over the row's part
-    total : In(29 for tile 16), stage 7: sum of the terms of the row's part
-    offset : Out(27), stage 3: what is subtracted from z, 0 in the first pass
-    reference : Out(11), stage 5: from which the integer part of the difference is subtracted
+    highest : In(signed(10)), stage 2: maximum of floor(z) over the row's part
+    total : In(29 for tile 16), stage 5: sum of the terms of the row's part
+    offset : Out(27), stage 1: what is subtracted from z, 0 in the first pass
+    reference : Out(11), stage 3: from which the integer part of the difference is subtracted
     """
 
     turnaround = 8 + Logarithm.latency
@@ -69,7 +69,7 @@ class SoftmaxRows(wiring.Component):
         m = Module()
         maxima = self._array("maximum", signed(FLOOR_BITS))
 
-        # Stage 4: raise the maximum; by how much, the sum needs later.
+        # Stage 2: raise the maximum; by how much, the sum needs later.
         old, new = Signal(signed(FLOOR_BITS), reset_less=True), Signal(signed(FLOOR_BITS))
         rise, settle = Signal(FLOOR_BITS), Signal(6)
         m.d.comb += [
@@ -86,12 +86,12 @@ class SoftmaxRows(wiring.Component):
 
         control = {"update": (1, self.update), "final": (1, self.final), "row": (len(self.row), self.row),
                    "settle": (6, settle)}
-        for stage in range(5, 5 + _DELAY):
+        for stage in range(3, 3 + _DELAY):
             control = {name: (bits, self._register(m, f"{name}_{stage}", bits, value))
                        for name, (bits, value) in control.items()}
         update, final, row, settle = (value for _, value in control.values())
 
-        # Stage 7: the sum, in units of the new maximum. The last one goes on; its offset comes when no sum is written.
+        # Stage 5: the sum, in units of the new maximum. The last one goes on; its offset comes when no sum is written.
         sums = self._array("sum", SUM_BITS)
         sum_, offset = Signal(SUM_BITS), Signal(OFFSET_BITS)
         m.d.comb += sum_.eq((sums[row] >> settle) + self.total)
@@ -99,7 +99,7 @@ class SoftmaxRows(wiring.Component):
         self._write(m, sums, self.enable & (settled | update & ~final), Mux(settled, settled_row, row),
                     Mux(settled, offset, sum_))
 
-        # Stage 3: what the second pass needs.
+        # Stage 1: what the second pass needs.
         with m.If(self.enable):
             m.d.sync += self.offset.eq(Mux(self.read_second, sums[self.read_row][:OFFSET_BITS], 0))
         return m
@@ -108,7 +108,7 @@ class SoftmaxRows(wiring.Component):
         """Turn a final sum into ``maximum + 1 + log2(sum)``; returns (it is there, its row)."""
         m.submodules.logarithm = logarithm = Logarithm(input_bits=SUM_BITS)
         m.d.comb += [logarithm.x.eq(self._register(m, "final_sum", SUM_BITS, sum_)), logarithm.enable.eq(self.enable)]
-        for stage in range(8, 9 + logarithm.latency):
+        for stage in range(6, 7 + logarithm.latency):
             final = self._register(m, f"final_{stage}", 1, final)
             row = self._register(m, f"row_{stage}", len(row), row)
         m.d.comb += offset.eq((maxima[row] + (1 - SUM_FRAC) << ARGUMENT_FRAC) + logarithm.o)

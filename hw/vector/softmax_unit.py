@@ -4,16 +4,17 @@ from functools import reduce
 from itertools import combinations
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ...sw.golden.softmax import SCALE_BITS
+from ...sw.golden.exponential import ARGUMENT_FRAC
+from ...sw.golden.softmax import x_shifts
 from ..arithmetic import tree_sum
 from ..layout import SLOT_BITS, tile_beat, tile_write
 from ..post_process.compressor import Compressor
 from .row_expander import RowExpander
-from .softmax_column import FLOOR_BITS, SoftmaxColumn
+from .softmax_column import FLOOR_BITS, SHIFT_BITS, SoftmaxColumn
 from .softmax_requester import SoftmaxRequester
 from .softmax_rows import SoftmaxRows
 from .softmax_sequencer import SoftmaxSequencer
@@ -24,15 +25,15 @@ __all__ = ["SoftmaxUnit", "softmax_command"]
 def softmax_command(width):
     """The softmax of one tile row: tiles ``x_slot ..`` to tiles ``o_slot ..``, `columns` of each.
 
-    Columns (elements) from `valid_columns` on become zero. Of `scale_shift` the low five bits count.
+    Columns (elements) from `valid_columns` on become zero. Scores are base-2 logarithms, which `x_shift` brings to 16
+    fraction bits.
     """
     return data.StructLayout({
         "x_slot": SLOT_BITS,
         "o_slot": SLOT_BITS,
         "columns": 12,
         "valid_columns": 16,
-        "scale": SCALE_BITS,
-        "scale_shift": 6,
+        "x_shift": SHIFT_BITS,
         "o_frac": 5,
         "tau": width - 1,
     })
@@ -41,14 +42,14 @@ def softmax_command(width):
 class SoftmaxUnit(wiring.Component):
     """Two passes over the tiles of a tile row: maximum and sum, then the probabilities.
 
-    Both passes go through the same columns (`SoftmaxColumn`), which raise 2 to the scaled score, less maximum and
-    logarithm of the sum in the second pass. The logarithms follow the sums in a pipeline of their own (`SoftmaxRows`).
+    Both passes go through the same columns (`SoftmaxColumn`), which raise 2 to the score, less maximum and logarithm of
+    the sum in the second pass. The logarithms follow the sums in a pipeline of their own (`SoftmaxRows`).
     One enable moves everything; it waits only for the compressor.
 
     Throughput: one row per cycle in each pass, if tiles arrive; the first pass ends with the last tile that has a valid
     column. Between the passes there are `bubbles` idle cycles (0 for tile 16, 4 for tile 8), between commands none: the
     next command's tiles are asked for, and its first pass runs, while the second pass of this one drains. Latency of a
-    row of the second pass: seven cycles, expander and compressor not counted. `x.ready` depends on `o.ready`
+    row of the second pass: five cycles, expander and compressor not counted. `x.ready` depends on `o.ready`
     combinationally.
 
     Parameters
@@ -57,7 +58,7 @@ class SoftmaxUnit(wiring.Component):
 
     Members
     -------
-    command : In(stream(softmax_command)); columns, valid_columns >= 1, o_frac <= width - 2
+    command : In(stream(softmax_command)); columns, valid_columns >= 1, x_shift <= 26 - width, o_frac <= width - 2
     x_request : Out(stream(SLOT_BITS)), at most four tiles ahead; may name tiles of the next command before `done`
     x : In(stream(tile_beat)), the tiles, in the order of the requests
     o : Out(stream(tile_write))
@@ -101,42 +102,41 @@ class SoftmaxUnit(wiring.Component):
                  "last": sequencer.last, "second": sequencer.second & sequencer.step,
                  "update": ~sequencer.second & sequencer.step}
         stages = [label]
-        for stage in range(1, 8):
+        for stage in range(1, 6):
             stages.append({name: self._register(m, enable, f"{name}_{stage}", value)
                            for name, value in stages[-1].items()})
         m.d.comb += [
             expander.o.ready.eq(enable & sequencer.open),
             sequencer.step.eq(expander.o.valid & expander.o.ready),
         ]
-        scale = self._register(m, enable, "scale_1", current.scale)
-        shifts = [current.scale_shift[:5]]
-        for stage in (1, 2):
-            shifts.append(self._register(m, enable, f"scale_shift_{stage}", shifts[-1]))
+        x_shift = self._register(m, enable, "x_shift_1", current.x_shift)
         for n, column in enumerate(columns):
             m.d.comb += [
                 column.x.eq(self._register(m, enable, f"x_{n}", expander.o.payload[n])),
-                column.scale.eq(scale),
-                column.scale_shift.eq(shifts[2]),
-                column.masked.eq(~stages[5]["mask"][n]),
+                column.x_shift.eq(x_shift),
+                column.masked.eq(~stages[3]["mask"][n]),
                 column.reference.eq(rows.reference),
                 column.offset.eq(rows.offset),
             ]
 
-        # Stages 3 and 4: the maximum of the row's part, and the row's state.
+        # Stages 1 and 2: the maximum of the row's part, found as if shifted by the most, and the row's state.
+        most = x_shifts(width)[-1]
+        less = self._register(m, enable, "less_1", (most - current.x_shift)[:most.bit_length()])
+        tops = [Cat(Const(0, most), column.x)[ARGUMENT_FRAC:].as_signed() for column in columns]
         lowest = -(1 << (FLOOR_BITS - 1))
-        highest = self._highest(m, [Mux(stages[3]["mask"][n], c.floor, lowest) for n, c in enumerate(columns)])
+        highest = self._highest(m, [Mux(stages[1]["mask"][n], top, lowest) for n, top in enumerate(tops)])
         m.d.comb += [
-            rows.highest.eq(self._register(m, enable, "highest_4", highest)),
-            rows.read_row.eq(stages[2]["row"]),
-            rows.read_second.eq(stages[2]["second"]),
-            rows.next_row.eq(stages[3]["row"]),
+            rows.highest.eq(self._register(m, enable, "highest_2", highest >> less)),
+            rows.read_row.eq(sequencer.row),
+            rows.read_second.eq(sequencer.second),
+            rows.next_row.eq(stages[1]["row"]),
             rows.o_frac.eq(o_frac),
-            *(getattr(rows, name).eq(stages[4][name]) for name in ("row", "update", "second", "first", "final")),
+            *(getattr(rows, name).eq(stages[2][name]) for name in ("row", "update", "second", "first", "final")),
         ]
 
-        # Stage 7: the rounded and pruned result of the second pass, and the sum of the first.
+        # Stage 5: the rounded and pruned result of the second pass, and the sum of the first.
         total = tree_sum(column.o for column in columns)
-        m.d.comb += rows.total.eq(self._register(m, enable, "total_7", total))
+        m.d.comb += rows.total.eq(self._register(m, enable, "total_5", total))
         for n, column in enumerate(columns):
             rounded = Signal(width - 1, name=f"rounded_{n}")
             m.d.comb += [
@@ -145,8 +145,8 @@ class SoftmaxUnit(wiring.Component):
                     self._register(m, enable, f"pruned_{n}", Mux(column.o[:width] < bound, 0, rounded))),
             ]
         m.d.comb += [
-            compressor.i.valid.eq(stages[7]["second"]),
-            compressor.i.payload.last.eq(stages[7]["last"]),
+            compressor.i.valid.eq(stages[5]["second"]),
+            compressor.i.payload.last.eq(stages[5]["last"]),
             compressor.i.payload.slot.eq(o_slot),
             enable.eq(~compressor.i.valid | compressor.i.ready),
             self.busy.eq(sequencer.busy | ~self.command.ready | (unwritten != 0)),

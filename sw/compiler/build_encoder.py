@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import torch
 
+from ..golden.exponential import ARGUMENT_FRAC
 from ..golden.layernorm import layernorm_fields
-from ..golden.softmax import softmax_scale
 from .errors import CompileError
 from .formats import product_fields
 from .graph import Gather, Graph, LayerNorm, Load, MatMul, Softmax, Store, Tensor
@@ -173,7 +173,7 @@ class _Builder:
         return c
 
     def _head(self, inside, sequence, head, parts):
-        graph, encoder, size = self.graph, self.encoder, self.encoder.model.head_size
+        graph, encoder = self.graph, self.encoder
         query, key, value, context = parts
         scores, probabilities = (
             self._activation(f"{inside}{name}.{sequence}.{head}", inside + name, graph.sequence, name, graph.sequence,
@@ -186,12 +186,8 @@ class _Builder:
             **product_fields(scores.tensor, product_frac=fracs["query"] + fracs["key"], bias_frac=None,
                              o_frac=fracs["scores"], function="none"),
         ))
-        try:
-            scale, scale_shift = softmax_scale(fracs["scores"], size)
-        except ValueError as error:
-            raise CompileError(f"{scores.tensor}: {error}") from None
         graph.operations.append(Softmax(
-            x=scores, o=probabilities, valid_columns=graph.lengths[sequence], scale=scale, scale_shift=scale_shift,
+            x=scores, o=probabilities, valid_columns=graph.lengths[sequence], x_shift=ARGUMENT_FRAC - fracs["scores"],
             o_frac=fracs["probabilities"], curve=encoder.curve_numbers.get(inside + "probabilities", 0),
         ))
         graph.operations.append(MatMul(

@@ -2,12 +2,14 @@
 
 import math
 
+from ..golden.exponential import ARGUMENT_FRAC
 from ..golden.fixed import quantise
 from ..golden.functions import FUNCTION_FRAC
 from ..golden.post_process import BIAS_SHIFTS, FUNCTION_SHIFTS, SHIFTS
+from ..golden.softmax import x_shifts
 from .errors import CompileError
 
-__all__ = ["MARGIN", "binary_point", "quantise_constant", "product_fields"]
+__all__ = ["MARGIN", "binary_point", "product_fields", "quantise_constant", "scores_frac"]
 
 MARGIN = 1.25
 """Head-room over the largest value seen in calibration."""
@@ -29,6 +31,11 @@ def quantise_constant(values, width, *, ceiling=_HIGHEST):
     """A weight, bias or table as (integers, binary point); its exact range is known, so it gets no head-room."""
     frac = binary_point(float(values.abs().max()), width, ceiling=ceiling)
     return quantise(values, frac, width), frac
+
+
+def scores_frac(frac, width):
+    """The binary point nearest to `frac` that the softmax takes for scores; with the least, they saturate at +-512."""
+    return ARGUMENT_FRAC - max(0, min(ARGUMENT_FRAC - frac, x_shifts(width)[-1]))
 
 
 def product_fields(name, *, product_frac, bias_frac, o_frac, function):

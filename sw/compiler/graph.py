@@ -103,8 +103,7 @@ class Softmax:
     x: View
     o: View
     valid_columns: int
-    scale: int
-    scale_shift: int
+    x_shift: int
     o_frac: int
     curve: int = 0
 

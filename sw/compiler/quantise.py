@@ -7,13 +7,14 @@ import torch
 
 from ..checkpoint import BertConfig
 from ..golden.layernorm import BETA_LEADS, GAMMA_LEADS
+from ..golden.softmax import logit_factor
 from .calibrate import calibrate
 from .curves import TARGET_ONE, constant_curves, profiled_curves, site_curves
 from .errors import CompileError
-from .formats import MARGIN, binary_point, quantise_constant
+from .formats import MARGIN, binary_point, quantise_constant, scores_frac
 
-__all__ = ["PROJECTIONS", "QuantisedEncoder", "prune_weights", "pruned_checkpoint", "pruned_sites", "quantise_encoder",
-           "weight_zeros"]
+__all__ = ["PROJECTIONS", "QuantisedEncoder", "folded_factor", "prune_weights", "pruned_checkpoint", "pruned_sites",
+           "quantise_encoder", "weight_zeros"]
 
 PROJECTIONS = {
     "query": "attention.self.query",
@@ -40,7 +41,7 @@ class QuantisedEncoder:
     layers : encoder layers that run
     has_pooler, has_classifier : what follows them
     fracs : binary point of every activation, by its name in the float encoder
-    maxima : largest magnitude expected of every activation
+    maxima : largest magnitude expected of every activation, in its own units (`folded_factor`)
     constants : (integers, binary point) of every table, weight matrix [in, out] and vector, by name
     curves, curve_numbers, target : DynaTran, see `Graph`; number 0 where nothing is pruned
     """
@@ -99,7 +100,7 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, si
     seen = calibrate(checkpoint, calibration_texts, layers=layers, keep=kinds if profiled else ())
     products = list(_products(layers, whole and checkpoint.has_pooler, whole and checkpoint.has_classifier))
     constants, vectors = _constants(checkpoint, hardware, layers, [name for name, _ in products])
-    maxima = {name: value * MARGIN for name, value in seen.maxima.items()}
+    maxima = {name: value * folded_factor(checkpoint.config, name) * MARGIN for name, value in seen.maxima.items()}
     fracs = {name: _activation_frac(name, value, hardware.width) for name, value in maxima.items()}
     for name in ("embeddings.word", "embeddings.position_type"):
         integers, fracs[name] = constants[name]
@@ -107,7 +108,7 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, si
     _quantise_norms(fracs, constants, vectors, hardware.width)
     _quantise_biases(fracs, constants, vectors, products, hardware, checkpoint.config.hidden_act)
 
-    sites = {name: fracs[name] for name in kinds}
+    sites = {name: folded_factor(checkpoint.config, name) * 2.0**fracs[name] for name in kinds}
     curves, numbers, target = [], dict.fromkeys(sites, 0), 0
     if tau is not None:
         curves, numbers = constant_curves(sites, tau, width=hardware.width, limit=hardware.prune_curves)
@@ -147,6 +148,20 @@ def _check(checkpoint, hardware, layers, pooler, tau, target_sparsity, site_taus
     if inner > hardware.max_inner:
         raise CompileError(f"products sum over {inner} elements, the accumulators are made for {hardware.max_inner}: "
                            f"raise max_inner to {1 << (inner - 1).bit_length()}")
+
+
+def folded_factor(config, name):
+    """By what the values of an integer tensor are larger than in the float model.
+
+    Weights and biases of the queries are multiplied by `logit_factor`, and so are the queries and scores: scores are
+    base-2 logarithms, which the softmax takes as they are.
+
+    Parameters
+    ----------
+    config : BertConfig
+    name : of an activation or constant, in the float encoder or in a graph
+    """
+    return logit_factor(config.head_size) if name.split(".")[1:2] in (["query"], ["scores"]) else 1.0
 
 
 def pruned_sites(layers, pooler):
@@ -198,11 +213,11 @@ def _constants(checkpoint, hardware, layers, products):
         for name, source in _NORMS.items():
             norm(f"layer{layer}.{name}", f"encoder.layer.{layer}.{source}")
     for name in products:
-        source = _source(name)
-        weight = tensors[f"{source}.weight"].T
+        source, factor = _source(name), folded_factor(checkpoint.config, name)
+        weight = tensors[f"{source}.weight"].T.double() * factor
         rows, columns = (-n % size for n in weight.shape)
         quantised(f"{name}.weight", torch.nn.functional.pad(weight, (0, columns, 0, rows)))
-        vectors[f"{name}.bias"] = torch.nn.functional.pad(tensors[f"{source}.bias"], (0, columns))
+        vectors[f"{name}.bias"] = torch.nn.functional.pad(tensors[f"{source}.bias"].double() * factor, (0, columns))
     return constants, vectors
 
 
@@ -217,6 +232,8 @@ def _source(name):
 def _activation_frac(name, largest, width):
     if name.endswith(".probabilities"):
         return width - 2
+    if name.endswith(".scores"):
+        return scores_frac(binary_point(largest, width), width)
     return binary_point(min(largest, 1.0) if name == "pooler" else largest, width)
 
 
@@ -256,7 +273,7 @@ def _quantise_biases(fracs, constants, vectors, products, hardware, function):
     for name, source in products:
         inside = name.rpartition(".")[0] + "."
         if name.endswith(".attention"):
-            limit(inside + "scores", fracs[inside + "query"] + fracs[inside + "key"])
+            limit(inside + "scores", scores_frac(fracs[inside + "query"] + fracs[inside + "key"], hardware.width))
             limit(source, fracs[inside + "probabilities"] + fracs[inside + "value"])
         product_frac = fracs[source] + constants[f"{name}.weight"][1]
         if name != "pooler" and not (name.endswith(".hidden") and function in ("gelu", "tanh")):

@@ -18,7 +18,7 @@ _GATHER_PARTS = 4
 _BLOCK_TILES = 32
 """Tiles of a weight block in a fine plan, if that is a grid width of columns: a product starts when its first is there."""
 
-_SOFTMAX_FIELDS = ("valid_columns", "scale", "scale_shift", "o_frac", "curve")
+_SOFTMAX_FIELDS = ("valid_columns", "x_shift", "o_frac", "curve")
 _NORM_FIELDS = ("x_shift", "r_shift", "reciprocal", "reciprocal_shift", "epsilon", "beta_shift", "shift", "curve")
 
 

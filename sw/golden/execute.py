@@ -112,9 +112,8 @@ def _matmul(graph, values, op):
 
 
 def _softmax(graph, values, op):
-    return softmax(op.x.read(values[op.x.tensor]), valid_columns=op.valid_columns, scale=op.scale,
-                   scale_shift=op.scale_shift, o_frac=op.o_frac, tau=graph.tau(op.curve), width=graph.width,
-                   tile=graph.tile)
+    return softmax(op.x.read(values[op.x.tensor]), valid_columns=op.valid_columns, x_shift=op.x_shift, o_frac=op.o_frac,
+                   tau=graph.tau(op.curve), width=graph.width, tile=graph.tile)
 
 
 def _layernorm(graph, values, op):

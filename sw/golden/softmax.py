@@ -1,83 +1,74 @@
-"""Row softmax in integers, two passes over tile columns, and the scale that turns scores into base-2 logarithms."""
+"""Row softmax of base-2 logarithms in integers, two passes over tile columns."""
 
 import math
 
 import torch
 
 from .exponential import ARGUMENT_FRAC, EXPONENTIAL_FRAC, exponential_of_fraction
-from .fixed import round_shift, saturate
 from .logarithm import logarithm
 
-__all__ = ["Z_BITS", "SUM_FRAC", "SCALE_BITS", "MAX_SCALE_SHIFT", "softmax", "softmax_scale"]
+__all__ = ["SUM_FRAC", "Z_BITS", "logit_factor", "softmax", "x_shifts"]
 
 Z_BITS = 10 + ARGUMENT_FRAC
-"""Bits of z, the base-2 logarithm of a numerator: it saturates at +-512."""
+"""Bits of z, the base-2 logarithm of a numerator: within +-512."""
 
 SUM_FRAC = 25
 """Fraction bits of the running sum: 512 truncated terms change a sum of 1/2 by 2 * 2**-16 of itself at most."""
 
-SCALE_BITS = 16
-MAX_SCALE_SHIFT = 31
+
+def logit_factor(head_size):
+    """``log2(e) / sqrt(head_size)``, by which a product of query and key becomes a base-2 logarithm."""
+    return math.log2(math.e) / math.sqrt(head_size)
 
 
-def softmax_scale(x_frac, head_size):
-    """``(scale, scale_shift)`` from scores with `x_frac` fraction bits to ``x * log2(e) / sqrt(head_size)`` with 16.
-
-    The mantissa has SCALE_BITS significant bits, so the relative error is at most 2**-16.
-
-    Raises
-    ------
-    ValueError : when the factor is out of the range of the hardware's shift
-    """
-    factor = math.log2(math.e) / math.sqrt(head_size) * 2.0 ** (ARGUMENT_FRAC - x_frac)
-    shift = SCALE_BITS - math.frexp(factor)[1]
-    scale = math.floor(factor * 2.0**shift + 0.5)
-    if scale == 1 << SCALE_BITS:
-        scale, shift = scale >> 1, shift - 1
-    if not 0 <= shift <= MAX_SCALE_SHIFT:
-        raise ValueError(f"x_frac = {x_frac}, head_size = {head_size}: scale_shift would be {shift}, "
-                         f"outside 0..{MAX_SCALE_SHIFT}")
-    return scale, shift
+def x_shifts(width):
+    """Range of ``ARGUMENT_FRAC - x_frac``, for x of `width` bits with `x_frac` fraction bits: z holds every x."""
+    return range(Z_BITS - width + 1)
 
 
-def softmax(x, *, valid_columns, scale, scale_shift, o_frac, tau, width, tile):
+def softmax(x, *, valid_columns, x_shift, o_frac, tau, width, tile):
     """Probabilities of the rows of x, as `hw.vector.softmax_unit.SoftmaxUnit` computes them.
 
-    With ``z = round_shift(x * scale, scale_shift)`` saturated to Z_BITS, pass 1 keeps per row the maximum m of floor(z)
-    and the sum s of ``2**(z - m - 1 + 2**-16)`` (at most 1 each), rescaled whenever a tile raises m; pass 2 subtracts
+    With ``z = x << x_shift``, which has ARGUMENT_FRAC fraction bits, pass 1 keeps per row the maximum m of floor(z) and the
+    sum s of ``2**(z - m - 1 + 2**-16)`` (at most 1 each), rescaled whenever a tile raises m; pass 2 subtracts
     ``m + 1 + log2(s)`` from every z, and the result is 2 to that power, rounded half up.
 
-    Error against float64, rows of up to 512, o_frac = 18, width = 20: measured 1.7 * 2**-16 on random rows and
-    3.6 * 2**-16 on rows made to add up every truncation, as long as no z saturates (``|x| < 350 * sqrt(head_size)``).
+    Error against float64, rows of up to 512, o_frac = 18, width = 20: measured 2.0 * 2**-16 on random rows and
+    3.6 * 2**-16 on rows made to add up every truncation.
 
     Parameters
     ----------
     x : int64 tensor [rows, columns]
-        Scores; columns a multiple of `tile`.
+        Scores, base-2 logarithms; columns a multiple of `tile`.
     valid_columns : int
         Columns that take part; the others become 0.
-    scale, scale_shift : int
-        Scores to base-2 logarithms, see `softmax_scale`.
+    x_shift : int
+        Left shift of x to ARGUMENT_FRAC fraction bits, one of `x_shifts`.
     o_frac : int
         Fraction bits of the result, at most ``width - 2``.
     tau : int
         Results below it become 0.
     width : int
-        Word length of the result.
+        Word length of x and of the result.
     tile : int
         Columns that the hardware takes at once.
 
     Returns
     -------
     int64 tensor like x
+
+    Raises
+    ------
+    ValueError : for a shift, binary point or number of columns that the hardware does not take
     """
-    if not 0 <= scale_shift <= MAX_SCALE_SHIFT:
-        raise ValueError(f"scale_shift = {scale_shift}: the hardware shifts by 0 to {MAX_SCALE_SHIFT}")
+    if x_shift not in x_shifts(width):
+        raise ValueError(f"x_shift = {x_shift}: choose 0 to {x_shifts(width)[-1]}, that is {ARGUMENT_FRAC} to "
+                         f"{ARGUMENT_FRAC - x_shifts(width)[-1]} fraction bits of the scores")
     if not 0 <= o_frac <= width - 2:
         raise ValueError(f"o_frac = {o_frac}: 1.0 needs o_frac <= width - 2 = {width - 2}")
     if x.shape[1] % tile:
         raise ValueError(f"{x.shape[1]} columns are no multiple of tile = {tile}")
-    z = saturate(round_shift(x * scale, scale_shift), Z_BITS)
+    z = x << x_shift
     valid = (torch.arange(x.shape[1]) < valid_columns).expand_as(x)
     floor = z >> ARGUMENT_FRAC
     numerator = exponential_of_fraction(~z & ((1 << ARGUMENT_FRAC) - 1))

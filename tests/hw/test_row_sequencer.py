@@ -26,8 +26,7 @@ def random_fields(rng, opcode):
     for name in "xro" if opcode is Opcode.LAYERNORM else "xo":
         fields |= {f"{name}_pitch": rng.randint(0, 20), f"{name}_slot": rng.randint(0, SLOTS - 4 * 20 - 4)}
     if opcode is Opcode.SOFTMAX:
-        return fields | {"valid_columns": rng.randint(1, columns * TILE), "scale": rng.getrandbits(16), "scale_shift": 3,
-                         "o_frac": 5}
+        return fields | {"valid_columns": rng.randint(1, columns * TILE), "x_shift": rng.getrandbits(5), "o_frac": 5}
     return fields | {"residual": rng.randrange(2), "x_shift": -2, "r_shift": 3, "reciprocal": rng.getrandbits(24),
                      "reciprocal_shift": 9, "epsilon": rng.getrandbits(56), "gamma_line": rng.randint(0, LINES - 4),
                      "beta_line": rng.randint(0, LINES - 4), "beta_shift": 4, "shift": 5}

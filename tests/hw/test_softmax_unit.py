@@ -12,7 +12,7 @@ from cocotb.triggers import FallingEdge, ReadOnly
 from acceltran.hw.layout import SLOT_BITS, tile_write
 from acceltran.hw.vector.softmax_unit import SoftmaxUnit, softmax_command
 from acceltran.sim.unit import parameters, simulate_component
-from acceltran.sw.golden.softmax import softmax
+from acceltran.sw.golden.softmax import softmax, x_shifts
 from acceltran.sw.golden.tiles import unpack_bits, unpack_tile
 from streams import collect, send, start, tile_beats
 
@@ -84,8 +84,7 @@ def command_of(rng, c, kind, columns, valid, **fixed):
     elif kind == "close":
         rows >>= c.width - 5
     values = {
-        "scale": rng.choice((rng.randrange(1 << 15, 1 << 16), (1 << 16) - 1, 1 << 15, 47274)),
-        "scale_shift": max(0, rng.choice((c.width - 4, c.width - 2, c.width + 1, c.width - 10))),
+        "x_shift": rng.choice(x_shifts(c.width)),
         "o_frac": rng.choice((c.width - 2, c.width - 2, c.width // 2, 0)),
         "tau": rng.choice((0, 0, 1, rng.randrange(1 << (c.width - 4)))),
     } | fixed
@@ -198,8 +197,7 @@ async def check_stalls(dut):
 @cocotb.test()
 async def check_pruning_ties(dut):
     c, rng = SimpleNamespace(**parameters()), random.Random(4)
-    commands = [command_of(rng, c, "close", 2, 2 * c.tile - 3, tau="tie", o_frac=c.width - 2,
-                           scale_shift=16) for _ in range(4)]
+    commands = [command_of(rng, c, "close", 2, 2 * c.tile - 3, tau="tie", o_frac=c.width - 2) for _ in range(4)]
     commands.append(command_of(rng, c, "random", 2, 2 * c.tile, tau=(1 << (c.width - 1)) - 1))
     await run(dut, commands, 4)
 
@@ -207,8 +205,8 @@ async def check_pruning_ties(dut):
 @cocotb.test()
 async def check_shifts(dut):
     c, rng = SimpleNamespace(**parameters()), random.Random(5)
-    commands = [command_of(rng, c, rng.choice(("random", "close", "extreme")), 1, c.tile, scale_shift=shift,
-                           o_frac=rng.randint(0, c.width - 2)) for shift in range(0, 32, c.tile // 8)]
+    commands = [command_of(rng, c, kind, 1, c.tile, x_shift=x_shift, o_frac=rng.randint(0, c.width - 2))
+                for x_shift in x_shifts(c.width) for kind in ("random", "close", "extreme")[:: c.tile // 8]]
     await run(dut, commands, 5)
 
 
@@ -226,7 +224,7 @@ async def check_throughput(dut):
     assert cycles <= 3 * (8 * c.tile + bubbles) + 40
 
 
-@pytest.mark.parametrize(("tile", "width", "lines_per_beat"), [(16, 20, 1), (8, 20, 4), (8, 8, 1), (16, 8, 4)])
+@pytest.mark.parametrize(("tile", "width", "lines_per_beat"), [(16, 20, 1), (8, 20, 4), (8, 8, 1), (16, 8, 4), (8, 24, 2)])
 def test_softmax_unit(tile, width, lines_per_beat):
     values = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat}
     simulate_component(SoftmaxUnit(**values), **values)

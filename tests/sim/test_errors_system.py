@@ -15,10 +15,11 @@ from acceltran.sim.cocotb_run import run_cocotb
 from acceltran.sim.design import build_system
 from acceltran.sim.hand_program import HandProgram
 from acceltran.sim.system import RunResult, read_memory, write_image
+from acceltran.sw.golden.exponential import ARGUMENT_FRAC
 from acceltran.sw.golden.layernorm import layernorm, layernorm_fields
 from acceltran.sw.golden.matmul import matmul
 from acceltran.sw.golden.post_process import post_process
-from acceltran.sw.golden.softmax import softmax, softmax_scale
+from acceltran.sw.golden.softmax import softmax
 from acceltran.sw.golden.tiles import lines_to_bytes
 
 MEMORY_BITS = 20
@@ -46,7 +47,6 @@ class Suite:
 
     def _choose_fields(self):
         t, w = self.config.tile, self.config.width
-        scale, scale_shift = softmax_scale(w - 6, 1)
         self.fields = {
             Opcode.LOAD: {"address": 0x10000, "bytes": 640, "buffer": int(Buffer.WEIGHT), "slot": 0, "pitch": 1,
                           "rows": 1, "columns": 1},
@@ -57,7 +57,7 @@ class Suite:
                 "function_shift": 0, "curve": 0,
             },
             Opcode.SOFTMAX: {"x_slot": 40, "x_pitch": 5, "o_slot": 60, "o_pitch": 5, "rows": 1, "columns": 2,
-                             "valid_columns": 13, "scale": scale, "scale_shift": scale_shift, "o_frac": w - 4, "curve": 0},
+                             "valid_columns": 13, "x_shift": ARGUMENT_FRAC - (w - 6), "o_frac": w - 4, "curve": 0},
             Opcode.LAYERNORM: {
                 "x_slot": 60, "x_pitch": 5, "residual": 1, "r_slot": 0, "r_pitch": 5, "o_slot": 80, "o_pitch": 5, "rows": 1,
                 "columns": 2, "gamma_line": 2, "beta_line": 4, "curve": 0,
@@ -105,7 +105,7 @@ class Suite:
         c = post_process(matmul(a, torch.from_numpy(b)), torch.from_numpy(bias), width=w, tau=0,
                          **self._some(Opcode.MATMUL, "bias_shift", "shift", "function", "function_shift"))
         p = softmax(c, tau=0, width=w, tile=t,
-                    **self._some(Opcode.SOFTMAX, "valid_columns", "scale", "scale_shift", "o_frac"))
+                    **self._some(Opcode.SOFTMAX, "valid_columns", "x_shift", "o_frac"))
         self.result = layernorm(
             p, torch.from_numpy(gamma), torch.from_numpy(beta), residual=a, tau=0, width=w,
             **self._some(Opcode.LAYERNORM, "x_shift", "r_shift", "reciprocal", "reciprocal_shift", "epsilon", "beta_shift",

@@ -115,33 +115,33 @@ def test_pruned_weights_reach_the_graph(checkpoint, texts):
 
 @pytest.mark.parametrize("tau", [0.0, 0.02, 0.05, 1.0])
 def test_constant_curves_prune_what_is_below_tau(tau):
-    sites = {"a": 10, "b": 12, "c": 10, "d": -2}
-    curves, numbers = constant_curves(sites, tau, width=20, limit=4)
-    for name, frac in sites.items():
+    sites = {"a": 2.0**10, "b": 2.0**12, "c": 2.0**10, "d": 2.0**-2, "e": 0.36 * 2.0**12}
+    curves, numbers = constant_curves(sites, tau, width=20, limit=5)
+    for name, units in sites.items():
         values = torch.linspace(-2, 2, 4001, dtype=torch.float64)
-        integers = quantise(values, frac, 20)
+        integers = quantise(values * units, 0, 20)
         threshold = curves[numbers[name] - 1][0] if numbers[name] else 0
-        assert ((integers.abs() < threshold) == (integers.abs() * 2.0**-frac < tau)).all()
+        assert ((integers.abs() < threshold) == (integers.abs() / units < tau)).all()
     assert numbers["a"] == numbers["c"]
     assert len(set(curves)) == len(curves)
 
 
 def test_too_many_curves_are_refused():
     with pytest.raises(CompileError, match="raise prune_curves to 3"):
-        constant_curves({"a": 10, "b": 11, "c": 12}, 0.1, width=20, limit=2)
+        constant_curves({"a": 2.0**10, "b": 2.0**11, "c": 2.0**12}, 0.1, width=20, limit=2)
     with pytest.raises(CompileError, match="tau = -1"):
-        constant_curves({"a": 10}, -1, width=20, limit=2)
+        constant_curves({"a": 2.0**10}, -1, width=20, limit=2)
 
 
 def test_profiled_curves_are_quantiles_and_merge_when_scarce():
     rng = np.random.default_rng(3)
-    sites = {"a": 10, "b": 10, "c": 11}
+    sites = {"a": 2.0**10, "b": 2.0**10, "c": 0.18 * 2.0**11}
     kinds = {"a": "query", "b": "query", "c": "query"}
     magnitudes = {name: np.abs(rng.normal(size=5000)).astype(np.float32) for name in sites}
     curves, numbers = profiled_curves(sites, kinds, magnitudes, width=20, limit=4)
     assert sorted(numbers.values()) == [1, 2, 3]
-    for name, frac in sites.items():
-        integers = np.floor(magnitudes[name] * 2.0**frac + 0.5)
+    for name, units in sites.items():
+        integers = np.floor(magnitudes[name].astype(np.float64) * units + 0.5)
         for n, knot in enumerate(curves[numbers[name] - 1]):
             assert (integers < knot).sum() >= n / 8 * 5000
             assert n == 0 or (integers < knot - 1).sum() < n / 8 * 5000

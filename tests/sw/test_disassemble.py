@@ -10,14 +10,14 @@ def test_one_line_per_instruction():
     raw = b"".join([
         encode(Opcode.LOAD, signal=2, address=4096, bytes=640, buffer=2, slot=3, pitch=16, rows=1, columns=16),
         encode(Opcode.SOFTMAX, wait_matrix=2, wait_memory=1, signal=6, x_slot=1, x_pitch=9, o_slot=80, o_pitch=9,
-               rows=8, columns=8, valid_columns=100, scale=47274, scale_shift=15, o_frac=18, curve=0),
+               rows=8, columns=8, valid_columns=100, x_shift=3, o_frac=18, curve=0),
         encode(Opcode.SYNC, engine=Engine.VECTOR, wait_vector=1),
         encode(Opcode.HALT),
     ])
     assert disassemble(raw).splitlines() == [
         "0 memory LOAD      [signal matrix] address=4096 bytes=640 buffer=2 slot=3 pitch=16 rows=1 columns=16",
         "1 vector SOFTMAX   [wait memory wait matrix x2 signal matrix signal vector] x_slot=1 x_pitch=9 o_slot=80 "
-        "o_pitch=9 rows=8 columns=8 valid_columns=100 scale=47274 scale_shift=15 o_frac=18",
+        "o_pitch=9 rows=8 columns=8 valid_columns=100 x_shift=3 o_frac=18",
         "2 vector SYNC      [wait vector]",
         "3 -      HALT",
     ]

@@ -10,6 +10,7 @@ from acceltran.sw.checkpoint import encode_texts, load_checkpoint
 from acceltran.sw.compiler import quantise_encoder
 from acceltran.sw.compiler.build_encoder import build_graph
 from acceltran.sw.compiler.graph import MatMul, View
+from acceltran.sw.compiler.quantise import folded_factor
 from acceltran.sw.float_encoder import FloatEncoder
 from acceltran.sw.golden.counts import multiplication_counts
 from acceltran.sw.golden.execute import execute, golden_run, predict, results
@@ -42,7 +43,7 @@ def test_every_tensor_is_near_the_float_encoder(checkpoint, fraction_bits, toler
     ids, _ = encode_texts(checkpoint, TEXTS)
     expected = FloatEncoder(checkpoint, torch.float64).run(ids, lengths)
     for name, integers in values.items():
-        floats = integers.double() * 2.0 ** -graph.tensors[name].frac
+        floats = integers.double() * 2.0 ** -graph.tensors[name].frac / folded_factor(checkpoint.config, name)
         source = {"pooler.input": "layer1.output_norm", "embeddings.padding": "embeddings.word"}.get(name, name)
         want = expected[".".join(source.split(".")[:2])]
         want = want[:, 0] if name == "pooler.input" else want
@@ -96,7 +97,7 @@ def test_tau_leaves_nothing_below_it(checkpoint):
     pruned = 0
     for name, integers in values.items():
         site = ".".join(name.split(".")[:2])
-        magnitudes = integers.abs().double() * 2.0 ** -graph.tensors[name].frac
+        magnitudes = integers.abs().double() * 2.0 ** -graph.tensors[name].frac / folded_factor(checkpoint.config, name)
         small = ((magnitudes > 0) & (magnitudes < 0.1)).any()
         if site in encoder.curve_numbers:
             assert not small, name

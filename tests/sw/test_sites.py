@@ -118,13 +118,15 @@ def test_operating_points_lie_between_the_knots():
 
 
 def test_integers_of_site_curves():
-    sites = {"a": 4, "b": 6, "c": 6, "d": 4}
+    sites = {"a": 2.0**4, "b": 2.0**6, "c": 2.0**6, "d": 2.0**4}
     rising = tuple(n / 8 for n in range(9))
     curves, numbers = site_curves(sites, {"a": rising, "b": (0.0,) * 8 + (9.0,), "c": (0.0,) * 9}, width=10, limit=2)
     by_site = {name: curves[number - 1] if number else None for name, number in numbers.items()}
     assert by_site == {"a": tuple(range(0, 17, 2)), "b": (0,) * 8 + (511,), "c": None, "d": None}
-    between, _ = site_curves({"a": 4}, {"a": (0.0,) * 8 + (0.1,)}, width=10, limit=1)
+    between, _ = site_curves({"a": 2.0**4}, {"a": (0.0,) * 8 + (0.1,)}, width=10, limit=1)
     assert between == [(0,) * 8 + (2,)], "1 / 16 is below 0.1, 2 / 16 is not"
+    scaled, _ = site_curves({"a": 0.7 * 2.0**4}, {"a": rising}, width=10, limit=1)
+    assert scaled == [(0, 2, 3, 5, 6, 7, 9, 10, 12)]
     with pytest.raises(CompileError, match="2 different curves, the configuration holds 1: raise prune_curves to 2"):
         site_curves(sites, {"a": rising, "b": rising}, width=10, limit=1)
     for taus in (rising[::-1], rising[:8], (-1.0, *rising[1:]), (*rising[:8], float("nan"))):
