@@ -6,6 +6,7 @@ import json
 from ...hw.config import AcceleratorConfig
 from ..inference import write_json
 from ..products import Product, measure_products
+from ..sources import source_identity
 from ..verilator import SimulationError
 
 __all__ = ["POINTS", "PRODUCTS", "ablate", "ablation_table", "per_area"]
@@ -31,7 +32,7 @@ def _config(differences):
 
 
 def ablate(area, *, folder, results, points=tuple(POINTS), stage=lambda text: None):
-    """Measure what `results` (a JSON file) lacks.
+    """Measure what `results` (a JSON file) lacks, or all if it is of other sources.
 
     Cycles do not depend on the word length, so they are measured at 20 bits, on the RTL, every integer compared.
 
@@ -39,7 +40,7 @@ def ablate(area, *, folder, results, points=tuple(POINTS), stage=lambda text: No
     ----------
     area : called with an AcceleratorConfig, gives the gate equivalents of a PE
     folder : for the logs of simulations
-    results : see above; delete it after a change of the hardware
+    results : see above; holds ``sources``, their `source_identity`, and ``points``, as returned
     points : those of `POINTS` to measure
     stage : called with what is being done
 
@@ -51,7 +52,9 @@ def ablate(area, *, folder, results, points=tuple(POINTS), stage=lambda text: No
     ------
     SimulationError : an integer differs from the golden model's
     """
-    values = json.loads(results.read_text()) if results.exists() else {}
+    sources = source_identity("acceltran.hw", "acceltran.sw.golden", "acceltran.sim")
+    found = json.loads(results.read_text()) if results.exists() else {}
+    values = found["points"] if found.get("sources") == sources else {}
     for point in points:
         if point in values:
             continue
@@ -68,7 +71,7 @@ def ablate(area, *, folder, results, points=tuple(POINTS), stage=lambda text: No
             cycles = values[same]["cycles"]
         stage(f"{point}: mapping")
         values[point] = {"gate_equivalents": area(_config(differences)), "cycles": cycles}
-        write_json(results, values)
+        write_json(results, {"sources": sources, "points": values})
     return {point: values[point] for point in points}
 
 

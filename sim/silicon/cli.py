@@ -105,8 +105,8 @@ def fpga(
 
 
 def ablate(
-    results: Annotated[Path, typer.Option(help="Measurements, kept here: what is there is not made again.")] = Path(
-        "build/ablation.json"),
+    results: Annotated[Path, typer.Option(help="Measurements, kept here: those of the same sources are not made "
+                                          "again.")] = Path("build/ablation.json"),
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Document with a marker to update, such as "
                                                 "docs/silicon.md.")] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the measurements here too.")] = None,

@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 
 from ...hw.config import AcceleratorConfig
@@ -12,6 +11,7 @@ from ...hw.isa import LoopOrder
 from ...sim.inference import infer, report, write_json
 from ...sim.ita import measure_ita
 from ...sim.products import Product, measure_products
+from ...sim.sources import source_identity
 from ...sim.timeline import tracks
 from ..checkpoint import ModelError, encode_texts
 
@@ -138,10 +138,7 @@ def _identity(group):
     """Changes with the configuration, with what is measured, and with every source that could change a measurement."""
     identity = hashlib.sha256(group.config().to_json().encode())
     identity.update(repr([getattr(group, f.name) for f in dataclasses.fields(group) if f.name != "config"]).encode())
-    for package in ("acceltran.hw", "acceltran.sw.golden", "acceltran.sw.compiler", "acceltran.sim"):
-        folder = Path(find_spec(package).submodule_search_locations[0])
-        for path in sorted(p for pattern in ("*.py", "*.v") for p in folder.rglob(pattern)):
-            identity.update(path.read_bytes())
+    identity.update(source_identity("acceltran.hw", "acceltran.sw.golden", "acceltran.sw.compiler", "acceltran.sim").encode())
     return identity.hexdigest()
 
 

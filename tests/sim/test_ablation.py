@@ -42,6 +42,14 @@ def test_cycles_are_measured_once_for_all_word_lengths(simulated, tmp_path):
     assert ablate(area, **arguments) == values and len(areas) == 3 and len(simulated) == 2
 
 
+def test_other_sources_are_measured_again(simulated, monkeypatch, tmp_path):
+    arguments = {"folder": tmp_path, "results": tmp_path / "a.json", "points": (BASE,)}
+    ablate(lambda config: 1000.0, **arguments)
+    monkeypatch.setattr(ablation, "source_identity", lambda *packages: "others")
+    assert ablate(lambda config: 2000.0, **arguments)[BASE]["gate_equivalents"] == 2000.0 and len(simulated) == 2
+    assert ablate(lambda config: 3000.0, **arguments)[BASE]["gate_equivalents"] == 2000.0 and len(simulated) == 2
+
+
 def test_a_difference_from_the_golden_model_stops_it(monkeypatch, tmp_path):
     monkeypatch.setattr(ablation, "measure_products", lambda *_, **__: [{"cycles": 1, "mismatches": 1}])
     with pytest.raises(SimulationError, match="differ"):
