@@ -111,13 +111,18 @@ class Expander(wiring.Component):
         group = Signal(range(max(2, groups)))
         transpose = Signal(reset_less=True)
         accept, finish = Signal(), Signal()
+        enough, room, room_after = Signal(), Signal(), Signal()
 
+        # `o.ready` comes late and passes on to `i.ready`: what that may be is there before.
         last_group = group == groups - 1
         m.d.comb += [
-            issue.eq(active & (need <= have) & (~o.valid | o.ready)),
+            enough.eq(active & (need <= have)),
+            room.eq(Mux(expect_first, ~active, have <= capacity - beat)),
+            room_after.eq(Mux(expect_first, last_group, have - need <= capacity - beat)),
+            issue.eq(enough & (~o.valid | o.ready)),
+            i.ready.eq(room | (room_after & issue)),
             finish.eq(issue & last_group),
             left.eq(have - Mux(issue, need, 0)),
-            i.ready.eq(Mux(expect_first, ~active | finish, left <= capacity - beat)),
             accept.eq(i.valid & i.ready),
         ]
         with m.If(issue):

@@ -23,10 +23,10 @@ class OperandSlots(wiring.Component):
     are past it. It may be written transposed: then each group of rows of the stream becomes columns, the whole slot must be
     free first, and nothing of it is usable before it is complete. A private operand (A) has one lane per row: a group is
     overwritten when the lanes of its rows are past the tile. A beat may bring several of its groups; those whose places are
-    free are written while the others wait. What lanes are past is compared a cycle ahead, with the place that is written next.
+    free are written while the others wait.
 
-    Latency: one cycle from a beat to `values`, `masks` and `frontier`, and one from `progress` to `i.ready`. Throughput: one
-    beat per cycle. `i.ready` depends on ``i.payload.transpose`` combinationally.
+    Latency: one cycle from a beat to `values`, `masks` and `frontier`. Throughput: one beat per cycle. `i.ready` depends on
+    `progress` and ``i.payload.transpose`` combinationally.
 
     Parameters
     ----------
@@ -65,29 +65,24 @@ class OperandSlots(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         i, end = self.i, self.frontier
-        following = Signal.like(end)
         groups = self._tile // self._rows
         transpose = Signal()
         transposing = Signal(reset_less=True)
         writes = Signal(self._parts)
-        done = self._done(m, following, transpose)
+        done = self._done(m, transpose)
         place, part = self._split(end.group)
-        m.d.sync += end.eq(following)
         m.d.comb += [
-            following.eq(end),
             transpose.eq(i.p.transpose if self._shared else 0),
             i.ready.eq(done[-1]),
             writes.eq(Cat(i.valid & done[n] & (part <= n) for n in range(self._parts))),
             self.partial.eq(~transposing),
         ]
         with m.If(writes.any()):
-            m.d.comb += following.group.eq(end.group + popcount(writes))
-            m.d.sync += transposing.eq(transpose)
+            m.d.sync += [end.group.eq(end.group + popcount(writes)), transposing.eq(transpose)]
             with m.If(i.ready & (place == groups // self._parts - 1)):
-                m.d.comb += [following.group.eq(0), following.slot.eq(end.slot + 1)]
-                m.d.sync += transposing.eq(0)
+                m.d.sync += [end.group.eq(0), end.slot.eq(end.slot + 1), transposing.eq(0)]
                 with m.If(end.slot == self._slots - 1):
-                    m.d.comb += [following.slot.eq(0), following.lap.eq(~end.lap)]
+                    m.d.sync += [end.slot.eq(0), end.lap.eq(~end.lap)]
 
         # The same rows for all slots: as they come, or gathered from one column each.
         rows = [Signal(self._tile * (self._width + 1), name=f"row_{r}") for r in range(self._tile)]
@@ -112,27 +107,24 @@ class OperandSlots(wiring.Component):
         bits = (self._parts - 1).bit_length()
         return group[bits:], group[:bits]
 
-    def _done(self, m, end, transpose):
-        """Per group of the beat: it and those before it are written, or nobody needs their places any more; compared with
-        `end`, the place after this cycle, and registered.
-        """
+    def _done(self, m, transpose):
+        """Per group of the beat: it and those before it are written, or their places are not needed any more."""
+        end = self.frontier
         place, part = self._split(end.group)
-        whole, free = Signal(self._tile), Signal(self._tile)
+        free = Signal(self._tile)
         for lane, needed in enumerate(self.progress):
-            m.d.comb += whole[lane].eq((end.lap == needed.lap) | (end.slot < needed.slot))
+            passed = (end.lap == needed.lap) | (end.slot < needed.slot)
             if self._shared:
-                passed = (end.slot == needed.slot) & (end.group < needed.group)
+                passed |= ~transpose & (end.slot == needed.slot) & (end.group < needed.group)
             else:
-                passed = place != lane // self._beat_rows
-            m.d.comb += free[lane].eq(whole[lane] | passed)
-        if self._shared:
-            straight, across = Signal(init=1), Signal(init=1)
-            m.d.sync += [straight.eq(free.all()), across.eq(whole.all())]
-            return [Mux(transpose, across, straight)]
-        ready = Cat((part > n) | Cat(free[lane] for lane in range(self._tile) if lane // self._rows % self._parts == n).all()
-                    for n in range(self._parts))
-        done = Signal(self._parts, init=-1)
-        m.d.sync += done.eq(Cat(ready[:n + 1].all() for n in range(self._parts)))
+                passed |= place != lane // self._beat_rows
+            m.d.comb += free[lane].eq(passed)
+        done = Signal(self._parts)
+        for n in range(self._parts):
+            lanes = range(self._tile) if self._shared else [
+                lane for lane in range(self._tile) if lane // self._rows % self._parts == n]
+            ready = (part > n) | Cat(free[lane] for lane in lanes).all()
+            m.d.comb += done[n].eq(ready & done[n - 1] if n else ready)
         return done
 
     def _store(self, m, slot, r, row, enables, transpose):
