@@ -117,7 +117,8 @@ class MemoryEngine(wiring.Component):
         m = Module()
         for name in ("reader", "writer", "fetch_port", "gearbox_in", "gearbox_out", "loader", "gatherer", "storer"):
             m.submodules[name] = getattr(self, f"_{name}")
-        # Kinds have a queue of their own, with the head in a register: what follows from it is the longest path.
+        # Kinds have a queue of their own, with the head in a register: what follows from it is the longest path. It is one
+        # longer than that of the jobs, since a kind takes a cycle to its register.
         load = load_layout(self._bus_width)
         m.submodules.jobs = jobs = SyncFIFO(width=load.size, depth=_JOBS)
         m.submodules.kinds = kinds = SyncFIFOBuffered(width=2, depth=_JOBS + 1)
