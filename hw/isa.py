@@ -189,10 +189,11 @@ INSTRUCTIONS = (
         Field("bias", 1, "add a bias row"),
         Field("bias_line", LINE_ADDRESS_BITS, "line of the bias of tile column 0"),
         Field("bias_shift", 6, "left shift of the bias to the accumulator's binary point"),
-        Field("shift", 7, "right shift (rounding; negative: left) of the accumulator to the result, or to 16 fraction bits "
-              "where a table function follows", True),
+        Field("shift", 7, "right shift (rounding; negative: left) of the accumulator to the result, or to min(16, W + 2) "
+              "fraction bits where GeLU or tanh follows", True),
         Field("function", 3, "0 none, 1 ReLU, 2 GeLU, 3 tanh"),
-        Field("function_shift", 6, "right shift (negative: left) from 16 fraction bits to the result, GeLU and tanh", True),
+        Field("function_shift", 6, "right shift (negative: left) from min(16, W + 2) fraction bits to the result, GeLU and tanh",
+              True),
         _CURVE,
     )),
     Instruction(Opcode.SOFTMAX, Engine.VECTOR, "Row softmax over the first valid_columns columns; others become zero.", (

@@ -111,7 +111,7 @@ class _Builder:
             a=a, b=b, c=c, transpose=transpose, bias=bias.name if bias else None, function=function,
             column_parts=column_parts,
             **product_fields(name, product_frac=product_frac, bias_frac=min(bias.frac, product_frac) if bias else None,
-                             o_frac=graph.tensors[name].frac, function=function)))
+                             o_frac=graph.tensors[name].frac, function=function, width=self.config.width)))
         return c
 
     def _softmax(self, scores):

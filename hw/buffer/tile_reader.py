@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..arithmetic import popcount
 from ..layout import SLOT_BITS, tile_beat
@@ -39,7 +39,8 @@ class TileReader(wiring.Component):
     """A group of lanes that reads one tile each, in lockstep from bank to bank, into one stream per lane.
 
     A request costs as many cycles as its longest tile has words (at least one); up to four requests are in work, so that
-    masks are read under the words of earlier tiles. All lanes of a request must lie in different banks.
+    masks are read under the words of earlier tiles, and two more wait, so that `request.ready` comes from a register. All
+    lanes of a request must lie in different banks.
 
     Parameters
     ----------
@@ -80,8 +81,10 @@ class TileReader(wiring.Component):
             "slots": data.ArrayLayout(SLOT_BITS, lanes), "masks": data.ArrayLayout(self._tile**2, lanes),
             "words": data.ArrayLayout(range(words + 1), lanes), "transpose": 1,
         })
+        m.submodules.requests = requests = StreamQueue(shape=read_request(lanes), depth=2)
         m.submodules.pending = pending = StreamQueue(shape=entry, depth=self.ahead)
-        port, request = self.port, self.request
+        connect(m, flipped(self.request), requests.i)
+        port, request = self.port, requests.o
         in_work = Signal(range(self.ahead + 1))
         granted = port.mask_valid & port.mask_ready
         m.d.comb += [
@@ -110,7 +113,7 @@ class TileReader(wiring.Component):
         finished = pending.o.valid & pending.o.ready
         m.d.sync += in_work.eq(in_work + granted - finished)
         occupied = Cat(queue.level != 0 for queue in self._queues(m))
-        m.d.comb += self.idle.eq((in_work == 0) & ~self._arriving.any() & ~occupied.any())
+        m.d.comb += self.idle.eq(~request.valid & (in_work == 0) & ~self._arriving.any() & ~occupied.any())
         return pending.o
 
     def _queues(self, m):

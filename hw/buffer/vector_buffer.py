@@ -15,7 +15,8 @@ __all__ = ["VectorBuffer"]
 class VectorBuffer(wiring.Component):
     """One SRAM of lines, one writer, several readers that take turns; all that ask for the line read get it.
 
-    A reader's requests are answered in order, two cycles after they are taken or later; each holds up to three answers.
+    A reader's requests are answered in order, three cycles after they are taken or later; two of them may wait, and three
+    answers. No combinational path between readers.
     Layer-norm units that work on rows of one tensor ask for the same lines at about the same time.
 
     Parameters
@@ -52,7 +53,10 @@ class VectorBuffer(wiring.Component):
         m.submodules.turn = turn = RoundRobin(inputs=self._readers)
         line = Signal(LINE_ADDRESS_BITS)
         m.d.comb += [turn.advance.eq(1), memory.read_enable.eq(turn.asks.any()), memory.read_address.eq(line)]
-        for n, request in enumerate(self.request):
+        for n, port in enumerate(self.request):
+            m.submodules[f"requests_{n}"] = requests = StreamQueue(shape=LINE_ADDRESS_BITS, depth=2)
+            connect(m, flipped(port), requests.i)
+            request = requests.o
             m.submodules[f"answers_{n}"] = answers = StreamQueue(shape=line_layout(self._tile, self._width), depth=3)
             m.d.comb += [
                 turn.asks[n].eq(request.valid & (answers.level + arriving[n] < 3)),

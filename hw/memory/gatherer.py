@@ -5,7 +5,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
-from ..layout import tile_write
+from ..layout import SLOT_BITS, tile_write
+from ..stream_queue import StreamQueue
 from .axi import beat_bits, read_request
 from .errors import MemoryError
 from .row_requester import RowRequester, gather_layout
@@ -104,12 +105,12 @@ class Gatherer(wiring.Component):
         token, row = Signal(range(tile), reset_less=True), Signal(12, reset_less=True)
         row_slot, slot = Signal(REACH_BITS, reset_less=True), Signal(REACH_BITS, reset_less=True)
         column = Signal(16, reset_less=True)
-        room, row_ends, row_begins, row_awaited = ~o.valid | o.ready, Signal(), Signal(), Signal()
+        row_ends, row_begins, row_awaited = Signal(), Signal(), Signal()
         last_token, last_column = token == tile - 1, column == area.columns - 1
         last_row = last_token & (row == area.rows - 1)
         following, continues, ahead, whole = Signal(REACH_BITS), Signal(), Signal(), Signal()
-        with m.If(o.ready):
-            m.d.sync += o.valid.eq(0)
+        shape = data.StructLayout({"line": tile * self._width, "token": range(tile), "slot": SLOT_BITS})
+        m.submodules.lines = lines = StreamQueue(shape=shape, depth=2)
         m.d.comb += [
             self.segment.payload.eq(beats),
             row_begins.eq(self.segment.valid & self.segment.ready),
@@ -136,10 +137,10 @@ class Gatherer(wiring.Component):
                 with m.If(slot >= self._activation_tiles):
                     m.d.sync += self.error.eq(MemoryError.SLOT_RANGE)
                     m.next = "FAILED"
-                with m.Elif(room):
+                with m.Elif(lines.i.ready):
                     m.d.comb += [self.piece.ready.eq(1), row_ends.eq(self.piece.valid & last_column)]
                     with m.If(self.piece.valid):
-                        m.d.sync += [slot.eq(slot + 1), column.eq(column + 1), o.valid.eq(1)]
+                        m.d.sync += [slot.eq(slot + 1), column.eq(column + 1)]
                 with m.If(row_ends):
                     m.d.sync += [token.eq(token + 1), slot.eq(following), column.eq(0)]
                     with m.If(~continues):
@@ -155,13 +156,17 @@ class Gatherer(wiring.Component):
             with m.State("FAILED"):
                 pass
 
-        with m.If(self.piece.valid & self.piece.ready):
-            m.d.sync += [
-                write.line_enable.eq(1 << (token & (count - 1))),
-                write.index.eq(token >> (count.bit_length() - 1)),
-                write.slot.eq(slot),
-                write.mask.eq(-1),
-                write.last.eq(last_token),
-            ]
-            m.d.sync += [write.lines[n].as_value().eq(self.piece.payload) for n in range(count)]
+        entry, line = lines.i.payload, lines.o.payload
+        m.d.comb += [
+            lines.i.valid.eq(self.piece.valid & self.piece.ready),
+            entry.line.eq(self.piece.payload), entry.token.eq(token), entry.slot.eq(slot),
+            o.valid.eq(lines.o.valid),
+            write.line_enable.eq(1 << (line.token & (count - 1))),
+            write.index.eq(line.token >> (count.bit_length() - 1)),
+            write.slot.eq(line.slot),
+            write.mask.eq(-1),
+            write.last.eq(line.token == tile - 1),
+            *(write.lines[n].as_value().eq(line.line) for n in range(count)),
+            lines.o.ready.eq(o.ready),
+        ]
         return row_begins, row_awaited

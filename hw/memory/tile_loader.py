@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..arithmetic import popcount
 from ..isa import Buffer
 from ..layout import tile_write
+from ..stream_queue import StreamQueue
 from .axi import beat_bits
 from .errors import MemoryError
 from .tile_walk import TileWalk, area_layout
@@ -132,21 +133,22 @@ class TileLoader(wiring.Component):
         return m
 
     def _write_words(self, m, slot, mask, lines_left, collecting):
-        """While `collecting`, lines into words and words into the output register; returns "a word is complete"."""
-        o, write = self.o, self.o.payload
+        """While `collecting`, lines into words and words into the output queue; returns "a word is complete"."""
+        m.submodules.writes = writes = StreamQueue(
+            shape=data.StructLayout({"buffer": self.buffer.shape(), "write": self._write}), depth=2)
+        write = writes.i.payload.write
         count = self._lines_per_beat
         line = self.piece.payload[:len(write.lines[0].as_value())]
         word = [Signal(len(line), name=f"word_{n}", reset_less=True) for n in range(count)]
         position, index = Signal(range(max(2, count))), Signal.like(write.index)
         completes = (lines_left <= 1) | (position == count - 1)
-        room, taken, written = Signal(), Signal(), Signal()
+        taken, written = Signal(), Signal()
         m.d.comb += [
-            room.eq(~o.valid | o.ready),
             taken.eq(self.piece.valid & self.piece.ready),
-            written.eq(collecting & completes & room & (self.piece.valid | (lines_left == 0))),
+            written.eq(collecting & completes & writes.i.ready & (self.piece.valid | (lines_left == 0))),
         ]
         with m.If(collecting & (lines_left != 0)):
-            m.d.comb += self.piece.ready.eq(~completes | room)
+            m.d.comb += self.piece.ready.eq(~completes | writes.i.ready)
 
         with m.If(collecting & taken):
             m.d.sync += position.eq(position + 1)
@@ -154,22 +156,23 @@ class TileLoader(wiring.Component):
                 for n in range(count):
                     with m.Case(n):
                         m.d.sync += word[n].eq(line)
-        with m.If(o.ready):
-            m.d.sync += o.valid.eq(0)
         with m.If(written):
-            m.d.sync += [
-                o.valid.eq(1),
-                position.eq(0),
-                index.eq(Mux(lines_left <= 1, 0, index + 1)),
-                self.buffer.eq(self.job.payload.buffer),
-                write.index.eq(index),
-                write.slot.eq(slot),
-                write.mask.eq(mask),
-                write.last.eq(lines_left <= 1),
+            m.d.sync += [position.eq(0), index.eq(Mux(lines_left <= 1, 0, index + 1))]
+        m.d.comb += [
+            writes.i.valid.eq(written),
+            writes.i.payload.buffer.eq(self.job.payload.buffer),
+            write.index.eq(index),
+            write.slot.eq(slot),
+            write.mask.eq(mask),
+            write.last.eq(lines_left <= 1),
+            self.o.valid.eq(writes.o.valid),
+            self.o.payload.eq(writes.o.payload.write),
+            self.buffer.eq(writes.o.payload.buffer),
+            writes.o.ready.eq(self.o.ready),
+        ]
+        for n in range(count):
+            m.d.comb += [
+                write.lines[n].as_value().eq(Mux(position == n, line, word[n])),
+                write.line_enable[n].eq((position >= n) & (lines_left != 0)),
             ]
-            for n in range(count):
-                m.d.sync += [
-                    write.lines[n].as_value().eq(Mux(position == n, line, word[n])),
-                    write.line_enable[n].eq((position >= n) & (lines_left != 0)),
-                ]
         return written

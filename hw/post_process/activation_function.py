@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...sw.golden.functions import FUNCTION_BITS, GELU, TANH, TableBank
+from ...sw.golden.functions import TableBank, function_format
 from ..interpolator import Interpolator
 from ..isa import Function
 
@@ -14,34 +14,35 @@ __all__ = ["ActivationFunction"]
 class ActivationFunction(wiring.Component):
     """``o`` is the function `code` of `x` after `latency` enabled cycles; one value per enabled cycle.
 
-    The golden functions are `sw.golden.functions.relu`, `gelu` and `tanh`. GeLU and tanh share one interpolator, whose
+    The golden functions are `sw.golden.functions.relu` and those of `FunctionFormat`. GeLU and tanh share one interpolator, whose
     argument rests at zero while neither is asked for. A function that is not built acts as none.
 
     Parameters
     ----------
+    width : bits of a value in the buffers, W; arguments and results have those of ``function_format(width)``
     functions : those to build, of "relu", "gelu", "tanh"
 
     Members
     -------
-    x : In(signed(24)), with 16 fraction bits where GeLU or tanh is asked for
+    x : In(signed(bits)), with `frac` fraction bits where GeLU or tanh is asked for
     code : In(3), of `hw.isa.Function`, taken together with `x`
     enable : In(1), moves the pipeline
-    o : Out(signed(24)), 16 fraction bits after GeLU or tanh; a combinational sum of registers
+    o : Out(signed(bits)), `frac` fraction bits after GeLU or tanh; a combinational sum of registers
 
     Attributes
     ----------
     latency : 3, or 0 (combinational) if neither GeLU nor tanh is built
     """
 
-    def __init__(self, *, functions):
-        self._functions = tuple(functions)
-        self._tables = [table for name, table in (("gelu", GELU), ("tanh", TANH)) if name in functions]
+    def __init__(self, *, width, functions):
+        self._functions, form = tuple(functions), function_format(width)
+        self._tables = [table for name, table in (("gelu", form.gelu_table), ("tanh", form.tanh_table)) if name in functions]
         self.latency = Interpolator.latency if self._tables else 0
         super().__init__({
-            "x": In(signed(FUNCTION_BITS)),
+            "x": In(signed(form.bits)),
             "code": In(3),
             "enable": In(1),
-            "o": Out(signed(FUNCTION_BITS)),
+            "o": Out(signed(form.bits)),
         })
 
     def elaborate(self, platform):
@@ -51,14 +52,14 @@ class ActivationFunction(wiring.Component):
             self.code == code if name in self._functions else Const(0)
             for name, code in (("relu", Function.RELU), ("gelu", Function.GELU), ("tanh", Function.TANH))
         )
-        base = Signal(signed(FUNCTION_BITS))
+        base = Signal(self.x.shape())
         m.d.comb += base.eq(Mux(is_tanh | (negative & (is_relu | is_gelu)), 0, self.x))
         if not self._tables:
             m.d.comb += self.o.eq(base)
             return m
 
-        bits = GELU.input_bits
-        magnitude, argument = Signal(FUNCTION_BITS), Signal(bits)
+        bits = self._tables[0].input_bits
+        magnitude, argument = Signal(len(self.x)), Signal(bits)
         m.d.comb += [
             magnitude.eq(Mux(negative, -self.x, self.x)),
             argument.eq(Mux(magnitude[bits:].any(), -1, magnitude)),

@@ -4,11 +4,12 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ...sw.golden.functions import FUNCTION_BITS
+from ...sw.golden.functions import function_format
 from ...sw.golden.post_process import FUNCTION_SHIFTS, SHIFTS
 from ..interpolator import Interpolator
 from ..isa import Function
 from ..layout import post_command, tile_write
+from ..stream_queue import StreamQueue
 from .activation_function import ActivationFunction
 from .compressor import Compressor
 from .dynatran import DynaTran
@@ -22,15 +23,15 @@ class PostProcess(wiring.Component):
 
     The golden function is `sw.golden.post_process.post_process` on the rows, then `sw.golden.tiles.pack_tile`.
 
-    Stages: add the bias | shift to 16 fraction bits (to the result, without a table) | table, `Interpolator.latency` stages
+    Stages: add the bias | shift to the table's binary point (to the result, without one) | table, `Interpolator.latency` stages
     | add what the table gives | shift to the result | prune | count | place. GeLU and tanh share their multipliers; the
-    widths after the first shift are 24 bits with tables and W without, where the stages from table to second shift are
+    widths after the first shift are those of `function_format` with tables and W without, where the stages from table to second shift are
     not built either.
 
     A command is taken while none is held or as the last row of its predecessor is, one cycle ahead of its first row;
     so tiles follow each other without a gap when commands are early. Its bias is shifted on the way into the register.
-    The pipeline has one enable: it stops while the compressor refuses a row. Combinational paths between ports:
-    ``o.ready`` to ``i.ready`` and ``command.ready``, ``i``'s ``valid`` and ``last`` to ``command.ready``.
+    The pipeline has one enable: it stops while two pruned rows wait for the compressor, so that ``i.ready`` comes from
+    registers. Combinational paths between ports: ``i``'s ``valid`` and ``last`` to ``command.ready``.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ class PostProcess(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        last_stage = self.latency
+        last_stage = self.latency - 1
         enable = Signal()
         command, biases, valid, first, last = self._control(m, enable)
 
@@ -84,24 +85,22 @@ class PostProcess(wiring.Component):
         amount = along("amount", (command.shift - SHIFTS.start)[:7], 1)
         function = along("function", command.function, 2)
         result_shift = Mux(is_table, command.function_shift, 0) - FUNCTION_SHIFTS.start
-        result_amount = along("result_amount", result_shift[:6], last_stage - 2) if self._tables else None
-        tau, slot = along("tau", command.tau, last_stage - 1), along("slot", command.slot, last_stage)
+        result_amount = along("result_amount", result_shift[:6], last_stage - 1) if self._tables else None
+        tau, slot = along("tau", command.tau, last_stage), along("slot", command.slot, last_stage)
 
         m.submodules.dynatran = dynatran = DynaTran(tile=self._tile, width=self._width)
         m.submodules.compressor = compressor = Compressor(
             tile=self._tile, width=self._width, lines_per_beat=self._lines_per_beat)
         for c in range(self._tile):
             m.d.comb += dynatran.i[c].eq(self._column(m, c, enable, biases[c], amount, function, result_amount))
-        pruned = Signal.like(dynatran.o, name="pruned", reset_less=True)
-        with m.If(enable):
-            m.d.sync += pruned.eq(dynatran.o)
-        row = compressor.i.payload
+        m.submodules.rows = rows = StreamQueue(shape=compressor.i.payload.shape(), depth=2)
         m.d.comb += [
             dynatran.tau.eq(tau),
-            row.row.eq(pruned), row.slot.eq(slot), row.last.eq(last[last_stage]),
-            compressor.i.valid.eq(valid[last_stage]),
-            enable.eq(~valid[last_stage] | compressor.i.ready),
+            rows.i.payload.row.eq(dynatran.o), rows.i.payload.slot.eq(slot), rows.i.payload.last.eq(last[last_stage]),
+            rows.i.valid.eq(valid[last_stage]),
+            enable.eq(~valid[last_stage] | rows.i.ready),
         ]
+        connect(m, rows.o, compressor.i)
         connect(m, compressor.o, flipped(self.o))
         return m
 
@@ -126,7 +125,7 @@ class PostProcess(wiring.Component):
             m.d.sync += start.eq(self.i.payload.last)
 
         stages = [(taken, taken & start, self.i.payload.last)]
-        for n in range(1, self.latency + 1):
+        for n in range(1, self.latency):
             stage = tuple(Signal(name=f"{name}_{n}") for name in ("valid", "first", "last"))
             with m.If(enable):
                 m.d.sync += [here.eq(before) for here, before in zip(stage, stages[-1], strict=True)]
@@ -141,12 +140,12 @@ class PostProcess(wiring.Component):
                 m.d.sync += register.eq(value)
             return register
 
-        wide = self._accumulator_width
+        wide, between = self._accumulator_width, function_format(self._width).bits
         total = stage("total", _long_sum(self.i.payload.row[c], bias), signed(wide + 1))
 
-        scale = Requantise(input_width=wide + 1, output_width=FUNCTION_BITS if self._tables else self._width,
+        scale = Requantise(input_width=wide + 1, output_width=between if self._tables else self._width,
                            left=-SHIFTS.start, right=SHIFTS.stop - 1)
-        activation = ActivationFunction(functions=self._functions)
+        activation = ActivationFunction(width=self._width, functions=self._functions)
         m.submodules[f"scale_{c}"], m.submodules[f"activation_{c}"] = scale, activation
         m.d.comb += [
             scale.x.eq(total), scale.amount.eq(amount),
@@ -157,7 +156,7 @@ class PostProcess(wiring.Component):
         if not self._tables:
             return activation.o[:self._width].as_signed()
 
-        result = Requantise(input_width=FUNCTION_BITS, output_width=self._width,
+        result = Requantise(input_width=between, output_width=self._width,
                             left=-FUNCTION_SHIFTS.start, right=FUNCTION_SHIFTS.stop - 1)
         m.submodules[f"result_{c}"] = result
         m.d.comb += [result.x.eq(stage("activated", activation.o, activation.o.shape())), result.amount.eq(result_amount)]

@@ -8,6 +8,7 @@ from ...sw.golden.layernorm import BETA_LEADS, EPSILON_BITS, RECIPROCAL_BITS
 from ..arithmetic import popcount, tree_sum
 from ..layout import LINE_ADDRESS_BITS, SLOT_BITS, line_layout, tile_beat, tile_write
 from ..post_process.compressor import Compressor
+from ..skid_buffer import SkidBuffer
 from .layernorm_lanes import LayerNormLanes
 from .layernorm_scalars import LayerNormScalars
 from .layernorm_vectors import LayerNormVectors
@@ -47,8 +48,8 @@ class LayerNormUnit(wiring.Component):
     overlapping), during which pass 2's tiles are already under way. The operands of the next command are asked for
     while this one runs; its first row enters when this one's last write is out.
 
-    A stalled ``o`` stops the lanes at once and, through the expanders, the operands. The tile ports have a
-    combinational path from ``o.ready`` to ``x.ready``, ``r.ready`` and ``vector.ready``.
+    A stalled ``o`` stops the lanes a write later and, through the expanders, the operands. No combinational path from
+    ``o.ready`` to any other port.
 
     Parameters
     ----------
@@ -274,7 +275,9 @@ class LayerNormUnit(wiring.Component):
                 out.p.last.eq(token.row_last),
                 written[n].eq(o.valid & o.ready & o.p.last),
             ]
-            connect(m, flipped(o), compressor.o)
+            m.submodules[f"skid_{n}"] = skid = SkidBuffer(shape=o.payload.shape())
+            connect(m, compressor.o, skid.i)
+            connect(m, skid.o, flipped(o))
         with m.If(token.valid & token.second & token.row_last & enable):
             m.d.sync += slot.eq(slot + self._slices)
         ends = written.any() & (left == popcount(written))

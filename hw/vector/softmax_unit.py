@@ -13,6 +13,7 @@ from ...sw.golden.softmax import x_shifts
 from ..arithmetic import tree_sum
 from ..layout import SLOT_BITS, tile_beat, tile_write
 from ..post_process.compressor import Compressor
+from ..skid_buffer import SkidBuffer
 from .row_expander import RowExpander
 from .softmax_column import FLOOR_BITS, SHIFT_BITS, SoftmaxColumn
 from .softmax_requester import SoftmaxRequester
@@ -49,8 +50,8 @@ class SoftmaxUnit(wiring.Component):
     Throughput: one row per cycle in each pass, if tiles arrive; the first pass ends with the last tile that has a valid
     column. Between the passes there are `bubbles` idle cycles (0 for tile 16, 4 for tile 8), between commands none: the
     next command's tiles are asked for, and its first pass runs, while the second pass of this one drains. Latency of a
-    row of the second pass: five cycles, expander and compressor not counted. `x.ready` depends on `o.ready`
-    combinationally.
+    row of the second pass: five cycles, expander and compressor not counted. No combinational path from `o.ready` to
+    any other port.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ class SoftmaxUnit(wiring.Component):
     x_request : Out(stream(SLOT_BITS)), at most four tiles ahead; may name tiles of the next command before `done`
     x : In(stream(tile_beat)), the tiles, in the order of the requests
     o : Out(stream(tile_write))
-    done : Out(1), the last write of a command is being accepted
+    done : Out(1), high for one cycle after the last write of a command was accepted
     busy : Out(1), a command is in the unit
     """
 
@@ -151,7 +152,9 @@ class SoftmaxUnit(wiring.Component):
             enable.eq(~compressor.i.valid | compressor.i.ready),
             self.busy.eq(sequencer.busy | ~self.command.ready | (unwritten != 0)),
         ]
-        connect(m, compressor.o, flipped(self.o))
+        m.submodules.skid = skid = SkidBuffer(shape=self.o.payload.shape())
+        connect(m, compressor.o, skid.i)
+        connect(m, skid.o, flipped(self.o))
         return m
 
     def _commands(self, m, enable, finished):
@@ -191,7 +194,8 @@ class SoftmaxUnit(wiring.Component):
         o_frac, o_slot = (Signal.like(field, name=name, reset_less=True)
                           for name, field in (("o_frac", current.o_frac), ("o_slot", current.o_slot)))
         last_write = self.o.valid & self.o.ready & self.o.payload.last
-        m.d.comb += [sequencer.drained.eq(unwritten == 0), self.done.eq(last_write & (unwritten == 1))]
+        m.d.comb += sequencer.drained.eq(unwritten == 0)
+        m.d.sync += self.done.eq(last_write & (unwritten == 1))
         with m.If(last_write):
             m.d.sync += unwritten.eq(unwritten - 1)
         with m.If(compressor.i.valid & compressor.i.ready & compressor.i.payload.last):

@@ -168,7 +168,7 @@ class _Builder:
             a=a, b=graph.whole(weight.name), c=c, bias=bias.name, function=function,
             curve=encoder.curve_numbers.get(name, 0), column_parts=column_parts,
             **product_fields(name, product_frac=product_frac, bias_frac=bias.frac,
-                             o_frac=graph.tensors[c.tensor].frac, function=function),
+                             o_frac=graph.tensors[c.tensor].frac, function=function, width=graph.width),
         ))
         return c
 
@@ -184,7 +184,7 @@ class _Builder:
         graph.operations.append(MatMul(
             a=query, b=key, c=scores, transpose=True,
             **product_fields(scores.tensor, product_frac=fracs["query"] + fracs["key"], bias_frac=None,
-                             o_frac=fracs["scores"], function="none"),
+                             o_frac=fracs["scores"], function="none", width=graph.width),
         ))
         graph.operations.append(Softmax(
             x=scores, o=probabilities, valid_columns=graph.lengths[sequence], x_shift=ARGUMENT_FRAC - fracs["scores"],
@@ -194,7 +194,7 @@ class _Builder:
             a=probabilities, b=value, c=context,
             curve=encoder.curve_numbers.get(inside + "context", 0),
             **product_fields(context.tensor, product_frac=fracs["probabilities"] + fracs["value"], bias_frac=None,
-                             o_frac=fracs["context"], function="none"),
+                             o_frac=fracs["context"], function="none", width=graph.width),
         ))
 
     def _norm(self, name, x, residual, kind, suffix, first, o=None):

@@ -4,7 +4,7 @@ import math
 
 from ..golden.exponential import ARGUMENT_FRAC
 from ..golden.fixed import quantise
-from ..golden.functions import FUNCTION_FRAC
+from ..golden.functions import function_format
 from ..golden.post_process import BIAS_SHIFTS, FUNCTION_SHIFTS, SHIFTS
 from ..golden.softmax import x_shifts
 from .errors import CompileError
@@ -38,7 +38,7 @@ def scores_frac(frac, width):
     return ARGUMENT_FRAC - max(0, min(ARGUMENT_FRAC - frac, x_shifts(width)[-1]))
 
 
-def product_fields(name, *, product_frac, bias_frac, o_frac, function):
+def product_fields(name, *, product_frac, bias_frac, o_frac, function, width):
     """The shift fields of a MATMUL.
 
     Parameters
@@ -48,16 +48,17 @@ def product_fields(name, *, product_frac, bias_frac, o_frac, function):
     bias_frac : binary point of the bias, or None
     o_frac : binary point of the result
     function : none, relu, gelu or tanh
+    width : bits of a value
 
     Raises
     ------
     CompileError : for a shift outside its field
     """
-    table = function in ("gelu", "tanh")
+    table, between = function in ("gelu", "tanh"), function_format(width).frac
     fields = {
         "bias_shift": 0 if bias_frac is None else product_frac - bias_frac,
-        "shift": product_frac - (FUNCTION_FRAC if table else o_frac),
-        "function_shift": FUNCTION_FRAC - o_frac if table else 0,
+        "shift": product_frac - (between if table else o_frac),
+        "function_shift": between - o_frac if table else 0,
     }
     for field, legal in (("bias_shift", BIAS_SHIFTS), ("shift", SHIFTS), ("function_shift", FUNCTION_SHIFTS)):
         if fields[field] not in legal:

@@ -1,6 +1,6 @@
-"""Activation functions on integers with 16 fraction bits, 24 bits signed in and out.
+"""Activation functions on integers, `FunctionFormat` says with how many bits.
 
-Both tables are read at ``u = |x|``, clamped to 8 - 2**-16:
+Both tables are read at ``u = |x|``, clamped to just below 8:
 
     ``gelu(x) = x * Phi(x) = max(x, 0) - d(|x|)`` with ``d(u) = u * (1 - Phi(u))``, even in x and 0 for large u
     ``tanh(-x) = -tanh(x)``, 1 for large u
@@ -9,20 +9,14 @@ Phi is the normal distribution function, ``1 - Phi(u) = erfc(u / sqrt(2)) / 2``.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import torch
 
 from .interpolate import QuadraticTable
 
-__all__ = ["FUNCTION_BITS", "FUNCTION_FRAC", "GELU", "TANH", "CoarseTable", "TableBank", "gelu", "relu", "tanh"]
-
-FUNCTION_BITS = 24
-"""Bits of an argument and of a result."""
-
-FUNCTION_FRAC = 16
-"""Binary point of both."""
+__all__ = ["CoarseTable", "FunctionFormat", "TableBank", "function_format", "relu"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +34,7 @@ class CoarseTable(QuadraticTable):
     def coefficients(self):
         """Integer arrays c0, c1, c2, one entry per segment."""
         c0, *others = super().coefficients
-        return c0, *(((c >> (z - 1)) + 1) >> 1 << z for c, z in zip(others, self.zeros, strict=True))
+        return c0, *(((c >> z - 1) + 1) >> 1 << z if z else c for c, z in zip(others, self.zeros, strict=True))
 
 
 @dataclass(frozen=True)
@@ -80,30 +74,61 @@ def _deficit(u):
     return (argument / 2 * torch.special.erfc(argument * 0.5**0.5)).numpy()
 
 
-def _table(function):
-    # 64 segments would pass one unit, and 128 shorten both products; measured in ASAP7, 128 are also smaller.
-    return CoarseTable(function, 0.0, FUNCTION_FRAC, FUNCTION_FRAC + 3, 7, FUNCTION_FRAC, guard=1, zeros=(3, 8))
+@dataclass(frozen=True)
+class FunctionFormat:
+    """GeLU and tanh for values of `width` bits: with `bits` bits in and out, `frac` of them behind the binary point.
+
+    Two bits more than a value has suffice: its binary point is seldom further down.
+    """
+
+    width: int
+
+    @property
+    def frac(self):
+        """Binary point of argument and result."""
+        return min(16, self.width + 2)
+
+    @property
+    def bits(self):
+        """Bits of argument and result."""
+        return self.frac + 8
+
+    def _table(self, function):
+        # At 16 bits 64 segments would pass one unit, and 128 shorten both products; measured in ASAP7, 128 are also smaller.
+        # The error grows with the third power of a segment.
+        fewer = (16 - self.frac) // 3
+        return CoarseTable(function, 0.0, self.frac, self.frac + 3, 7 - fewer, self.frac, guard=1,
+                           zeros=(3 - fewer, 8 - 2 * fewer))
+
+    @cached_property
+    def gelu_table(self):
+        """d(u)."""
+        return self._table(_deficit)
+
+    @cached_property
+    def tanh_table(self):
+        """tanh(u)."""
+        return self._table(np.tanh)
+
+    def gelu(self, x):
+        """GeLU in its erf form of a tensor. Error below one unit over the whole range."""
+        return relu(x) - self.gelu_table(self._argument(x))
+
+    def tanh(self, x):
+        """Hyperbolic tangent of a tensor. Error below one unit over the whole range."""
+        y = self.tanh_table(self._argument(x))
+        return torch.where(x < 0, -y, y)
+
+    def _argument(self, x):
+        return x.abs().clamp(max=(8 << self.frac) - 1)
 
 
-GELU = _table(_deficit)
-TANH = _table(np.tanh)
+@cache
+def function_format(width):
+    """The `FunctionFormat` of a width; its tables are computed once."""
+    return FunctionFormat(width)
 
 
 def relu(x):
     """max(x, 0), exact."""
     return x.clamp(min=0)
-
-
-def gelu(x):
-    """GeLU in its erf form of a 24-bit tensor. Error below one unit of 2**-16 over the whole range."""
-    return relu(x) - GELU(_argument(x))
-
-
-def tanh(x):
-    """Hyperbolic tangent of a 24-bit tensor. Error below one unit of 2**-16 over the whole range."""
-    y = TANH(_argument(x))
-    return torch.where(x < 0, -y, y)
-
-
-def _argument(x):
-    return x.abs().clamp(max=(1 << GELU.input_bits) - 1)

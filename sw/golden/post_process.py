@@ -1,7 +1,7 @@
 """What a PE does to its sums before they are written back: bias, binary point, activation function, pruning."""
 
 from .fixed import saturate, shift_signed
-from .functions import FUNCTION_BITS, gelu, relu, tanh
+from .functions import function_format, relu
 
 __all__ = ["BIAS_SHIFTS", "FUNCTION_SHIFTS", "SHIFTS", "post_process", "prune", "requantise"]
 
@@ -13,8 +13,6 @@ FUNCTION_SHIFTS = range(-8, 21)
 
 BIAS_SHIFTS = range(0, 38)
 """Legal shifts of the bias; the hardware also wants the shifted bias to fit the accumulator."""
-
-_TABLES = {"gelu": gelu, "tanh": tanh}
 
 
 def prune(x, tau):
@@ -39,9 +37,9 @@ def post_process(acc, bias, *, bias_shift, shift, function, function_shift, tau,
     acc : int64 tensor [..., columns] of sums, up to 61 bits
     bias : int64 tensor [columns] of `width` bits, or None
     bias_shift : left shift of the bias to the binary point of the sums
-    shift : right shift of the sums to the result, or to 16 fraction bits ahead of GeLU and tanh
+    shift : right shift of the sums to the result, or to the binary point of `function_format` ahead of GeLU and tanh
     function : code of `hw.isa.Function`, or its name in lower case
-    function_shift : right shift from 16 fraction bits to the result, GeLU and tanh only
+    function_shift : right shift from there to the result, GeLU and tanh only
     tau : pruning threshold in units of the result; 0 prunes nothing
     width : bits of the result
     functions : functions that are built; another one acts as none
@@ -61,8 +59,9 @@ def post_process(acc, bias, *, bias_shift, shift, function, function_shift, tau,
             raise ValueError(f"{name} = {value}: choose {legal.start} to {legal.stop - 1}")
     if bias is not None:
         acc = acc + (bias << bias_shift)
-    if function in _TABLES and function in functions:
-        y = requantise(_TABLES[function](requantise(acc, shift, FUNCTION_BITS)), function_shift, width)
+    if function in ("gelu", "tanh") and function in functions:
+        form = function_format(width)
+        y = requantise(getattr(form, function)(requantise(acc, shift, form.bits)), function_shift, width)
     else:
         y = requantise(acc, shift, width)
         y = relu(y) if function == "relu" and "relu" in functions else y

@@ -11,15 +11,13 @@ from cocotb.triggers import FallingEdge, Timer
 from acceltran.hw.isa import Function
 from acceltran.hw.post_process.activation_function import ActivationFunction
 from acceltran.sim.unit import parameters, simulate_component
-from acceltran.sw.golden.functions import FUNCTION_BITS, GELU, gelu, relu, tanh
-
-GOLDEN = {Function.RELU: relu, Function.GELU: gelu, Function.TANH: tanh}
+from acceltran.sw.golden.functions import function_format, relu
 
 
-def operands(rng):
+def operands(rng, form):
     """(x, function) pairs; functions change from one value to the next."""
-    top = (1 << (FUNCTION_BITS - 1)) - 1
-    edges = [n << GELU.t_bits for n in range((1 << (GELU.input_bits - GELU.t_bits)) + 1)]
+    top, table = (1 << (form.bits - 1)) - 1, form.gelu_table
+    edges = [n << table.t_bits for n in range((1 << (table.input_bits - table.t_bits)) + 1)]
     values = [e + d for e in edges for d in (-1, 0, 1)]
     values += [top, top - 1, -top - 1, -top] + [rng.randint(-top - 1, top) >> rng.randrange(20) for _ in range(400)]
     pairs = [(sign * v, f) for v in values for sign in (1, -1) for f in Function if -top - 1 <= sign * v <= top]
@@ -27,8 +25,9 @@ def operands(rng):
     return pairs
 
 
-def golden(pairs, functions):
-    built = {f: GOLDEN[f] for f in GOLDEN if f.name.lower() in functions}
+def golden(pairs, form, functions):
+    known = {Function.RELU: relu, Function.GELU: form.gelu, Function.TANH: form.tanh}
+    built = {f: known[f] for f in known if f.name.lower() in functions}
     x = torch.tensor([x for x, _ in pairs])
     results = {f: (built[f](x) if f in built else x).tolist() for f in Function}
     return [results[f][n] for n, (_, f) in enumerate(pairs)]
@@ -38,15 +37,16 @@ def golden(pairs, functions):
 async def check_arguments(dut):
     p = parameters()
     rng = random.Random(7)
-    pairs = operands(rng)
-    expected = golden(pairs, p["functions"])
+    form = function_format(p["width"])
+    pairs = operands(rng, form)
+    expected = golden(pairs, form, p["functions"])
     if p["latency"]:
         Clock(dut.clk, 10, "ns").start()
         dut.rst.value = 0
     index = 0
     while index < len(pairs) + p["latency"]:
         enable = rng.random() < 0.8 or not p["latency"]
-        x, function = pairs[min(index, len(pairs) - 1)] if enable else (rng.getrandbits(20), rng.randrange(4))
+        x, function = pairs[min(index, len(pairs) - 1)] if enable else (rng.getrandbits(form.bits - 4), rng.randrange(4))
         dut.x.value, dut.code.value, dut.enable.value = x, int(function), int(enable)
         await (FallingEdge(dut.clk) if p["latency"] else Timer(1, "ns"))
         index += enable
@@ -56,8 +56,9 @@ async def check_arguments(dut):
                 assert dut.o.value.to_signed() == expected[done], pairs[done]
 
 
-@pytest.mark.parametrize("functions", [("relu", "gelu", "tanh"), ("gelu",), ("relu", "tanh"), ("relu",)],
-                         ids=lambda f: "-".join(f))
-def test_activation_function(functions):
-    component = ActivationFunction(functions=functions)
-    simulate_component(component, functions=functions, latency=component.latency)
+@pytest.mark.parametrize("width, functions", [
+    (20, ("relu", "gelu", "tanh")), (8, ("relu", "gelu", "tanh")), (20, ("gelu",)), (11, ("relu", "tanh")), (20, ("relu",)),
+], ids=lambda v: "-".join(v) if isinstance(v, tuple) else str(v))
+def test_activation_function(width, functions):
+    component = ActivationFunction(width=width, functions=functions)
+    simulate_component(component, width=width, functions=functions, latency=component.latency)

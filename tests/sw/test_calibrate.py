@@ -50,12 +50,14 @@ def test_binary_point_of_zero_and_of_huge_values():
 
 
 def test_product_fields():
-    assert product_fields("x", product_frac=36, bias_frac=18, o_frac=15, function="relu") == {
+    assert product_fields("x", product_frac=36, bias_frac=18, o_frac=15, function="relu", width=20) == {
         "bias_shift": 18, "shift": 21, "function_shift": 0}
-    assert product_fields("x", product_frac=36, bias_frac=18, o_frac=18, function="gelu") == {
+    assert product_fields("x", product_frac=36, bias_frac=18, o_frac=18, function="gelu", width=20) == {
         "bias_shift": 18, "shift": 20, "function_shift": -2}
+    assert product_fields("x", product_frac=14, bias_frac=7, o_frac=6, function="gelu", width=8) == {
+        "bias_shift": 7, "shift": 4, "function_shift": 4}
     with pytest.raises(CompileError, match="x: bias_shift would be -1"):
-        product_fields("x", product_frac=17, bias_frac=18, o_frac=15, function="none")
+        product_fields("x", product_frac=17, bias_frac=18, o_frac=15, function="none", width=20)
 
 
 def test_calibration_sees_every_tensor(checkpoint, texts):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from acceltran.sw.golden.fixed import saturate
-from acceltran.sw.golden.functions import gelu, tanh
+from acceltran.sw.golden.functions import function_format
 from acceltran.sw.golden.post_process import post_process, prune, requantise
 
 
@@ -48,8 +48,9 @@ def test_post_process(width):
     assert torch.equal(post_process(acc, bias, function=0, tau=0, **common), plain)
     assert torch.equal(post_process(acc, bias, function=1, tau=0, **common), plain.clamp(min=0))
     assert torch.equal(post_process(acc, bias, function="none", tau=9, **common), prune(plain, 9))
-    for code, function in ((2, gelu), (3, tanh)):
-        expected = saturate((function(requantise(total, 11, 24)) + 16) >> 5, width)
+    form = function_format(width)
+    for code, function in ((2, form.gelu), (3, form.tanh)):
+        expected = saturate((function(requantise(total, 11, {8: 18, 20: 24}[width])) + 16) >> 5, width)
         assert torch.equal(post_process(acc, bias, function=code, tau=3, **common), prune(expected, 3))
         assert torch.equal(post_process(acc, bias, function=code, tau=0, functions=("relu",), **common), plain)
     assert torch.equal(post_process(acc, None, function=0, tau=0, **common), requantise(acc, 11, width))
