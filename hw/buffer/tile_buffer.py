@@ -27,7 +27,7 @@ class TileBuffer(wiring.Component):
 
     A reader gets all its active lanes in one cycle or waits; readers that waited go before those that did not, so none
     starves. A reader may wait for one that waits itself (see `ROUNDS`). Writers of one bank take turns. Reads answer after
-    one cycle; a write is in place in the next cycle.
+    one cycle; a write is in place two cycles after it is taken.
 
     Parameters
     ----------
@@ -159,16 +159,15 @@ class TileBuffer(wiring.Component):
         words = route(m, "write_words", [writer.payload for writer in self.write], [turn.choice for turn in turns])
         granted = []
         for b, (turn, chosen) in enumerate(zip(turns, words, strict=True)):
-            word = data.View(self._write_shape, chosen)
+            word, wrote = Signal(self._write_shape, name=f"word_{b}", reset_less=True), Signal(name=f"wrote_{b}")
             _, address = self._split(word.slot)
-            asks = Signal(name=f"write_{b}")
+            m.d.comb += [turn.asks.eq(Cat(asks[b] for asks in asked)), turn.advance.eq(1)]
+            m.d.sync += [wrote.eq(turn.asks.any()), word.eq(chosen)]
             m.d.comb += [
-                turn.asks.eq(Cat(asks[b] for asks in asked)), turn.advance.eq(1),
-                asks.eq(turn.asks.any()),
-                lines[b].write_enable.eq(Mux(asks, word.line_enable, 0)),
+                lines[b].write_enable.eq(Mux(wrote, word.line_enable, 0)),
                 lines[b].write_address.eq(address * self._words + word.index),
                 lines[b].write_data.eq(word.lines),
-                masks[b].write_enable.eq(asks & word.last),
+                masks[b].write_enable.eq(wrote & word.last),
                 masks[b].write_address.eq(address),
                 masks[b].write_data.eq(word.mask),
             ]

@@ -39,8 +39,8 @@ class TileReader(wiring.Component):
     """A group of lanes that reads one tile each, in lockstep from bank to bank, into one stream per lane.
 
     A request costs as many cycles as its longest tile has words (at least one); up to four requests are in work, so that
-    masks are read under the words of earlier tiles, and two more wait, so that `request.ready` comes from a register. All
-    lanes of a request must lie in different banks.
+    masks are read under the words of earlier tiles, and two more wait. All lanes of a request must lie in different banks.
+    From `port`'s ready only the ends of queues depend in a cycle, from `request` and `o` nothing else at all.
 
     Parameters
     ----------
@@ -70,8 +70,9 @@ class TileReader(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        pending = self._masks(m)
-        self._words(m, pending)
+        pending, asking = self._masks(m)
+        reading = self._words(m, pending)
+        m.d.comb += self.idle.eq(~asking & ~reading)
         return m
 
     def _masks(self, m):
@@ -110,51 +111,59 @@ class TileReader(wiring.Component):
         for n in range(lanes):
             m.d.comb += filled.words[n].eq((popcount(masks[n]) + (1 << per_word) - 1) >> per_word)
 
-        finished = pending.o.valid & pending.o.ready
-        m.d.sync += in_work.eq(in_work + granted - finished)
-        occupied = Cat(queue.level != 0 for queue in self._queues(m))
-        m.d.comb += self.idle.eq(~request.valid & (in_work == 0) & ~self._arriving.any() & ~occupied.any())
-        return pending.o
-
-    def _queues(self, m):
-        self._arriving = Signal(self._lanes)
-        self._output = [StreamQueue(shape=self._label, depth=3) for _ in range(self._lanes)]
-        self._lines_output = [StreamQueue(shape=self._beat["lines"].shape, depth=3) for _ in range(self._lanes)]
-        for n, (queue, lines) in enumerate(zip(self._output, self._lines_output, strict=True)):
-            m.submodules[f"output_{n}"], m.submodules[f"output_lines_{n}"] = queue, lines
-        return self._output
+        m.d.sync += in_work.eq(in_work + granted - (pending.o.valid & pending.o.ready))
+        return pending.o, request.valid | (in_work != 0)
 
     def _words(self, m, pending):
-        """Read the words of the oldest request, all lanes together, while every output has room."""
-        port, current = self.port, pending.payload
+        """Cut the oldest request into words, queue those, and read them, all lanes together, while every output has room."""
+        lanes, current = self._lanes, pending.payload
         index = Signal(range(self._tile // self._lines))
-        room = Cat(queue.level + self._arriving[n] < 3 for n, queue in enumerate(self._output)).all()
-        more = Cat(current.words[n] > index + 1 for n in range(self._lanes))
-        present = Cat((current.words[n] > index) | (index == 0) for n in range(self._lanes))
-        needed = Cat(current.words[n] > index for n in range(self._lanes))
-        issue = Signal()
+        word = data.StructLayout({
+            "slots": current.slots.shape(), "index": index.shape(), "needed": lanes, "present": lanes, "reads": 1,
+            "labels": data.ArrayLayout(self._label, lanes),
+        })
+        m.submodules.words = words = StreamQueue(shape=word, depth=2)
+        more, cut = Cat(current.words[n] > index + 1 for n in range(lanes)), words.i.payload
         m.d.comb += [
-            port.line_valid.eq(pending.valid & room & needed.any()),
-            port.line_slots.eq(current.slots),
-            port.line_active.eq(needed),
-            port.line_index.eq(index),
-            issue.eq(pending.valid & room & (port.line_ready | ~needed.any())),
-            pending.ready.eq(issue & ~more.any()),
+            words.i.valid.eq(pending.valid),
+            pending.ready.eq(words.i.ready & ~more.any()),
+            cut.slots.eq(current.slots),
+            cut.index.eq(index),
+            cut.needed.eq(Cat(current.words[n] > index for n in range(lanes))),
+            cut.present.eq(cut.needed | (index == 0).replicate(lanes)),
+            cut.reads.eq(cut.needed.any()),
         ]
-        with m.If(issue):
-            m.d.sync += index.eq(Mux(more.any(), index + 1, 0))
-
-        m.d.sync += self._arriving.eq(Mux(issue, present, 0))
-        for n, (queue, lines) in enumerate(zip(self._output, self._lines_output, strict=True)):
-            label = Signal(self._label, name=f"label_{n}", reset_less=True)
-            m.d.sync += [
+        for n, label in enumerate(cut.labels):
+            m.d.comb += [
                 label.mask.eq(current.masks[n]), label.first.eq(index == 0), label.last.eq(~more[n]),
                 label.transpose.eq(current.transpose),
             ]
-            o, valid = self.o[n], self._arriving[n]
+        with m.If(pending.valid & words.i.ready):
+            m.d.sync += index.eq(Mux(more.any(), index + 1, 0))
+
+        # A label is queued when its word is asked for, the lines when they come, in the next cycle.
+        port, oldest = self.port, words.o.payload
+        room, arriving = Signal(), Signal(lanes)
+        m.d.comb += [
+            port.line_valid.eq(words.o.valid & oldest.reads & room),
+            port.line_slots.eq(oldest.slots),
+            port.line_active.eq(oldest.needed),
+            port.line_index.eq(oldest.index),
+            words.o.ready.eq(room & (port.line_ready | ~oldest.reads)),
+        ]
+        asked = words.o.valid & words.o.ready
+        m.d.sync += arriving.eq(Mux(asked, oldest.present, 0))
+        queues = []
+        for n, o in enumerate(self.o):
+            m.submodules[f"labels_{n}"] = labels = StreamQueue(shape=self._label, depth=3)
+            m.submodules[f"lines_{n}"] = lines = StreamQueue(shape=self._beat["lines"].shape, depth=3)
             m.d.comb += [
-                queue.i.payload.eq(label), queue.i.valid.eq(valid), queue.o.ready.eq(o.ready),
-                lines.i.payload.eq(port.lines[n]), lines.i.valid.eq(valid), lines.o.ready.eq(o.ready),
-                o.valid.eq(queue.o.valid), o.payload.lines.eq(lines.o.payload),
-                *(o.payload[name].eq(queue.o.payload[name]) for name, _ in self._label),
+                labels.i.payload.eq(oldest.labels[n]), labels.i.valid.eq(asked & oldest.present[n]),
+                lines.i.payload.eq(port.lines[n]), lines.i.valid.eq(arriving[n]),
+                labels.o.ready.eq(lines.o.valid & o.ready), lines.o.ready.eq(o.ready),
+                o.valid.eq(lines.o.valid), o.payload.lines.eq(lines.o.payload),
+                *(o.payload[name].eq(labels.o.payload[name]) for name, _ in self._label),
             ]
+            queues.append(labels)
+        m.d.comb += room.eq(Cat(labels.i.ready for labels in queues).all())
+        return words.o.valid | Cat(labels.o.valid for labels in queues).any()

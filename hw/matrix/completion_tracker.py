@@ -1,6 +1,6 @@
 """Knows when every output tile of a product is in the buffer."""
 
-from amaranth.hdl import Array, Module, Signal
+from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -27,7 +27,7 @@ class CompletionTracker(wiring.Component):
     issued : In(range(grid + 1)), output tiles issued for it in this cycle
     close : In(1), all its tiles are issued, this cycle's included
     written, written_tag : In(1), In(TAG_BITS) per port: an output tile is in the buffer
-    done : Out(1), a pulse per finished product
+    done : Out(1), a pulse per finished product, two cycles after its last tile is written
     """
 
     def __init__(self, *, grid, ports):
@@ -47,12 +47,20 @@ class CompletionTracker(wiring.Component):
         oldest = Signal(TAG_BITS)
 
         m.d.comb += self.free.eq(~busy.bit_select(self.tag, 1))
+
+        # What happens comes late in its cycle and counts in the next one.
+        issued, closed, issued_tag = Signal.like(self.issued), Signal(), Signal.like(self.tag)
+        written, written_tag = Signal.like(self.written), Signal(TAG_BITS * self._ports)
+        m.d.sync += [
+            issued.eq(self.issued), closed.eq(self.close), issued_tag.eq(self.tag),
+            written.eq(self.written), written_tag.eq(Cat(self.written_tag)),
+        ]
         for n in range(tags):
-            landed = tree_sum([self.written[p] & (self.written_tag[p] == n) for p in range(self._ports)])
-            m.d.sync += missing[n].eq(missing[n] + (self.issued & (self.tag == n).replicate(len(self.issued))) - landed)
+            landed = tree_sum(written[p] & (written_tag.word_select(p, TAG_BITS) == n) for p in range(self._ports))
+            m.d.sync += missing[n].eq(missing[n] + (issued & (issued_tag == n).replicate(len(issued))) - landed)
             with m.If(self.open & (self.tag == n)):
                 m.d.sync += busy[n].eq(1)
-            with m.If(self.close & (self.tag == n)):
+            with m.If(closed & (issued_tag == n)):
                 m.d.sync += complete[n].eq(1)
         with m.If(self.close):
             m.d.sync += self.tag.eq(self.tag + 1)

@@ -130,7 +130,7 @@ class MemoryEngine(wiring.Component):
         self._issue(m, kinds.w_data, data.View(load, jobs.w_data), jobs, failed)
         finished = self._run_jobs(m, kinds, data.View(load, jobs.r_data), jobs)
         self._cut_beats(m, gathers)
-        self._write_buffers(m, gathers)
+        self._write_buffers(m)
         self._status(m, finished, jobs, failed)
         return ResetInserter(self.core_reset)(m)
 
@@ -282,8 +282,8 @@ class MemoryEngine(wiring.Component):
                     gearbox.close.eq(user.close),
                 ]
 
-    def _write_buffers(self, m, gathers):
-        """Writes of the loader by buffer, those of the gatherer to the activation buffer."""
+    def _write_buffers(self, m):
+        """Writes of the loader by buffer, those of the gatherer to the activation buffer; never both."""
         loader, gatherer = self._loader.o, self._gatherer.o
         vector = self.vector_write
         m.d.comb += [
@@ -297,7 +297,7 @@ class MemoryEngine(wiring.Component):
         ):
             with m.If(self._loader.buffer == buffer):
                 m.d.comb += [port.valid.eq(loader.valid), loader.ready.eq(port.ready)]
-        with m.If(gathers):
+        with m.If(gatherer.valid):
             m.d.comb += [
                 self.activation_write.payload.eq(gatherer.payload),
                 self.activation_write.valid.eq(gatherer.valid),

@@ -9,6 +9,7 @@ from ..arithmetic import popcount, tree_sum
 from ..layout import LINE_ADDRESS_BITS, SLOT_BITS, line_layout, tile_beat, tile_write
 from ..post_process.compressor import Compressor
 from ..skid_buffer import SkidBuffer
+from ..stream_queue import StreamQueue
 from .layernorm_lanes import LayerNormLanes
 from .layernorm_scalars import LayerNormScalars
 from .layernorm_vectors import LayerNormVectors
@@ -48,7 +49,7 @@ class LayerNormUnit(wiring.Component):
     overlapping), during which pass 2's tiles are already under way. The operands of the next command are asked for
     while this one runs; its first row enters when this one's last write is out.
 
-    A stalled ``o`` stops the lanes a write later and, through the expanders, the operands. No combinational path from
+    A stalled ``o`` stops the lanes when two rows wait for the compressor, and through the expanders the operands. No combinational path from
     ``o.ready`` to any other port.
 
     Parameters
@@ -116,7 +117,7 @@ class LayerNormUnit(wiring.Component):
         self._scalars(m, command, load, lanes, tokens, ready_rows, enable)
 
         # The way out: pruned rows are packed.
-        self._results(m, active, load, lanes, tokens[10], Cat(missing).any(), enable)
+        self._results(m, active, load, lanes, tokens[9], Cat(missing).any(), enable)
         return m
 
     def _columns(self, columns, n):
@@ -264,7 +265,8 @@ class LayerNormUnit(wiring.Component):
         for n, (lane, o) in enumerate(zip(lanes, self.o, strict=True)):
             m.submodules[f"compressor_{n}"] = compressor = Compressor(
                 tile=self._tile, width=self._width, lines_per_beat=self._lines_per_beat, lines_per_write=1)
-            out = compressor.i
+            m.submodules[f"results_{n}"] = results = StreamQueue(shape=compressor.i.payload.shape(), depth=2)
+            out = results.i
             others = [blocked[k] for k in range(self._slices) if k != n]
             m.d.comb += [
                 waiting[n].eq(token.valid & token.second & token.slices[n]),
@@ -275,6 +277,7 @@ class LayerNormUnit(wiring.Component):
                 out.p.last.eq(token.row_last),
                 written[n].eq(o.valid & o.ready & o.p.last),
             ]
+            connect(m, results.o, compressor.i)
             m.submodules[f"skid_{n}"] = skid = SkidBuffer(shape=o.payload.shape())
             connect(m, compressor.o, skid.i)
             connect(m, skid.o, flipped(o))

@@ -14,6 +14,7 @@ from ..arithmetic import tree_sum
 from ..layout import SLOT_BITS, tile_beat, tile_write
 from ..post_process.compressor import Compressor
 from ..skid_buffer import SkidBuffer
+from ..stream_queue import StreamQueue
 from .row_expander import RowExpander
 from .softmax_column import FLOOR_BITS, SHIFT_BITS, SoftmaxColumn
 from .softmax_requester import SoftmaxRequester
@@ -45,7 +46,7 @@ class SoftmaxUnit(wiring.Component):
 
     Both passes go through the same columns (`SoftmaxColumn`), which raise 2 to the score, less maximum and logarithm of
     the sum in the second pass. The logarithms follow the sums in a pipeline of their own (`SoftmaxRows`).
-    One enable moves everything; it waits only for the compressor.
+    One enable moves everything; it waits only while two rows do, for the compressor.
 
     Throughput: one row per cycle in each pass, if tiles arrive; the first pass ends with the last tile that has a valid
     column. Between the passes there are `bubbles` idle cycles (0 for tile 16, 4 for tile 8), between commands none: the
@@ -86,6 +87,7 @@ class SoftmaxUnit(wiring.Component):
             tile=tile, width=width, lines_per_beat=self._lines_per_beat)
         m.submodules.compressor = compressor = Compressor(
             tile=tile, width=width, lines_per_beat=self._lines_per_beat, lines_per_write=1)
+        m.submodules.results = results = StreamQueue(shape=compressor.i.payload.shape(), depth=2)
         m.submodules.rows = rows = SoftmaxRows(tile=tile)
         columns = []
         for n in range(tile):
@@ -96,14 +98,14 @@ class SoftmaxUnit(wiring.Component):
         connect(m, flipped(self.x), expander.i)
 
         sequencer, current = self._commands(m, enable, expander.finished)
-        unwritten, bound, o_frac, o_slot = self._output_command(m, sequencer, current, compressor)
+        unwritten, bound, o_frac, o_slot = self._output_command(m, sequencer, current, results.i)
 
         # Stage 1: a row and its label enter.
         label = {"row": sequencer.row, "first": sequencer.first, "final": sequencer.final, "mask": sequencer.mask,
                  "last": sequencer.last, "second": sequencer.second & sequencer.step,
                  "update": ~sequencer.second & sequencer.step}
         stages = [label]
-        for stage in range(1, 6):
+        for stage in range(1, 5):
             stages.append({name: self._register(m, enable, f"{name}_{stage}", value)
                            for name, value in stages[-1].items()})
         m.d.comb += [
@@ -135,23 +137,23 @@ class SoftmaxUnit(wiring.Component):
             *(getattr(rows, name).eq(stages[2][name]) for name in ("row", "update", "second", "first", "final")),
         ]
 
-        # Stage 5: the rounded and pruned result of the second pass, and the sum of the first.
+        # Stage 5: the sum of the first pass, and the rounded and pruned result of the second, in a queue of its own.
         total = tree_sum(column.o for column in columns)
         m.d.comb += rows.total.eq(self._register(m, enable, "total_5", total))
         for n, column in enumerate(columns):
             rounded = Signal(width - 1, name=f"rounded_{n}")
             m.d.comb += [
                 rounded.eq((column.o[:width] + 1) >> 1),
-                compressor.i.payload.row[n].eq(
-                    self._register(m, enable, f"pruned_{n}", Mux(column.o[:width] < bound, 0, rounded))),
+                results.i.payload.row[n].eq(Mux(column.o[:width] < bound, 0, rounded)),
             ]
         m.d.comb += [
-            compressor.i.valid.eq(stages[5]["second"]),
-            compressor.i.payload.last.eq(stages[5]["last"]),
-            compressor.i.payload.slot.eq(o_slot),
-            enable.eq(~compressor.i.valid | compressor.i.ready),
+            results.i.valid.eq(stages[4]["second"]),
+            results.i.payload.last.eq(stages[4]["last"]),
+            results.i.payload.slot.eq(o_slot),
+            enable.eq(~results.i.valid | results.i.ready),
             self.busy.eq(sequencer.busy | ~self.command.ready | (unwritten != 0)),
         ]
+        connect(m, results.o, compressor.i)
         m.submodules.skid = skid = SkidBuffer(shape=self.o.payload.shape())
         connect(m, compressor.o, skid.i)
         connect(m, skid.o, flipped(self.o))
@@ -185,7 +187,7 @@ class SoftmaxUnit(wiring.Component):
             m.d.sync += [waiting.eq(1), following.eq(command.payload)]
         return sequencer, current
 
-    def _output_command(self, m, sequencer, current, compressor):
+    def _output_command(self, m, sequencer, current, result):
         """What the late stages need; taken over as the second pass begins, which waits for the previous writes.
 
         ``(x + 1) >> 1 < tau`` is ``x < 2 * tau - 1``: the bound is compared with what is not rounded yet.
@@ -198,7 +200,7 @@ class SoftmaxUnit(wiring.Component):
         m.d.sync += self.done.eq(last_write & (unwritten == 1))
         with m.If(last_write):
             m.d.sync += unwritten.eq(unwritten - 1)
-        with m.If(compressor.i.valid & compressor.i.ready & compressor.i.payload.last):
+        with m.If(result.valid & result.ready & result.payload.last):
             m.d.sync += o_slot.eq(o_slot + 1)
         with m.If(sequencer.step & sequencer.begin):
             m.d.sync += [
