@@ -2,11 +2,12 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect
 
 from ..arithmetic import popcount
 from ..butterfly import prefix_counts
 from ..layout import SLOT_BITS, line_layout, tile_write
+from ..skid_buffer import SkidBuffer
 
 __all__ = ["Compressor"]
 
@@ -21,7 +22,7 @@ class Compressor(wiring.Component):
 
     One row per cycle, except for that second line; a write is at the output two cycles after the row that caused it.
     While a write that is not the last of its tile waits, rows that fill no line still enter. The only combinational
-    path between the ports is ``o.ready`` to ``i.ready``, a few gates.
+    path between the ports is ``o.ready`` to ``i.ready``, a few gates; with a `skid` buffer there is none.
 
     One butterfly of log2(T) stages both closes the gaps and rotates to the fill level of the line: stage s sets bit s
     of every value's position. Two values meet nowhere: those within the same 2**(s+1) positions have destinations that
@@ -33,19 +34,20 @@ class Compressor(wiring.Component):
     width : bits of a value
     lines_per_beat : lines in a buffer word, a power of two up to T
     lines_per_write : lines collected for a write, a power of two up to `lines_per_beat`, which is the default
+    skid : whether a write that is refused waits in a skid buffer
 
     Members
     -------
     i : In(stream), ``row`` of T values, ``last`` on row T-1, ``slot`` the same on all rows of a tile
-    o : Out(stream(tile_write)), registered; lines that ``line_enable`` does not name are undefined; ``mask`` is zero
-        without ``last``
+    o : Out(stream(tile_write)), registered, or behind the skid buffer; lines that ``line_enable`` does not name are
+        undefined; ``mask`` is zero without ``last``
 
     Raises
     ------
     ValueError : for sizes that are not powers of two, or out of order
     """
 
-    def __init__(self, *, tile, width, lines_per_beat, lines_per_write=None):
+    def __init__(self, *, tile, width, lines_per_beat, lines_per_write=None, skid=False):
         lines_per_write = lines_per_beat if lines_per_write is None else lines_per_write
         sizes = {"tile": tile, "lines_per_beat": lines_per_beat, "lines_per_write": lines_per_write}
         for name, value in sizes.items():
@@ -56,7 +58,7 @@ class Compressor(wiring.Component):
         if lines_per_write > lines_per_beat:
             raise ValueError(f"lines_per_write = {lines_per_write}: at most lines_per_beat = {lines_per_beat}")
         self._tile, self._width = tile, width
-        self._lines_per_beat, self._lines_per_write = lines_per_beat, lines_per_write
+        self._lines_per_beat, self._lines_per_write, self._skid = lines_per_beat, lines_per_write, skid
         self._level = tile.bit_length() - 1
         super().__init__({
             "i": In(stream.Signature(data.StructLayout({
@@ -67,7 +69,7 @@ class Compressor(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        tile, level = self._tile, self._level
+        tile, level, o = self._tile, self._level, self._output(m)
 
         valid, done = Signal(name="row_valid"), Signal(name="row_done")
         row, mask, count = self._take(m, valid, done)
@@ -81,7 +83,7 @@ class Compressor(wiring.Component):
             total.eq(fill + count),
             emits.eq(full | row.last | flush),
             split.eq(full & rest.any() & row.last & ~flush),
-            go.eq(valid & (~self.o.valid | self.o.ready | ~(emits | last))),
+            go.eq(valid & (~o.valid | o.ready | ~(emits | last))),
             done.eq(go & ~split),
         ]
         number, mask_rows = Signal(level), Signal(tile * tile, reset_less=True)
@@ -103,13 +105,35 @@ class Compressor(wiring.Component):
             with m.If(go):
                 m.d.sync += line[p].eq(Mux(full, Mux(held, placed[p], 0), merged[p]))
 
-        with m.If(self.o.ready):
-            m.d.sync += self.o.valid.eq(0)
+        with m.If(o.ready):
+            m.d.sync += o.valid.eq(0)
         with m.If(go & emits):
             m.d.sync += last.eq(row.last & ~split)
-        self._write(m, go & emits, merged, number, total.any() | flush, row.last & ~split, row.slot)
-        m.d.comb += [self.o.payload.last.eq(last), self.o.payload.mask.eq(Mux(last, mask_rows, 0))]
+        self._write(m, o, go & emits, merged, number, total.any() | flush, row.last & ~split, row.slot)
+        m.d.comb += [o.payload.last.eq(last), o.payload.mask.eq(Mux(last, mask_rows, 0))]
         return m
+
+    def _output(self, m):
+        """The stream of collected lines that becomes `o`."""
+        count, write = self._lines_per_write, self.o.payload
+        shape = data.StructLayout({
+            "lines": data.ArrayLayout(line_layout(self._tile, self._width), count), "enable": count,
+            "group": range(self._lines_per_beat // count),
+            **{name: len(write[name]) for name in ("index", "slot", "mask", "last")},
+        })
+        collected = written = stream.Signature(shape).create(path=("collected",))
+        if self._skid:
+            m.submodules.skid = skid = SkidBuffer(shape=shape)
+            connect(m, collected, skid.i)
+            written = skid.o
+        lines, p = self._lines_per_beat, written.payload
+        m.d.comb += [
+            self.o.valid.eq(written.valid), written.ready.eq(self.o.ready),
+            *(write[name].eq(p[name]) for name in ("index", "slot", "mask", "last")),
+            *(write.line_enable[n].eq(p.enable[n % count] & (p.group == n // count)) for n in range(lines)),
+            *(write.lines[n].eq(p.lines[n % count]) for n in range(lines)),
+        ]
+        return collected
 
     def _take(self, m, valid, done):
         """Take a row into a register when that is free or `done`; returns it, its mask, and its number of non-zeros."""
@@ -127,26 +151,23 @@ class Compressor(wiring.Component):
             m.d.sync += [row.eq(self.i.payload), mask.eq(nonzero), count.eq(popcount(nonzero))]
         return row, mask, count
 
-    def _write(self, m, load, line, number, some, ends, slot):
+    def _write(self, m, o, load, line, number, some, ends, slot):
         """Collect packed line `number`, if there is `some` value in it; written when all are there or the tile ends."""
-        write, count = self.o.payload, self._lines_per_write
+        count = self._lines_per_write
         bits, beat_bits = (count - 1).bit_length(), (self._lines_per_beat - 1).bit_length()
-        place, group = number[:bits], Signal(beat_bits - bits, reset_less=True)
-        lines = [Signal(line.shape(), name=f"word_{n}", reset_less=True) for n in range(count)]
-        enable = Signal(count, reset_less=True)
-        index, address = Signal(len(write.index), reset_less=True), Signal(SLOT_BITS, reset_less=True)
+        place = number[:bits]
+        word = Signal(data.StructLayout({
+            name: o.payload[name].shape() for name in ("lines", "enable", "group", "index", "slot")}), reset_less=True)
         with m.If(load):
             m.d.sync += [
-                self.o.valid.eq(ends | place.all()),
-                enable.eq(Mux(place.any(), enable, 0) | (some << place)),
-                group.eq(number[bits:beat_bits]), index.eq(number[beat_bits:]), address.eq(slot),
+                o.valid.eq(ends | place.all()),
+                word.enable.eq(Mux(place.any(), word.enable, 0) | (some << place)),
+                word.group.eq(number[bits:beat_bits]), word.index.eq(number[beat_bits:]), word.slot.eq(slot),
             ]
             for n in range(count):
                 with m.If(place == n):
-                    m.d.sync += lines[n].eq(line)
-        m.d.comb += [write.index.eq(index), write.slot.eq(address)]
-        m.d.comb += [write.line_enable[n].eq(enable[n % count] & (group == n // count)) for n in range(len(write.line_enable))]
-        m.d.comb += [write.lines[n].eq(lines[n % count]) for n in range(self._lines_per_beat)]
+                    m.d.sync += word.lines[n].eq(line)
+        m.d.comb += [o.payload[name].eq(word[name]) for name in word.shape().members]
 
     def _butterfly(self, m, row, mask, targets):
         """Move each value that `mask` marks to its target position; zeros elsewhere."""

@@ -8,7 +8,6 @@ from ...sw.golden.layernorm import BETA_LEADS, EPSILON_BITS, RECIPROCAL_BITS
 from ..arithmetic import popcount, tree_sum
 from ..layout import LINE_ADDRESS_BITS, SLOT_BITS, line_layout, tile_beat, tile_write
 from ..post_process.compressor import Compressor
-from ..skid_buffer import SkidBuffer
 from ..stream_queue import StreamQueue
 from .layernorm_lanes import LayerNormLanes
 from .layernorm_scalars import LayerNormScalars
@@ -264,7 +263,7 @@ class LayerNormUnit(wiring.Component):
         m.d.comb += enable.eq(~missing & ~blocked.any())
         for n, (lane, o) in enumerate(zip(lanes, self.o, strict=True)):
             m.submodules[f"compressor_{n}"] = compressor = Compressor(
-                tile=self._tile, width=self._width, lines_per_beat=self._lines_per_beat, lines_per_write=1)
+                tile=self._tile, width=self._width, lines_per_beat=self._lines_per_beat, lines_per_write=1, skid=True)
             m.submodules[f"results_{n}"] = results = StreamQueue(shape=compressor.i.payload.shape(), depth=2)
             out = results.i
             others = [blocked[k] for k in range(self._slices) if k != n]
@@ -278,9 +277,7 @@ class LayerNormUnit(wiring.Component):
                 written[n].eq(o.valid & o.ready & o.p.last),
             ]
             connect(m, results.o, compressor.i)
-            m.submodules[f"skid_{n}"] = skid = SkidBuffer(shape=o.payload.shape())
-            connect(m, compressor.o, skid.i)
-            connect(m, skid.o, flipped(o))
+            connect(m, flipped(o), compressor.o)
         with m.If(token.valid & token.second & token.row_last & enable):
             m.d.sync += slot.eq(slot + self._slices)
         ends = written.any() & (left == popcount(written))

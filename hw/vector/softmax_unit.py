@@ -13,7 +13,6 @@ from ...sw.golden.softmax import x_shifts
 from ..arithmetic import tree_sum
 from ..layout import SLOT_BITS, tile_beat, tile_write
 from ..post_process.compressor import Compressor
-from ..skid_buffer import SkidBuffer
 from ..stream_queue import StreamQueue
 from .row_expander import RowExpander
 from .softmax_column import FLOOR_BITS, SHIFT_BITS, SoftmaxColumn
@@ -86,7 +85,7 @@ class SoftmaxUnit(wiring.Component):
         m.submodules.expander = expander = RowExpander(
             tile=tile, width=width, lines_per_beat=self._lines_per_beat)
         m.submodules.compressor = compressor = Compressor(
-            tile=tile, width=width, lines_per_beat=self._lines_per_beat, lines_per_write=1)
+            tile=tile, width=width, lines_per_beat=self._lines_per_beat, lines_per_write=1, skid=True)
         m.submodules.results = results = StreamQueue(shape=compressor.i.payload.shape(), depth=2)
         m.submodules.rows = rows = SoftmaxRows(tile=tile)
         columns = []
@@ -154,9 +153,7 @@ class SoftmaxUnit(wiring.Component):
             self.busy.eq(sequencer.busy | ~self.command.ready | (unwritten != 0)),
         ]
         connect(m, results.o, compressor.i)
-        m.submodules.skid = skid = SkidBuffer(shape=self.o.payload.shape())
-        connect(m, compressor.o, skid.i)
-        connect(m, skid.o, flipped(self.o))
+        connect(m, compressor.o, flipped(self.o))
         return m
 
     def _commands(self, m, enable, finished):
