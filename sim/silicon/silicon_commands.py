@@ -14,12 +14,12 @@ from .fpga import place_and_route
 __all__ = ["ablate_command", "fpga_command"]
 
 
-def fpga_command(*, config, device, seed, folder, json_path):
+def fpga_command(*, config, device, speed, seed, folder, json_path):
     """See `cli.fpga`."""
     check_outputs(json_path)
     config = AcceleratorConfig.load(config)
     with stages(config.name) as stage:
-        values = place_and_route(config, folder, device=device, seed=seed, stage=stage)
+        values = place_and_route(config, folder, device=device, speed=speed, seed=seed, stage=stage)
     table = plain_table("resource", "used", "of", "%", title=f"{config.name} on {values['device']}, after routing")
     for name, entry in values["utilisation"].items():
         share = f"{100 * entry['used'] / entry['available']:.1f}" if entry["available"] else ""

@@ -49,7 +49,7 @@ def tools(tmp_path, monkeypatch):
 
     nextpnr = tool("nextpnr", f"""
 arguments = dict(zip(sys.argv[1::1], sys.argv[2::1]))
-assert "--85k" in sys.argv
+assert "--85k" in sys.argv and arguments["--speed"] in "68"
 if "large" in open(arguments["--json"]).read():
     sys.exit("Info: packing\\nERROR: Unable to place cell, design too large\\nlast")
 open(arguments["--report"], "w").write({json.dumps(json.dumps(REPORT))})
@@ -69,8 +69,8 @@ open(arguments["--report"], "w").write({json.dumps(json.dumps(REPORT))})
 def test_report(tools, monkeypatch):
     stages = []
     config = AcceleratorConfig.load("fpga")
-    values = place_and_route(config, tools / "run", stage=stages.append)
-    assert values == {"config": "fpga", "device": "LFE5U-85F", "fmax_mhz": 61.5,
+    values = place_and_route(config, tools / "run", speed=8, stage=stages.append)
+    assert values == {"config": "fpga", "device": "LFE5U-85F-8", "fmax_mhz": 61.5,
                       "utilisation": {"TRELLIS_COMB": {"used": 700, "available": 83640}}}
     assert stages == ["generating", "synthesis", "placing and routing"]
     monkeypatch.setattr(fpga, "RUN_PASSES", "import sys; open(sys.argv[-1].split()[-1], 'w').write('large')")
@@ -78,6 +78,8 @@ def test_report(tools, monkeypatch):
         place_and_route(config, tools / "again")
     with pytest.raises(ConfigError, match="choose 25k, 45k, 85k"):
         place_and_route(config, tools / "other", device="1k")
+    with pytest.raises(ConfigError, match="speed = 5: choose 6, 7, 8"):
+        place_and_route(config, tools / "other", speed=5)
 
 
 def test_a_missing_tool_is_one_line(monkeypatch, capsys, tmp_path):
