@@ -192,8 +192,8 @@ INSTRUCTIONS = (
         Field("shift", 7, "right shift (rounding; negative: left) of the accumulator to the result, or to min(16, W + 2) "
               "fraction bits where GeLU or tanh follows", True),
         Field("function", 3, "0 none, 1 ReLU, 2 GeLU, 3 tanh"),
-        Field("function_shift", 6, "right shift (negative: left) from min(16, W + 2) fraction bits to the result, GeLU and tanh",
-              True),
+        Field("function_shift", 6, "right shift (negative: left) from min(16, W + 2) fraction bits to the result, GeLU and "
+              "tanh", True),
         _CURVE,
     )),
     Instruction(Opcode.SOFTMAX, Engine.VECTOR, "Row softmax over the first valid_columns columns; others become zero.", (

@@ -14,8 +14,8 @@ __all__ = ["ActivationFunction"]
 class ActivationFunction(wiring.Component):
     """``o`` is the function `code` of `x` after `latency` enabled cycles; one value per enabled cycle.
 
-    The golden functions are `sw.golden.functions.relu` and those of `FunctionFormat`. GeLU and tanh share one interpolator, whose
-    argument rests at zero while neither is asked for. A function that is not built acts as none.
+    The golden functions are `sw.golden.functions.relu` and those of `FunctionFormat`. GeLU and tanh share one interpolator,
+    whose argument rests at zero while neither is asked for. A function that is not built acts as none.
 
     Parameters
     ----------

@@ -23,10 +23,10 @@ class PostProcess(wiring.Component):
 
     The golden function is `sw.golden.post_process.post_process` on the rows, then `sw.golden.tiles.pack_tile`.
 
-    Stages: add the bias | shift to the table's binary point (to the result, without one) | table, `Interpolator.latency` stages
-    | add what the table gives | shift to the result | prune | count | place. GeLU and tanh share their multipliers; the
-    widths after the first shift are those of `function_format` with tables and W without, where the stages from table to second shift are
-    not built either.
+    Stages: add the bias | shift to the table's binary point (to the result, without one) | table, `Interpolator.latency`
+    stages | add what the table gives | shift to the result | prune, queue of two | count | place. GeLU and tanh share
+    their multipliers; the widths after the first shift are those of `function_format` with tables and W without, where
+    the stages from table to second shift are not built either.
 
     A command is taken while none is held or as the last row of its predecessor is, one cycle ahead of its first row;
     so tiles follow each other without a gap when commands are early. Its bias is shifted on the way into the register.

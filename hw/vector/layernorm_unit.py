@@ -48,8 +48,8 @@ class LayerNormUnit(wiring.Component):
     overlapping), during which pass 2's tiles are already under way. The operands of the next command are asked for
     while this one runs; its first row enters when this one's last write is out.
 
-    A stalled ``o`` stops the lanes when two rows wait for the compressor, and through the expanders the operands. No combinational path from
-    ``o.ready`` to any other port.
+    A stalled ``o`` stops the lanes when two rows wait for the compressor, and through the expanders the operands. No
+    combinational path from ``o.ready`` to any other port.
 
     Parameters
     ----------

@@ -104,8 +104,9 @@ def place_and_route(config, folder, *, device="85k", speed=6, seed=1, stage=lamb
     _run([sys.executable, "-c", RUN_PASSES, *passes], folder / "yosys.log")
     stage("placing and routing")
     # The WebAssembly build sees the current folder, but not all others.
-    _run([nextpnr, f"--{device}", "--json", netlist.name, "--report", report.name, "--seed", str(seed), "--speed", str(speed),
-          "--freq", "60", "--router", "router2", "--timing-allow-fail", "--lpf-allow-unconstrained"], folder / "nextpnr.log", cwd=folder)
+    _run([nextpnr, f"--{device}", "--speed", str(speed), "--json", netlist.name, "--report", report.name, "--seed", str(seed),
+          "--freq", "60", "--router", "router2", "--router2-alt-weights", "--timing-allow-fail", "--lpf-allow-unconstrained"],
+         folder / "nextpnr.log", cwd=folder)
     values = json.loads(report.read_text())
     clock, = (entry for name, entry in values["fmax"].items() if "clk" in name)
     return {"config": config.name, "device": f"LFE5U-{device.removesuffix('k')}F-{speed}", "fmax_mhz": clock["achieved"],

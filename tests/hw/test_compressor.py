@@ -144,8 +144,10 @@ async def check_one_cycle_per_row(dut):
 
 
 @pytest.mark.parametrize(("tile", "width", "lines_per_beat", "lines_per_write", "skid"), [
-    (16, 20, 2, 2, False), (8, 8, 1, 1, True), (8, 16, 4, 4, False), (8, 8, 4, 1, True), (8, 8, 8, 2, True), (8, 8, 4, 1, False),
+    (16, 20, 2, 2, False), (8, 8, 1, 1, True), (8, 16, 4, 4, False), (8, 8, 4, 1, True), (8, 8, 8, 2, True),
+    (8, 8, 4, 1, False),
 ])
 def test_compressor(tile, width, lines_per_beat, lines_per_write, skid):
-    values = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat, "lines_per_write": lines_per_write, "skid": skid}
+    values = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat, "lines_per_write": lines_per_write,
+              "skid": skid}
     simulate_component(Compressor(**values), **values)
