@@ -115,53 +115,55 @@ class TileReader(wiring.Component):
         return pending.o, request.valid | (in_work != 0)
 
     def _words(self, m, pending):
-        """Cut the oldest request into words and labels, and read the words, all lanes together, while outputs have room."""
+        """Cut the oldest request into words, queue those, and read them, all lanes together, while every output has room."""
         lanes, current = self._lanes, pending.payload
         index = Signal(range(self._tile // self._lines))
         word = data.StructLayout({
             "slots": current.slots.shape(), "index": index.shape(), "needed": lanes, "present": lanes, "reads": 1,
+            "labels": data.ArrayLayout(self._label, lanes),
         })
         m.submodules.words = words = StreamQueue(shape=word, depth=2)
         more, cut = Cat(current.words[n] > index + 1 for n in range(lanes)), words.i.payload
-        labelled = Signal()
         m.d.comb += [
-            words.i.valid.eq(pending.valid & labelled),
-            pending.ready.eq(words.i.ready & labelled & ~more.any()),
+            words.i.valid.eq(pending.valid),
+            pending.ready.eq(words.i.ready & ~more.any()),
             cut.slots.eq(current.slots),
             cut.index.eq(index),
             cut.needed.eq(Cat(current.words[n] > index for n in range(lanes))),
             cut.present.eq(cut.needed | (index == 0).replicate(lanes)),
             cut.reads.eq(cut.needed.any()),
         ]
-        taken = words.i.valid & words.i.ready
-        with m.If(taken):
-            m.d.sync += index.eq(Mux(more.any(), index + 1, 0))
-
-        port, oldest = self.port, words.o.payload
-        room, arriving = Signal(lanes), Signal(lanes)
-        m.d.comb += [
-            port.line_valid.eq(words.o.valid & oldest.reads & room.all()),
-            port.line_slots.eq(oldest.slots),
-            port.line_active.eq(oldest.needed),
-            port.line_index.eq(oldest.index),
-            words.o.ready.eq(room.all() & (port.line_ready | ~oldest.reads)),
-        ]
-        m.d.sync += arriving.eq(Mux(words.o.valid & words.o.ready, oldest.present, 0))
-
-        # A label waits for its lines.
-        free, waiting = Signal(lanes), Signal(lanes)
-        for n, o in enumerate(self.o):
-            m.submodules[f"labels_{n}"] = labels = StreamQueue(shape=self._label, depth=4)
-            m.submodules[f"lines_{n}"] = lines = StreamQueue(shape=self._beat["lines"].shape, depth=3)
-            label = labels.i.payload
+        for n, label in enumerate(cut.labels):
             m.d.comb += [
                 label.mask.eq(current.masks[n]), label.first.eq(index == 0), label.last.eq(~more[n]),
                 label.transpose.eq(current.transpose),
-                labels.i.valid.eq(taken & cut.present[n]), labels.o.ready.eq(lines.o.valid & o.ready),
-                lines.i.payload.eq(port.lines[n]), lines.i.valid.eq(arriving[n]), lines.o.ready.eq(o.ready),
+            ]
+        with m.If(pending.valid & words.i.ready):
+            m.d.sync += index.eq(Mux(more.any(), index + 1, 0))
+
+        # A label is queued when its word is asked for, the lines when they come, in the next cycle.
+        port, oldest = self.port, words.o.payload
+        room, arriving = Signal(), Signal(lanes)
+        m.d.comb += [
+            port.line_valid.eq(words.o.valid & oldest.reads & room),
+            port.line_slots.eq(oldest.slots),
+            port.line_active.eq(oldest.needed),
+            port.line_index.eq(oldest.index),
+            words.o.ready.eq(room & (port.line_ready | ~oldest.reads)),
+        ]
+        asked = words.o.valid & words.o.ready
+        m.d.sync += arriving.eq(Mux(asked, oldest.present, 0))
+        queues = []
+        for n, o in enumerate(self.o):
+            m.submodules[f"labels_{n}"] = labels = StreamQueue(shape=self._label, depth=3)
+            m.submodules[f"lines_{n}"] = lines = StreamQueue(shape=self._beat["lines"].shape, depth=3)
+            m.d.comb += [
+                labels.i.payload.eq(oldest.labels[n]), labels.i.valid.eq(asked & oldest.present[n]),
+                lines.i.payload.eq(port.lines[n]), lines.i.valid.eq(arriving[n]),
+                labels.o.ready.eq(lines.o.valid & o.ready), lines.o.ready.eq(o.ready),
                 o.valid.eq(lines.o.valid), o.payload.lines.eq(lines.o.payload),
                 *(o.payload[name].eq(labels.o.payload[name]) for name, _ in self._label),
-                free[n].eq(labels.i.ready), waiting[n].eq(labels.o.valid), room[n].eq(lines.level + arriving[n] < 3),
             ]
-        m.d.comb += labelled.eq(free.all())
-        return waiting.any()
+            queues.append(labels)
+        m.d.comb += room.eq(Cat(labels.i.ready for labels in queues).all())
+        return words.o.valid | Cat(labels.o.valid for labels in queues).any()

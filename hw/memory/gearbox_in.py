@@ -60,8 +60,9 @@ class GearboxIn(wiring.Component):
         held = Signal(self._capacity * self._unit, reset_less=True)
         level = Signal(range(self._capacity + 1))
 
-        # Pieces leave at the low end. The size comes late: what it decides on is there for both.
-        enough = Mux(self.size, level >= self._sizes[1], level >= self._sizes[0])
+        # Pieces leave at the low end.
+        wanted = Mux(self.size, self._sizes[1], self._sizes[0])
+        enough = level >= wanted
         rest, rest_level = Signal.like(held), Signal.like(level)
         m.d.comb += [
             self.o.payload.eq(held),
@@ -71,10 +72,11 @@ class GearboxIn(wiring.Component):
             rest_level.eq(level),
         ]
         with m.If(self.o.valid & self.o.ready):
+            m.d.comb += rest_level.eq(level - wanted)
             with m.Switch(self.size):
                 for n, size in enumerate(self._sizes):
                     with m.Case(n):
-                        m.d.comb += [rest.eq(held >> size * self._unit), rest_level.eq(level - size)]
+                        m.d.comb += rest.eq(held >> size * self._unit)
 
         # Beats join above what is there; above them everything is zero.
         m.d.comb += self.i.ready.eq(opened & (left != 0) & (closing | (level <= self._capacity - self._bus)))
