@@ -141,29 +141,27 @@ class TileReader(wiring.Component):
         with m.If(pending.valid & words.i.ready):
             m.d.sync += index.eq(Mux(more.any(), index + 1, 0))
 
-        # A label is queued when its word is asked for, the lines when they come, in the next cycle.
+        # A label is queued together with the lines, in the cycle after a grant, which comes late in its own.
         port, oldest = self.port, words.o.payload
-        room, arriving = Signal(), Signal(lanes)
+        room, arriving, waiting = Signal(lanes), Signal(lanes), Signal(lanes)
         m.d.comb += [
-            port.line_valid.eq(words.o.valid & oldest.reads & room),
+            port.line_valid.eq(words.o.valid & oldest.reads & room.all()),
             port.line_slots.eq(oldest.slots),
             port.line_active.eq(oldest.needed),
             port.line_index.eq(oldest.index),
-            words.o.ready.eq(room & (port.line_ready | ~oldest.reads)),
+            words.o.ready.eq(room.all() & (port.line_ready | ~oldest.reads)),
         ]
-        asked = words.o.valid & words.o.ready
-        m.d.sync += arriving.eq(Mux(asked, oldest.present, 0))
-        queues = []
+        m.d.sync += arriving.eq(Mux(words.o.valid & words.o.ready, oldest.present, 0))
         for n, o in enumerate(self.o):
             m.submodules[f"labels_{n}"] = labels = StreamQueue(shape=self._label, depth=3)
             m.submodules[f"lines_{n}"] = lines = StreamQueue(shape=self._beat["lines"].shape, depth=3)
+            label = Signal(self._label, name=f"label_{n}", reset_less=True)
+            m.d.sync += label.eq(oldest.labels[n])
             m.d.comb += [
-                labels.i.payload.eq(oldest.labels[n]), labels.i.valid.eq(asked & oldest.present[n]),
-                lines.i.payload.eq(port.lines[n]), lines.i.valid.eq(arriving[n]),
-                labels.o.ready.eq(lines.o.valid & o.ready), lines.o.ready.eq(o.ready),
-                o.valid.eq(lines.o.valid), o.payload.lines.eq(lines.o.payload),
+                labels.i.payload.eq(label), labels.i.valid.eq(arriving[n]), labels.o.ready.eq(o.ready),
+                lines.i.payload.eq(port.lines[n]), lines.i.valid.eq(arriving[n]), lines.o.ready.eq(o.ready),
+                o.valid.eq(labels.o.valid), o.payload.lines.eq(lines.o.payload),
                 *(o.payload[name].eq(labels.o.payload[name]) for name, _ in self._label),
+                room[n].eq(labels.level + arriving[n] < 3), waiting[n].eq(labels.o.valid),
             ]
-            queues.append(labels)
-        m.d.comb += room.eq(Cat(labels.i.ready for labels in queues).all())
-        return words.o.valid | Cat(labels.o.valid for labels in queues).any()
+        return words.o.valid | arriving.any() | waiting.any()
