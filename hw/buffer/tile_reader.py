@@ -40,7 +40,7 @@ class TileReader(wiring.Component):
 
     A request costs as many cycles as its longest tile has words (at least one); up to four requests are in work, so that
     masks are read under the words of earlier tiles, and two more wait. All lanes of a request must lie in different banks.
-    From `port`'s ready only the ends of queues depend in a cycle, from `request` and `o` nothing else at all.
+    From `port`'s ready only the ends of queues and one register per lane depend in a cycle.
 
     Parameters
     ----------
