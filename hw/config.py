@@ -35,6 +35,7 @@ _RULES = {
     "window": _one_of(2, 4, 8),
     "operand_slots": _one_of(2, 3),
     "psum_tiles": _one_of(1, 2, 4),
+    "b_memory": _one_of("registers", "ram"),
     "lines_per_beat": _one_of(1, 2, 4),
     "activation_banks": _one_of(*_POWERS),
     "weight_banks": _one_of(*_POWERS),
@@ -69,6 +70,7 @@ class AcceleratorConfig:
     operand_slots : A tiles and B tiles that each PE holds
     psum_tiles : output tiles whose partial sums each PE holds; loop orders in which k is not innermost share a pass of k
         between that many
+    b_memory : where a PE holds the values of B: "registers" from which all MACs choose, or "ram", a small one per MAC
     lines_per_beat : packed lines of T values that a tile stream moves per cycle
     activation_banks, weight_banks : SRAM banks; powers of two
     activation_tiles, weight_tiles : capacity of the buffers, in tiles (slots of T lines)
@@ -98,6 +100,7 @@ class AcceleratorConfig:
     window: int = 4
     operand_slots: int = 2
     psum_tiles: int = 1
+    b_memory: str = "registers"
     lines_per_beat: int = 2
     activation_banks: int = 4
     weight_banks: int = 2
@@ -122,6 +125,9 @@ class AcceleratorConfig:
             raise ConfigError(
                 f"integer_bits + fraction_bits = {self.width}: words of 8 to 24 bits are built; change either"
             )
+        if self.b_memory == "ram" and self.lines_per_beat != 1:
+            raise ConfigError(f"b_memory = 'ram': takes one row of B per cycle; set lines_per_beat = {self.lines_per_beat} "
+                              "to 1, or b_memory to 'registers'")
         for banks, need, what in (
             ("activation_banks", max(self.grid_rows, self.grid_columns), "max(grid_rows, grid_columns)"),
             ("weight_banks", self.grid_columns, "grid_columns"),
@@ -143,7 +149,7 @@ class AcceleratorConfig:
                 raise ConfigError(f"functions = {value!r}: a list of relu, gelu and tanh")
         else:
             check, remedy = _RULES[name]
-            kind = str if name == "skip" else int
+            kind = str if name in ("skip", "b_memory") else int
             if not isinstance(value, kind) or isinstance(value, bool) or not check(value):
                 raise ConfigError(f"{name} = {value!r}: {remedy}")
 

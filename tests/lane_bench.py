@@ -102,9 +102,11 @@ class LaneBench:
         if rng.random() < pace and self.a.free():
             self.a_now[self.a.tile % slots] = self.a.tiles[self.a.tile]
             self.a.advance()
-        if rng.random() < pace and self.b.free():
+        written = rng.random() < pace and self.b.free()
+        if written:
             begin = self.b.group * self.rows
-            self.b_now[self.b.tile % slots, begin:begin + self.rows] = self.b.tiles[self.b.tile][begin:begin + self.rows]
+            place = self.b.tile % slots
+            self.b_now[place, begin:begin + self.rows] = self.b.tiles[self.b.tile][begin:begin + self.rows]
             self.b.advance()
         dut.a_end.value, dut.b_end.value, dut.b_partial.value = self.a.position(), self.b.position(), 1
         dut.a_values.value = pack_bits(self.a_now.reshape(-1), self.width)
@@ -112,6 +114,14 @@ class LaneBench:
         dut.b_masks.value = pack_bits(self.b_now.reshape(-1) != 0, 1)
         if hasattr(dut, "b_values"):
             dut.b_values.value = pack_bits(self.b_now.transpose(2, 0, 1).reshape(-1), self.width)
+        if hasattr(dut, "b_writes__0"):
+            row_bits = (slots * self.size - 1).bit_length()
+            for c in range(self.size):
+                write = getattr(dut, f"b_writes__{c}")
+                write.value = 0
+                if written:
+                    value = int(self.b_now[place, begin, c]) & (1 << self.width) - 1
+                    write.value = value | (place * self.size + begin | 1 << row_bits) << self.width
         ring = [0] * STEP_RING
         for n in range(max(0, self.pushed - STEP_RING), self.pushed):
             ring[n % STEP_RING] = self.flags[n]

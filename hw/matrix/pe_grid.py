@@ -64,7 +64,8 @@ class PEGrid(wiring.Component):
         size = {"tile": c.tile, "width": c.width, "lines_per_beat": c.lines_per_beat}
         pe = {
             **size, "accumulator_width": c.accumulator_width, "skip": c.skip, "window": c.window,
-            "operand_slots": c.operand_slots, "psum_tiles": c.psum_tiles, "functions": c.functions,
+            "operand_slots": c.operand_slots, "psum_tiles": c.psum_tiles, "b_memory": c.b_memory,
+            "functions": c.functions,
         }
         rows = [instantiate(m, platform, f"row_{n}", PERow, columns=c.grid_columns, **pe) for n in range(c.grid_rows)]
 

@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..layout import pe_step
-from .operand_slots import ring_position
+from .ring import next_slot, ring_position
 
 __all__ = ["ActivationReader", "STEP_RING", "entry_layout", "words"]
 
@@ -112,7 +112,7 @@ class ActivationReader(wiring.Component):
             m.d.sync += [self.position.eq(self.position + 1), self.output.eq(self.output ^ step.last)]
             for place, release in ((a, step.a_release), (b, step.b_release)):
                 with m.If(release):
-                    self._next_slot(m, place)
+                    next_slot(m, place, self._slots)
 
         for entry in self.entry:
             m.d.comb += [
@@ -142,8 +142,3 @@ class ActivationReader(wiring.Component):
             taken = taken | Mux(self.room[n], usable & ~above, 0)
             usable = above
         return taken
-
-    def _next_slot(self, m, place):
-        m.d.sync += place.slot.eq(place.slot + 1)
-        with m.If(place.slot == self._slots - 1):
-            m.d.sync += [place.slot.eq(0), place.lap.eq(~place.lap)]

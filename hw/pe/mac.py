@@ -2,9 +2,11 @@
 
 from amaranth.hdl import Array, Module, Mux, Signal, signed
 from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from .activation_reader import words
+from .operand_writer import column_write
 from .precompute_sparsity import pick_layout
 
 __all__ = ["Mac", "WHOLE"]
@@ -16,9 +18,9 @@ WHOLE = 12
 class Mac(wiring.Component):
     """Fetches its value of B, multiplies and accumulates, as a pick says; exact.
 
-    Three stages, always moving: fetch (one wide multiplexer); multiply, by the lower (unsigned) and the upper half of the
-    value of B apart if that is wider than `WHOLE`; add the products to an accumulator. There is one for each partial sum;
-    they close in turn. A pick with neither `fire` nor `close` changes nothing.
+    Three stages, always moving: fetch (one wide multiplexer, or a RAM of its own); multiply, by the lower (unsigned) and the
+    upper half of the value of B apart if that is wider than `WHOLE`; add the products to an accumulator. There is one for
+    each partial sum; they close in turn. A pick with neither `fire` nor `close` changes nothing.
 
     Latency: `latency` cycles from `pick` to `hold`. Throughput: one pick per cycle.
 
@@ -28,23 +30,25 @@ class Mac(wiring.Component):
     accumulator_width : bits of the accumulator, enough for every sum
     rows : values in the column of B
     psum_tiles : accumulators
+    b_memory : "registers", B is somewhere else, or "ram", this MAC keeps a copy of its column
 
     Members
     -------
     pick : In(pick_layout)
-    column : In, the values of B in this column, all slots, word by word
+    column : In, the values of B in this column, all slots, word by word; with "registers"
+    write : In(column_write), to the copy; with "ram". Read from the next cycle on
     hold : Out(signed), the last output closed
     """
 
     latency = 3
 
-    def __init__(self, *, width, accumulator_width, rows, psum_tiles):
+    def __init__(self, *, width, accumulator_width, rows, psum_tiles, b_memory="registers"):
         if accumulator_width < 2 * width:
             raise ValueError(f"accumulator_width = {accumulator_width}: at least {2 * width}")
-        self._width, self._psum_tiles = width, psum_tiles
+        self._width, self._rows, self._psum_tiles, self._ram = width, rows, psum_tiles, b_memory == "ram"
         super().__init__({
             "pick": In(pick_layout(width, rows, psum_tiles)),
-            "column": In(rows * width),
+            **({"write": In(column_write(width, rows))} if self._ram else {"column": In(rows * width)}),
             "hold": Out(signed(accumulator_width)),
         })
 
@@ -63,7 +67,7 @@ class Mac(wiring.Component):
 
         m.d.sync += [
             a.eq(self.pick.a),
-            b.eq(Mux(self.pick.fire, words(self.column, self._width)[self.pick.row], 0)),
+            b.eq(Mux(self.pick.fire, self._fetch(m), 0)),
             psum_fetched.eq(self.pick.psum),
             close_fetched.eq(self.pick.close),
 
@@ -84,3 +88,14 @@ class Mac(wiring.Component):
             with m.If(psum_multiplied == p):
                 m.d.sync += accumulator.eq(total)
         return m
+
+    def _fetch(self, m):
+        if not self._ram:
+            return words(self.column, self._width)[self.pick.row]
+        m.submodules.copy = copy = Memory(shape=self._width, depth=self._rows, init=[])
+        write, read = copy.write_port(), copy.read_port(domain="comb")
+        m.d.comb += [
+            write.en.eq(self.write.enable), write.addr.eq(self.write.row), write.data.eq(self.write.value),
+            read.addr.eq(self.pick.row),
+        ]
+        return read.data

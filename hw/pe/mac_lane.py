@@ -9,8 +9,9 @@ from ..layout import pe_step
 from ..shared_module import instantiate
 from .activation_reader import STEP_RING
 from .mac import Mac
-from .operand_slots import ring_position
+from .operand_writer import column_write
 from .precompute_sparsity import PrecomputeSparsity
+from .ring import ring_position
 
 __all__ = ["LOST", "MacLane"]
 
@@ -25,12 +26,13 @@ class MacLane(wiring.Component):
     Parameters
     ----------
     tile, width, group_rows, slots, psum_tiles, skip, window : as in `PrecomputeSparsity`
-    accumulator_width : as in `Mac`
+    accumulator_width, b_memory : as in `Mac`
 
     Members
     -------
     steps ... b_progress : as in `PrecomputeSparsity`
-    b_values : In, every column of B, all slots, as from `OperandSlots`
+    b_values : In, every column of B, all slots, as from `OperandSlots`; with `b_memory` "registers"
+    b_writes : In(column_write) per column, as from `OperandWriter`; with "ram"
     row : Out, the finished row of the output tile, while `row_valid`
     row_valid : Out(1), all MACs hold their element
     row_taken : In(1), the row has been read; only with `row_valid`
@@ -39,13 +41,16 @@ class MacLane(wiring.Component):
     working : as in `PrecomputeSparsity`
     """
 
-    def __init__(self, *, tile, width, accumulator_width, group_rows, slots, psum_tiles, skip, window):
-        self._tile = tile
+    def __init__(self, *, tile, width, accumulator_width, group_rows, slots, psum_tiles, skip, window,
+                 b_memory="registers"):
+        self._tile, self._ram = tile, b_memory == "ram"
         self._sparsity = {
             "tile": tile, "width": width, "group_rows": group_rows, "slots": slots, "psum_tiles": psum_tiles,
             "skip": skip, "window": window,
         }
-        self._mac = {"width": width, "accumulator_width": accumulator_width, "rows": slots * tile, "psum_tiles": psum_tiles}
+        rows = slots * tile
+        self._mac = {"width": width, "accumulator_width": accumulator_width, "rows": rows, "psum_tiles": psum_tiles,
+                     "b_memory": b_memory}
         position = ring_position(tile, group_rows, slots)
         super().__init__({
             "steps": In(STEP_RING * pe_step(psum_tiles).size),
@@ -58,7 +63,7 @@ class MacLane(wiring.Component):
             "a_values": In(slots * tile * width),
             "a_masks": In(slots * tile),
             "b_masks": In(slots * tile * tile),
-            "b_values": In(slots * tile * tile * width),
+            **({"b_writes": In(column_write(width, rows)).array(tile)} if self._ram else {"b_values": In(rows * tile * width)}),
             "a_progress": Out(position),
             "b_progress": Out(position),
             "row": Out(tile * accumulator_width),
@@ -82,7 +87,7 @@ class MacLane(wiring.Component):
             mac = instantiate(m, platform, f"mac_{j}", Mac, **self._mac)
             m.d.comb += [
                 mac.pick.eq(picks[j % len(picks)]),
-                mac.column.eq(self.b_values.word_select(j, len(mac.column))),
+                mac.write.eq(self.b_writes[j]) if self._ram else mac.column.eq(self.b_values.word_select(j, len(mac.column))),
                 self.row.word_select(j, len(mac.hold)).eq(mac.hold),
             ]
 

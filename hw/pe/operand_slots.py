@@ -1,18 +1,14 @@
 """The operand tiles that a PE works on: a ring of tile slots, written by rows or columns, read everywhere at once."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import popcount
 from ..layout import row_beat
+from .ring import next_slot, passed, ring_position
 
-__all__ = ["OperandSlots", "ring_position"]
-
-
-def ring_position(tile, group_rows, slots):
-    """A place in the ring: group of `group_rows` rows, slot, and a bit that flips whenever the slots wrap."""
-    return data.StructLayout({"group": range(tile // group_rows), "slot": range(slots), "lap": 1})
+__all__ = ["OperandSlots"]
 
 
 class OperandSlots(wiring.Component):
@@ -80,9 +76,8 @@ class OperandSlots(wiring.Component):
         with m.If(writes.any()):
             m.d.sync += [end.group.eq(end.group + popcount(writes)), transposing.eq(transpose)]
             with m.If(i.ready & (place == groups // self._parts - 1)):
-                m.d.sync += [end.group.eq(0), end.slot.eq(end.slot + 1), transposing.eq(0)]
-                with m.If(end.slot == self._slots - 1):
-                    m.d.sync += [end.slot.eq(0), end.lap.eq(~end.lap)]
+                m.d.sync += [end.group.eq(0), transposing.eq(0)]
+                next_slot(m, end, self._slots)
 
         # The same rows for all slots: as they come, or gathered from one column each.
         rows = [Signal(self._tile * (self._width + 1), name=f"row_{r}") for r in range(self._tile)]
@@ -113,12 +108,8 @@ class OperandSlots(wiring.Component):
         place, part = self._split(end.group)
         free = Signal(self._tile)
         for lane, needed in enumerate(self.progress):
-            passed = (end.lap == needed.lap) | (end.slot < needed.slot)
-            if self._shared:
-                passed |= ~transpose & (end.slot == needed.slot) & (end.group < needed.group)
-            else:
-                passed |= place != lane // self._beat_rows
-            m.d.comb += free[lane].eq(passed)
+            past = passed(end, needed, ~transpose if self._shared else 0)
+            m.d.comb += free[lane].eq(past if self._shared else past | (place != lane // self._beat_rows))
         done = Signal(self._parts)
         for n in range(self._parts):
             lanes = range(self._tile) if self._shared else [

@@ -22,7 +22,8 @@ class PE(wiring.Component):
 
     Parameters
     ----------
-    tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots, psum_tiles, functions : see AcceleratorConfig
+    tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots, psum_tiles, b_memory,
+        functions : see AcceleratorConfig
 
     Members
     -------
@@ -36,10 +37,11 @@ class PE(wiring.Component):
     """
 
     def __init__(self, *, tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots, psum_tiles,
-                 functions):
+                 b_memory, functions):
         self._tile, self._width, self._lines = tile, width, lines_per_beat
         self._accumulator_width, self._functions = accumulator_width, functions
-        self._core = {"skip": skip, "window": window, "operand_slots": operand_slots, "psum_tiles": psum_tiles}
+        self._core = {"skip": skip, "window": window, "operand_slots": operand_slots, "psum_tiles": psum_tiles,
+                      "b_memory": b_memory}
         self._step = pe_step(psum_tiles)
         beat = stream.Signature(tile_beat(tile, width, lines_per_beat))
         super().__init__({

@@ -11,6 +11,7 @@ from .activation_reader import STEP_RING
 from .expander import Expander
 from .mac_lane import MacLane
 from .operand_slots import OperandSlots
+from .operand_writer import OperandWriter
 
 __all__ = ["PECore", "lost_layout"]
 
@@ -43,6 +44,7 @@ class PECore(wiring.Component):
     window : entries per lane with `skip` "both" (2, 4, 8); others use one
     operand_slots : tiles held of each operand
     psum_tiles : output tiles held
+    b_memory : "registers", the MACs choose from one copy of B, or "ram", each keeps one; then `lines_per_beat` is 1
 
     Members
     -------
@@ -54,8 +56,9 @@ class PECore(wiring.Component):
     busy : Out(1), registered: some lane has work
     """
 
-    def __init__(self, *, tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots, psum_tiles):
-        self._tile, self._accumulator_width = tile, accumulator_width
+    def __init__(self, *, tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots, psum_tiles,
+                 b_memory="registers"):
+        self._tile, self._accumulator_width, self._ram = tile, accumulator_width, b_memory == "ram"
         # Up to psum_tiles steps share a tile of B, and each of them needs another of A.
         self._rows_per_beat = {"a": min(lines_per_beat * psum_tiles, max(lines_per_beat, tile // 2)), "b": lines_per_beat}
         self._group_rows = lines_per_beat
@@ -67,6 +70,7 @@ class PECore(wiring.Component):
         self._lane = {
             **common, "accumulator_width": accumulator_width, "group_rows": lines_per_beat,
             "slots": operand_slots, "psum_tiles": psum_tiles, "skip": skip, "window": window if skip == "both" else 1,
+            "b_memory": b_memory,
         }
         row = data.StructLayout({"row": data.ArrayLayout(signed(accumulator_width), tile), "last": 1})
         operand = stream.Signature(tile_beat(tile, width, lines_per_beat))
@@ -83,12 +87,13 @@ class PECore(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         slots = {}
-        for x in "ab":
-            rows = self._rows_per_beat[x]
+        for x, rows in self._rows_per_beat.items():
             expander = instantiate(m, platform, f"expand_{x}", Expander, **self._expander, rows_per_beat=rows)
-            m.submodules[f"slots_{x}"] = slots[x] = OperandSlots(
-                **self._operands, rows_per_beat=rows, group_rows=self._group_rows, shared=x == "b"
-            )
+            if x == "b" and self._ram:
+                slots[x] = OperandWriter(**self._operands)
+            else:
+                slots[x] = OperandSlots(**self._operands, rows_per_beat=rows, group_rows=self._group_rows, shared=x == "b")
+            m.submodules[f"slots_{x}"] = slots[x]
             connect(m, flipped(getattr(self, x)), expander.i)
             connect(m, expander.o, slots[x].i)
         lanes = [instantiate(m, platform, f"lane_{i}", MacLane, **self._lane) for i in range(self._tile)]
@@ -125,11 +130,13 @@ class PECore(wiring.Component):
             lane.a_values.eq(a.values.word_select(i, len(lane.a_values))),
             a.progress[i].eq(lane.a_progress),
             lane.b_end.eq(b.frontier),
-            lane.b_partial.eq(b.partial),
-            lane.b_values.eq(b.values),
             lane.b_masks.eq(b.masks),
             b.progress[i].eq(lane.b_progress),
         ]
+        if self._ram:
+            m.d.comb += [lane.b_partial.eq(1), *(here.eq(write) for here, write in zip(lane.b_writes, b.writes, strict=True))]
+        else:
+            m.d.comb += [lane.b_partial.eq(b.partial), lane.b_values.eq(b.values)]
         m.d.comb += lane.a_masks.eq(
             Cat(a.masks.word_select(s * self._tile + i, self._tile) for s in range(self._slot_count))
         )

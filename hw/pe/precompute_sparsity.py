@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..layout import pe_step
 from .activation_reader import STEP_RING, ActivationReader, entry_layout
-from .operand_slots import ring_position
+from .ring import ring_position
 
 __all__ = ["PrecomputeSparsity", "pick_layout"]
 

@@ -22,7 +22,8 @@ async def check_sums(dut):
     Clock(dut.clk, 10, "ns").start()
     dut.rst.value = 1
     dut.pick.value = 0
-    dut.column.value = 0
+    ram = p["b_memory"] == "ram"
+    (dut.write if ram else dut.column).value = 0
     await FallingEdge(dut.clk)
     dut.rst.value = 0
     column = [0] * rows
@@ -33,19 +34,28 @@ async def check_sums(dut):
         row, fire, close = rng.randrange(rows), rng.random() < 0.7, rng.random() < 0.05
         psum, at = rng.randrange(psums), width + row_bits + psum_bits
         dut.pick.value = (a & (1 << width) - 1) | row << width | psum << width + row_bits | fire << at | close << at + 1
-        column = [low if extreme else rng.randint(low, high) for _ in range(rows)]
-        dut.column.value = pack_bits(column, width)
+        if ram:  # What is written now is read by the next pick; the first ones see it filled.
+            changed, value = cycle % rows if cycle < rows else rng.randrange(rows), low if extreme else rng.randint(low, high)
+            dut.write.value = (value & (1 << width) - 1) | changed << width | 1 << width + row_bits
+            fire &= cycle >= rows
+            dut.pick.value = (a & (1 << width) - 1) | row << width | psum << width + row_bits | fire << at | close << at + 1
+        else:
+            column = [low if extreme else rng.randint(low, high) for _ in range(rows)]
+            dut.column.value = pack_bits(column, width)
         if close:
             held, totals[turn] = totals[turn], 0
             turn = (turn + 1) % psums
         totals[psum] += a * column[row] if fire else 0
+        if ram:
+            column[changed] = value
         due.append(held)
         await FallingEdge(dut.clk)
         if len(due) == Mac.latency:
             assert dut.hold.value.to_signed() == due.pop(0)
 
 
-@pytest.mark.parametrize(("width", "rows", "psum_tiles"), [(20, 32, 1), (9, 48, 2), (8, 16, 4)])
-def test_mac(width, rows, psum_tiles):
-    values = {"width": width, "accumulator_width": 2 * width + 9, "rows": rows, "psum_tiles": psum_tiles}
+@pytest.mark.parametrize(("width", "rows", "psum_tiles", "b_memory"), [
+    (20, 32, 1, "registers"), (9, 48, 2, "registers"), (8, 16, 4, "registers"), (8, 16, 1, "ram"), (13, 24, 2, "ram")])
+def test_mac(width, rows, psum_tiles, b_memory):
+    values = {"width": width, "accumulator_width": 2 * width + 9, "rows": rows, "psum_tiles": psum_tiles, "b_memory": b_memory}
     simulate_component(Mac(**values), **values)

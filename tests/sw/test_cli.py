@@ -219,6 +219,7 @@ def test_bad_configurations(refuse, work):
         refuse([*command, config("tile = 12")], "tile = 12", "8, 16")
         refuse([*command, config('tile = "8"')], "tile")
         refuse([*command, config("weight_banks = 1\ngrid_columns = 2")], "weight_banks")
+        refuse([*command, config('b_memory = "ram"\nlines_per_beat = 4')], "b_memory", "lines_per_beat = 4 to 1")
         refuse([*command, "."], "'.'")
     Path("binary.toml").write_bytes(b"\xff\xfe\x80")
     refuse(["generate", "-o", "design", "--config", "binary.toml"], "binary.toml")
