@@ -131,6 +131,29 @@ async def check_tiles(dut):
 
 
 @cocotb.test()
+async def check_ready_path(dut):
+    """`i.ready` follows `o.ready` within a cycle, unless there is a skid buffer."""
+    p = parameters()
+    rng = random.Random(5)
+    await start(dut)
+    words, followed = [], 0
+    for _ in range(300):
+        if not words:
+            words, _ = case(rng, p["tile"], p["width"], p["lines_per_write"], 1)
+        dut.i__valid.value, dut.i__payload.value = 1, words[0]
+        seen = []
+        for ready in (0, 1, rng.getrandbits(1)):
+            dut.o__ready.value = ready
+            await Timer(1, "ns")
+            seen.append(int(dut.i__ready.value))
+        followed += seen[0] != seen[1]
+        if seen[-1]:
+            words.pop(0)
+        await FallingEdge(dut.clk)
+    assert (followed == 0) == p["skid"], followed
+
+
+@cocotb.test()
 async def check_one_cycle_per_row(dut):
     """Tiles without a split at their end take exactly T cycles each, whatever their density."""
     p = parameters()
