@@ -103,25 +103,29 @@ class LaneBench:
             self.a_now[self.a.tile % slots] = self.a.tiles[self.a.tile]
             self.a.advance()
         written = rng.random() < pace and self.b.free()
+        end = self.b.position()
         if written:
             begin = self.b.group * self.rows
             place = self.b.tile % slots
             self.b_now[place, begin:begin + self.rows] = self.b.tiles[self.b.tile][begin:begin + self.rows]
             self.b.advance()
-        dut.a_end.value, dut.b_end.value, dut.b_partial.value = self.a.position(), self.b.position(), 1
+        ram = self.p.get("b_memory") == "ram"  # Usable in the cycle after the write.
+        dut.a_end.value, dut.b_end.value, dut.b_partial.value = self.a.position(), end if ram else self.b.position(), 1
         dut.a_values.value = pack_bits(self.a_now.reshape(-1), self.width)
         dut.a_masks.value = pack_bits(self.a_now.reshape(-1) != 0, 1)
-        dut.b_masks.value = pack_bits(self.b_now.reshape(-1) != 0, 1)
+        if not ram:
+            dut.b_masks.value = pack_bits(self.b_now.reshape(-1) != 0, 1)
         if hasattr(dut, "b_values"):
             dut.b_values.value = pack_bits(self.b_now.transpose(2, 0, 1).reshape(-1), self.width)
-        if hasattr(dut, "b_writes__0"):
+        if ram:
             row_bits = (slots * self.size - 1).bit_length()
             for c in range(self.size):
                 write = getattr(dut, f"b_writes__{c}")
                 write.value = 0
                 if written:
-                    value = int(self.b_now[place, begin, c]) & (1 << self.width) - 1
-                    write.value = value | (place * self.size + begin | 1 << row_bits) << self.width
+                    value = int(self.b_now[place, begin, c])
+                    write.value = (value & (1 << self.width) - 1 | (value != 0) << self.width
+                                   | (place * self.size + begin | 1 << row_bits) << self.width + 1)
         ring = [0] * STEP_RING
         for n in range(max(0, self.pushed - STEP_RING), self.pushed):
             ring[n % STEP_RING] = self.flags[n]

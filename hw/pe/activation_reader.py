@@ -2,12 +2,14 @@
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..layout import pe_step
+from .operand_writer import column_write
 from .ring import next_slot, ring_position
 
-__all__ = ["ActivationReader", "STEP_RING", "entry_layout", "words"]
+__all__ = ["ActivationReader", "STEP_RING", "b_operand", "connect_b", "entry_layout", "words"]
 
 STEP_RING = 4
 """Steps that the lanes of a PE may be apart."""
@@ -19,6 +21,21 @@ def entry_layout(tile, width, slots, psum_tiles):
     """
     return data.StructLayout({"a": signed(width), "row": range(slots * tile), "psum": range(psum_tiles), "lap": 1,
                               "release": 1, "output": 1})
+
+
+def b_operand(tile, width, slots, b_memory):
+    """The port through which a lane sees the masks of B: all of them, or the writes to RAM."""
+    if b_memory == "ram":
+        return {"b_writes": In(column_write(width, slots * tile)).array(tile)}
+    return {"b_masks": In(slots * tile * tile)}
+
+
+def connect_b(m, lane, part):
+    """Give a part of a lane what `b_operand` brings to the lane."""
+    if hasattr(lane, "b_masks"):
+        m.d.comb += part.b_masks.eq(lane.b_masks)
+    else:
+        m.d.comb += [inner.eq(outer) for inner, outer in zip(part.b_writes, lane.b_writes, strict=True)]
 
 
 def words(bits, size):
@@ -36,13 +53,13 @@ class ActivationReader(wiring.Component):
 
     Parameters
     ----------
-    tile, width, group_rows, slots, psum_tiles, skip : as in `PrecomputeSparsity`
+    tile, width, group_rows, slots, psum_tiles, skip, b_memory : as in `PrecomputeSparsity`
     entries : activations per cycle, 1 or 2
 
     Members
     -------
     steps, steps_end, position : the ring of steps, its end, and the step of this lane, modulo twice `STEP_RING`
-    a_group, a_end, b_end, b_partial, a_values, a_masks, b_masks : as in `PrecomputeSparsity`
+    a_group, a_end, b_end, b_partial, a_values, a_masks, b_masks or b_writes : as in `PrecomputeSparsity`
     a_position, b_position : Out(ring_position), the tiles of this step
     offer : Out(entries), ``offer[n]`` only together with ``offer[n - 1]``
     room : In(entries), ``room[n]`` only together with ``room[n - 1]``; an entry is taken where both are set
@@ -52,9 +69,10 @@ class ActivationReader(wiring.Component):
     lacking : Out(1), there is a step, but it can neither offer an entry nor end
     """
 
-    def __init__(self, *, tile, width, group_rows, slots, psum_tiles, skip, entries):
+    def __init__(self, *, tile, width, group_rows, slots, psum_tiles, skip, entries, b_memory="registers"):
         self._tile, self._width, self._rows, self._slots = tile, width, group_rows, slots
         self._skip, self._entries, self._step = skip, entries, pe_step(psum_tiles)
+        self._ram = b_memory == "ram"
         position = ring_position(tile, group_rows, slots)
         super().__init__({
             "steps": In(STEP_RING * self._step.size),
@@ -66,7 +84,7 @@ class ActivationReader(wiring.Component):
             "b_partial": In(1),
             "a_values": In(slots * tile * width),
             "a_masks": In(slots * tile),
-            "b_masks": In(slots * tile * tile),
+            **b_operand(tile, width, slots, b_memory),
             "a_position": Out(position),
             "b_position": Out(position),
             "offer": Out(entries),
@@ -137,8 +155,22 @@ class ActivationReader(wiring.Component):
                 self.offer[n].eq(usable.any()),
                 entry.row.eq(Cat(k, self.b_position.slot)),
                 entry.a.eq(words(self.a_values, self._width)[Cat(k, self.a_position.slot)]),
-                self.pending[n].eq(words(self.b_masks, self._tile)[entry.row] if self._skip == "both" else 1),
+                self.pending[n].eq(self._mask(m, n, entry.row) if self._skip == "both" else 1),
             ]
             taken = taken | Mux(self.room[n], usable & ~above, 0)
             usable = above
         return taken
+
+    def _mask(self, m, n, row):
+        """Row `row` of B's mask, for entry `n`."""
+        if not self._ram:
+            return words(self.b_masks, self._tile)[row]
+        bits = []
+        for c, column in enumerate(self.b_writes):
+            m.submodules[f"mask_{n}_{c}"] = copy = Memory(shape=1, depth=self._slots * self._tile, init=[])
+            write, read = copy.write_port(), copy.read_port(domain="comb")
+            m.d.comb += [
+                write.en.eq(column.enable), write.addr.eq(column.row), write.data.eq(column.mask), read.addr.eq(row),
+            ]
+            bits.append(read.data)
+        return Cat(bits)

@@ -7,9 +7,8 @@ from amaranth.lib.wiring import In, Out
 from ..arithmetic import popcount
 from ..layout import pe_step
 from ..shared_module import instantiate
-from .activation_reader import STEP_RING
+from .activation_reader import STEP_RING, b_operand, connect_b
 from .mac import Mac
-from .operand_writer import column_write
 from .precompute_sparsity import PrecomputeSparsity
 from .ring import ring_position
 
@@ -32,7 +31,6 @@ class MacLane(wiring.Component):
     -------
     steps ... b_progress : as in `PrecomputeSparsity`
     b_values : In, every column of B, all slots, as from `OperandSlots`; with `b_memory` "registers"
-    b_writes : In(column_write) per column, as from `OperandWriter`; with "ram"
     row : Out, the finished row of the output tile, while `row_valid`
     row_valid : Out(1), all MACs hold their element
     row_taken : In(1), the row has been read; only with `row_valid`
@@ -46,7 +44,7 @@ class MacLane(wiring.Component):
         self._tile, self._ram = tile, b_memory == "ram"
         self._sparsity = {
             "tile": tile, "width": width, "group_rows": group_rows, "slots": slots, "psum_tiles": psum_tiles,
-            "skip": skip, "window": window,
+            "skip": skip, "window": window, "b_memory": b_memory,
         }
         rows = slots * tile
         self._mac = {"width": width, "accumulator_width": accumulator_width, "rows": rows, "psum_tiles": psum_tiles,
@@ -62,8 +60,8 @@ class MacLane(wiring.Component):
             "b_partial": In(1),
             "a_values": In(slots * tile * width),
             "a_masks": In(slots * tile),
-            "b_masks": In(slots * tile * tile),
-            **({"b_writes": In(column_write(width, rows)).array(tile)} if self._ram else {"b_values": In(rows * tile * width)}),
+            **b_operand(tile, width, slots, b_memory),
+            **({} if self._ram else {"b_values": In(rows * tile * width)}),
             "a_progress": Out(position),
             "b_progress": Out(position),
             "row": Out(tile * accumulator_width),
@@ -77,8 +75,9 @@ class MacLane(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.sparsity = sparsity = PrecomputeSparsity(**self._sparsity)
-        for name in ("steps", "steps_end", "a_group", "a_end", "b_end", "b_partial", "a_values", "a_masks", "b_masks"):
+        for name in ("steps", "steps_end", "a_group", "a_end", "b_end", "b_partial", "a_values", "a_masks"):
             m.d.comb += getattr(sparsity, name).eq(getattr(self, name))
+        connect_b(m, self, sparsity)
         for name in ("steps_position", "a_progress", "b_progress", "working"):
             m.d.comb += getattr(self, name).eq(getattr(sparsity, name))
 

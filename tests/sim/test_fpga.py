@@ -38,9 +38,14 @@ def test_harness_connects_every_port():
     assert "reg [4:0] shifted" in text and "{shifted[3:0], in}" in text and "reg [7:0] folded" in text
 
 
+def yosys(word):
+    """A netlist with a module of that name, in place of synthesis."""
+    return f"import sys; open(sys.argv[-1].split()[-1], 'w').write('{{\"modules\": {{\"fpga\": {{}}, \"{word}\": {{}}}}}}')"
+
+
 @pytest.fixture
 def tools(tmp_path, monkeypatch):
-    """Yosys that writes a netlist of its arguments, and nextpnr that reports on it unless the netlist says "large"."""
+    """Yosys that writes a netlist, and nextpnr that reports on it unless the netlist says "large"."""
     def tool(name, text):
         path = tmp_path / name
         path.write_text(f"#!{sys.executable}\nimport sys\n{text}")
@@ -49,13 +54,16 @@ def tools(tmp_path, monkeypatch):
 
     nextpnr = tool("nextpnr", f"""
 arguments = dict(zip(sys.argv[1::1], sys.argv[2::1]))
-assert "--85k" in sys.argv and arguments["--speed"] in "68"
-if "large" in open(arguments["--json"]).read():
+assert "--85k" in sys.argv
+open("speed", "w").write(arguments["--speed"])
+netlist = open(arguments["--json"]).read()
+assert "router2/histCongWeight" in netlist
+if "large" in netlist:
     sys.exit("Info: packing\\nERROR: Unable to place cell, design too large\\nlast")
 open(arguments["--report"], "w").write({json.dumps(json.dumps(REPORT))})
 """)
     monkeypatch.setattr(fpga, "_nextpnr", lambda: nextpnr)
-    monkeypatch.setattr(fpga, "RUN_PASSES", "import sys; open(sys.argv[-1].split()[-1], 'w').write(sys.argv[-1])")
+    monkeypatch.setattr(fpga, "RUN_PASSES", yosys("arguments"))
 
     def generate(config, folder):
         folder.mkdir(parents=True)
@@ -72,8 +80,9 @@ def test_report(tools, monkeypatch):
     values = place_and_route(config, tools / "run", speed=8, stage=stages.append)
     assert values == {"config": "fpga", "device": "LFE5U-85F-8", "fmax_mhz": 61.5,
                       "utilisation": {"TRELLIS_COMB": {"used": 700, "available": 83640}}}
+    assert (tools / "run" / "speed").read_text() == "8"
     assert stages == ["generating", "synthesis", "placing and routing"]
-    monkeypatch.setattr(fpga, "RUN_PASSES", "import sys; open(sys.argv[-1].split()[-1], 'w').write('large')")
+    monkeypatch.setattr(fpga, "RUN_PASSES", yosys("large"))
     with pytest.raises(SynthesisError, match="^nextpnr: ERROR: Unable to place cell, design too large$"):
         place_and_route(config, tools / "again")
     with pytest.raises(ConfigError, match="choose 25k, 45k, 85k"):
@@ -99,5 +108,6 @@ def test_command(tools, monkeypatch, capsys):
         cli.main()
     assert not stop.value.code
     assert json.loads((tools / "r.json").read_text())["fmax_mhz"] == 61.5
+    assert (tools / "f" / "speed").read_text() == "6"
     out = capsys.readouterr().out
     assert "61.5 MHz" in out and "83,640" in out

@@ -1,4 +1,4 @@
-"""The real models on the default configuration: BERT-Tiny at 128 tokens, and MiniLM's first layers."""
+"""The real models: BERT-Tiny at 128 tokens on the presets that simulate in minutes, and MiniLM's first layers."""
 
 from pathlib import Path
 
@@ -31,6 +31,15 @@ def test_bert_tiny_on_mini(pruning, tmp_path):
     assert values["mismatches"] == 0
     assert values["multiplications"] == values["multiplications_expected"]
     assert values["simulation_seconds"] <= 60
+    assert values["prediction"] == "positive"
+
+
+@pytest.mark.parametrize("preset", ["nano", "fpga", "int8"])
+def test_bert_tiny_on_other_presets(preset, tmp_path):
+    config = AcceleratorConfig.load(preset)
+    values = report(infer(config, load_checkpoint(BERT_TINY), SENTENCES[:1], folder=tmp_path, length=128))
+    assert values["mismatches"] == 0
+    assert values["multiplications"] == values["multiplications_expected"]
     assert values["prediction"] == "positive"
 
 
