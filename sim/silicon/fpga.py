@@ -23,10 +23,12 @@ _SCALAR = "*.requester *.thresholds"
 _TABLES = "*interpolator* *logarithm* *rsqrt*"
 """Modules whose tables are read into registers, and so may lie in block RAM."""
 _ROUTER = {
-    "router2/initCurrCongWeight": "8.0", "router2/currCongWeightMult": "1.5", "router2/histCongWeight": "1.5",
-    "router2/estimateWeight": "1.0", "router2/bbMargin/x": "12", "router2/bbMargin/y": "12",
+    "router2/initCurrCongWeight": "4.0", "router2/currCongWeightMult": "1.5", "router2/histCongWeight": "0.06",
+    "router2/estimateWeight": "1.0", "router2/bbMargin/x": "8", "router2/bbMargin/y": "8",
 }
-"""Settings that nextpnr reads from the netlist: wires in demand are dear from the start, and detours may be long."""
+"""Settings that nextpnr reads from the netlist. A wire that several nets want is dear from the start and gets dearer, but is
+hardly held against them later: with more history, the detours around a full region fill what is around it.
+"""
 _PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", re.MULTILINE)
 
 
