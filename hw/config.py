@@ -70,7 +70,7 @@ class AcceleratorConfig:
     operand_slots : A tiles and B tiles that each PE holds
     psum_tiles : output tiles whose partial sums each PE holds; loop orders in which k is not innermost share a pass of k
         between that many
-    b_memory : where a PE holds the values of B: "registers" from which all MACs choose, or "ram", a small one per MAC
+    b_memory : where a PE holds B: "registers" from which all MACs choose, or "ram", small ones at every MAC and lane
     lines_per_beat : packed lines of T values that a tile stream moves per cycle
     activation_banks, weight_banks : SRAM banks; powers of two
     activation_tiles, weight_tiles : capacity of the buffers, in tiles (slots of T lines)

@@ -1,4 +1,4 @@
-"""The tiles of B for MACs that each keep their own copy: a ring of tile slots, written column by column."""
+"""The tiles of B for lanes and MACs that keep their own copies: a ring of tile slots, written column by column."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
@@ -16,7 +16,7 @@ def column_write(width, rows):
 
 
 class OperandWriter(wiring.Component):
-    """What `OperandSlots` does for a shared operand whose rows come one by one, with RAM at the MACs in place of registers.
+    """What `OperandSlots` does for a shared operand whose rows come one by one, with RAM at lanes and MACs.
 
     A RAM takes one value per cycle. A row has one for every column. A row of a transposed tile has T for a single column,
     which writes them in the T cycles that follow, while the next columns get theirs; the tile becomes usable T cycles after

@@ -44,7 +44,7 @@ class PECore(wiring.Component):
     window : entries per lane with `skip` "both" (2, 4, 8); others use one
     operand_slots : tiles held of each operand
     psum_tiles : output tiles held
-    b_memory : "registers", the MACs choose from one copy of B, or "ram", each keeps one; then `lines_per_beat` is 1
+    b_memory : "registers", lanes choose from one copy of B, or "ram", each keeps its own; then `lines_per_beat` is 1
 
     Members
     -------
