@@ -81,10 +81,10 @@ class Accelerator(wiring.Component):
 
         # Buffers: operands in packed tiles, biases and gains in lines.
         activation = TileBuffer(
-            **size, banks=c.activation_banks, tiles=c.activation_tiles, name="activation",
+            **size, banks=c.activation_banks, tiles=c.activation_tiles, name="activation", latency=c.buffer_latency,
             readers=[c.grid_rows, c.grid_columns, 1, *[1] * vector.readers], writers=matrix.ports + vector.writers + 1,
         )
-        weight = TileBuffer(**size, banks=c.weight_banks, tiles=c.weight_tiles, name="weight",
+        weight = TileBuffer(**size, banks=c.weight_banks, tiles=c.weight_tiles, name="weight", latency=c.buffer_latency,
                             readers=[c.grid_columns], writers=1)
         vectors = VectorBuffer(tile=c.tile, width=c.width, lines=c.vector_lines, readers=1 + len(vector.line))
         m.submodules.activation_buffer = restart(activation)
@@ -96,7 +96,7 @@ class Accelerator(wiring.Component):
         return m
 
     def _connect_reads(self, m, restart, size, memory, matrix, vector, activation, weight, vectors):
-        reader = TileReader(**size, lanes=1)
+        reader = TileReader(**size, lanes=1, latency=self._config.buffer_latency)
         m.submodules.store_reader = restart(reader)
         m.d.comb += [
             reader.request.valid.eq(memory.read_request.valid),

@@ -37,6 +37,7 @@ _RULES = {
     "psum_tiles": _one_of(1, 2, 4),
     "b_memory": _one_of("registers", "ram"),
     "lines_per_beat": _one_of(1, 2, 4),
+    "buffer_latency": _one_of(1, 2),
     "activation_banks": _one_of(*_POWERS),
     "weight_banks": _one_of(*_POWERS),
     "activation_tiles": _between(16, 1 << 20),
@@ -72,6 +73,7 @@ class AcceleratorConfig:
         between that many
     b_memory : where a PE holds B: "registers" from which all MACs choose, or "ram", small ones at every MAC and lane
     lines_per_beat : packed lines of T values that a tile stream moves per cycle
+    buffer_latency : cycles of a read of a tile buffer: 2 has registers between arbitration and SRAMs, for wires that are long
     activation_banks, weight_banks : SRAM banks; powers of two
     activation_tiles, weight_tiles : capacity of the buffers, in tiles (slots of T lines)
     vector_lines : capacity of the bias/gamma/beta buffer, in lines of T values
@@ -102,6 +104,7 @@ class AcceleratorConfig:
     psum_tiles: int = 1
     b_memory: str = "registers"
     lines_per_beat: int = 2
+    buffer_latency: int = 1
     activation_banks: int = 4
     weight_banks: int = 2
     activation_tiles: int = 1024

@@ -27,7 +27,7 @@ class TileBuffer(wiring.Component):
 
     A reader gets all its active lanes in one cycle or waits; readers that waited go before those that did not, so none
     starves. A reader may wait for one that waits itself (see `ROUNDS`). Writers of one bank take turns. Reads answer after
-    one cycle; a write is in place two cycles after it is taken.
+    `latency` cycles; a write is in place two cycles after it is taken.
 
     Parameters
     ----------
@@ -36,6 +36,7 @@ class TileBuffer(wiring.Component):
     readers : lanes of each reader
     writers : number of write streams
     name : prefix of the SRAM names
+    latency : of a read, 1, or 2 with registers between arbitration and the SRAMs
 
     Members
     -------
@@ -44,9 +45,10 @@ class TileBuffer(wiring.Component):
     words_read, words_written : Out, word accesses in this cycle
     """
 
-    def __init__(self, *, tile, width, lines_per_beat, banks, tiles, readers, writers, name):
+    def __init__(self, *, tile, width, lines_per_beat, banks, tiles, readers, writers, name, latency=1):
         self._tile, self._width, self._lines = tile, width, lines_per_beat
         self._banks, self._tiles, self._readers, self._name = banks, tiles, tuple(readers), name
+        self._latency = latency
         self._bank_bits = (banks - 1).bit_length()
         self._words = tile // lines_per_beat
         self._write_shape = tile_write(tile, width, lines_per_beat)
@@ -111,14 +113,21 @@ class TileBuffer(wiring.Component):
                 number, address = self._split(slots[lane])
                 with m.If(ready & active[lane]):
                     m.d.comb += addresses[number].eq(address if index is None else address * self._words + index)
-                chosen = Signal(max(1, self._bank_bits), name=f"{kind}_bank_{n}_{lane}", reset_less=True)
-                m.d.sync += chosen.eq(number)
-                selects.append(chosen)
+                selects.append(self._later(m, number, f"{kind}_bank_{n}_{lane}", self._latency))
                 answered.append(answers[lane])
         for b, bank in enumerate(banks):
-            m.d.comb += [bank.read_enable.eq(taken[b]), bank.read_address.eq(addresses[b])]
+            enable, address = (self._later(m, value, f"{kind}_{name}_{b}", self._latency - 1)
+                               for name, value in (("enable", taken[b]), ("address", addresses[b])))
+            m.d.comb += [bank.read_enable.eq(enable), bank.read_address.eq(address)]
         words = route(m, f"read_{kind}s", [bank.read_data for bank in banks], selects)
         m.d.comb += [answer.eq(word) for answer, word in zip(answered, words, strict=True)]
+
+    def _later(self, m, value, name, cycles):
+        for n in range(cycles):
+            register = Signal(len(value), name=f"{name}_{n}", reset_less=True)
+            m.d.sync += register.eq(value)
+            value = register
+        return value
 
     def _arbitrate(self, m, kind, valid, wanted, waited):
         """Which of the `valid` clients get all banks that they want.

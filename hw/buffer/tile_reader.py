@@ -1,5 +1,7 @@
 """Reads packed tiles from a tile buffer: masks first, then only the words in use."""
 
+from itertools import pairwise
+
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -14,7 +16,7 @@ __all__ = ["TileReader", "read_port", "read_request"]
 def read_port(*, tile, width, lines_per_beat, lanes):
     """The connection of a reader to a buffer's banks, seen from the reader.
 
-    ``mask_valid``/``line_valid`` ask for all active lanes at once; the answer comes one cycle after ``..._ready``.
+    ``mask_valid``/``line_valid`` ask for all active lanes at once; the answer comes the buffer's latency after ``..._ready``.
     """
     index_bits = max(1, (tile // lines_per_beat - 1).bit_length())
     return wiring.Signature({
@@ -46,6 +48,7 @@ class TileReader(wiring.Component):
     ----------
     tile, width, lines_per_beat : tile format
     lanes : tiles per request
+    latency : of the buffer, in cycles
 
     Members
     -------
@@ -57,8 +60,9 @@ class TileReader(wiring.Component):
 
     ahead = 4
 
-    def __init__(self, *, tile, width, lines_per_beat, lanes):
+    def __init__(self, *, tile, width, lines_per_beat, lanes, latency=1):
         self._tile, self._width, self._lines, self._lanes = tile, width, lines_per_beat, lanes
+        self._latency = latency
         self._beat = tile_beat(tile, width, lines_per_beat)
         self._label = data.StructLayout({name: field.shape for name, field in self._beat if name != "lines"})
         super().__init__({
@@ -95,17 +99,18 @@ class TileReader(wiring.Component):
             request.ready.eq(port.mask_ready & (in_work != self.ahead)),
         ]
 
-        asked, read = Signal(), Signal()
-        kept = [Signal(read_request(lanes), name=f"kept_{n}", reset_less=True) for n in range(2)]
+        asked = [Signal(name=f"asked_{n}") for n in range(self._latency + 1)]
+        kept = [Signal(read_request(lanes), name=f"kept_{n}", reset_less=True) for n in range(self._latency + 1)]
         masks = Signal(data.ArrayLayout(self._tile**2, lanes), reset_less=True)
-        m.d.sync += [asked.eq(granted), read.eq(asked), kept[0].eq(request.payload), kept[1].eq(kept[0])]
+        for values in ([granted, *asked], [request.payload, *kept]):
+            m.d.sync += [after.eq(before) for before, after in pairwise(values)]
         for n in range(lanes):
-            m.d.sync += masks[n].eq(Mux(kept[0].active[n], port.masks[n], 0))
+            m.d.sync += masks[n].eq(Mux(kept[-2].active[n], port.masks[n], 0))
 
         filled = pending.i.payload
         m.d.comb += [
-            pending.i.valid.eq(read),
-            filled.slots.eq(kept[1].slots), filled.masks.eq(masks), filled.transpose.eq(kept[1].transpose),
+            pending.i.valid.eq(asked[-1]),
+            filled.slots.eq(kept[-1].slots), filled.masks.eq(masks), filled.transpose.eq(kept[-1].transpose),
         ]
         per_word = (self._tile * self._lines - 1).bit_length()
         for n in range(lanes):
@@ -141,9 +146,10 @@ class TileReader(wiring.Component):
         with m.If(pending.valid & words.i.ready):
             m.d.sync += index.eq(Mux(more.any(), index + 1, 0))
 
-        # A label is queued together with the lines, in the cycle after a grant, which comes late in its own.
+        # A label is queued together with the lines, `latency` cycles after a grant, which comes late in its own.
         port, oldest = self.port, words.o.payload
-        room, arriving, waiting = Signal(lanes), Signal(lanes), Signal(lanes)
+        room, waiting, depth = Signal(lanes), Signal(lanes), 2 + self._latency
+        arriving = [Signal(lanes, name=f"arriving_{n}") for n in range(self._latency)]
         m.d.comb += [
             port.line_valid.eq(words.o.valid & oldest.reads & room.all()),
             port.line_slots.eq(oldest.slots),
@@ -151,17 +157,18 @@ class TileReader(wiring.Component):
             port.line_index.eq(oldest.index),
             words.o.ready.eq(room.all() & (port.line_ready | ~oldest.reads)),
         ]
-        m.d.sync += arriving.eq(Mux(words.o.valid & words.o.ready, oldest.present, 0))
+        taken = Mux(words.o.valid & words.o.ready, oldest.present, 0)
+        m.d.sync += [after.eq(before) for before, after in pairwise([taken, *arriving])]
         for n, o in enumerate(self.o):
-            m.submodules[f"labels_{n}"] = labels = StreamQueue(shape=self._label, depth=3)
-            m.submodules[f"lines_{n}"] = lines = StreamQueue(shape=self._beat["lines"].shape, depth=3)
-            label = Signal(self._label, name=f"label_{n}", reset_less=True)
-            m.d.sync += label.eq(oldest.labels[n])
+            m.submodules[f"labels_{n}"] = labels = StreamQueue(shape=self._label, depth=depth)
+            m.submodules[f"lines_{n}"] = lines = StreamQueue(shape=self._beat["lines"].shape, depth=depth)
+            label = [Signal(self._label, name=f"label_{n}_{k}", reset_less=True) for k in range(self._latency)]
+            m.d.sync += [after.eq(before) for before, after in pairwise([oldest.labels[n], *label])]
             m.d.comb += [
-                labels.i.payload.eq(label), labels.i.valid.eq(arriving[n]), labels.o.ready.eq(o.ready),
-                lines.i.payload.eq(port.lines[n]), lines.i.valid.eq(arriving[n]), lines.o.ready.eq(o.ready),
+                labels.i.payload.eq(label[-1]), labels.i.valid.eq(arriving[-1][n]), labels.o.ready.eq(o.ready),
+                lines.i.payload.eq(port.lines[n]), lines.i.valid.eq(arriving[-1][n]), lines.o.ready.eq(o.ready),
                 o.valid.eq(labels.o.valid), o.payload.lines.eq(lines.o.payload),
                 *(o.payload[name].eq(labels.o.payload[name]) for name, _ in self._label),
-                room[n].eq(labels.level + arriving[n] < 3), waiting[n].eq(labels.o.valid),
+                room[n].eq(labels.level + sum(stage[n] for stage in arriving) < depth), waiting[n].eq(labels.o.valid),
             ]
-        return words.o.valid | arriving.any() | waiting.any()
+        return words.o.valid | Cat(arriving).any() | waiting.any()

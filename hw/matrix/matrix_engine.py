@@ -86,7 +86,8 @@ class MatrixEngine(wiring.Component):
 
         # Operands: A from the activation buffer, B from either buffer.
         m.submodules.grid = grid = PEGrid(config=c)
-        a_reader = instantiate(m, platform, "a_reader", TileReader, **self._size, lanes=c.grid_rows)
+        a_reader = instantiate(m, platform, "a_reader", TileReader, **self._size, lanes=c.grid_rows,
+                               latency=c.buffer_latency)
         connect(m, a.activation, a_reader.request)
         connect(m, a_reader.port, flipped(self.a_read))
         for lane in range(c.grid_rows):
@@ -146,7 +147,8 @@ class MatrixEngine(wiring.Component):
         readers = []
         for kind, request, port in (("weight", b.weight, self.b_weight_read),
                                     ("activation", b.activation, self.b_activation_read)):
-            reader = instantiate(m, platform, f"b_{kind}_reader", TileReader, **self._size, lanes=c.grid_columns)
+            reader = instantiate(m, platform, f"b_{kind}_reader", TileReader, **self._size, lanes=c.grid_columns,
+                                 latency=c.buffer_latency)
             connect(m, request, reader.request)
             connect(m, reader.port, flipped(port))
             readers.append(reader)

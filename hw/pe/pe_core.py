@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ..arithmetic import popcount, tree_sum
 from ..layout import pe_step, tile_beat
 from ..shared_module import instantiate
+from ..skid_buffer import SkidBuffer
 from .activation_reader import STEP_RING
 from .expander import Expander
 from .mac_lane import MacLane
@@ -141,21 +142,18 @@ class PECore(wiring.Component):
         )
 
     def _drain(self, m, lanes):
-        """Read the rows in order into the output register."""
+        """Read the rows in order into the output register; what that refuses waits, so that no lane waits for `o.ready`."""
         o, row = self.o, Signal(range(self._tile))
-        advance, take = Signal(), Signal(self._tile)
-        valid = Cat(lane.row_valid for lane in lanes)
+        m.submodules.refused = read = SkidBuffer(shape=o.p.shape())
+        valid = Cat(lane.row_valid for lane in lanes) & (1 << row)
         m.d.comb += [
-            advance.eq(~o.valid | o.ready),
-            take.eq((valid & (1 << row)) & advance.replicate(self._tile)),
+            read.i.valid.eq(valid.any()),
+            read.i.p.row.eq(Array(lane.row for lane in lanes)[row]),
+            read.i.p.last.eq(row == self._tile - 1),
+            read.o.ready.eq(~o.valid | o.ready),
+            *(lane.row_taken.eq(valid[i] & read.i.ready) for i, lane in enumerate(lanes)),
         ]
-        m.d.comb += [lane.row_taken.eq(take[i]) for i, lane in enumerate(lanes)]
-        with m.If(advance):
-            m.d.sync += o.valid.eq(take.any())
-        with m.If(take.any()):
-            m.d.sync += [
-                o.p.row.eq(Array(lane.row for lane in lanes)[row]),
-                o.p.last.eq(row == self._tile - 1),
-                row.eq(row + 1),
-            ]
-        return m
+        with m.If(read.i.valid & read.i.ready):
+            m.d.sync += row.eq(row + 1)
+        with m.If(read.o.ready):
+            m.d.sync += [o.valid.eq(read.o.valid), o.p.eq(read.o.p)]

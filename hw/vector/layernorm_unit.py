@@ -150,7 +150,8 @@ class LayerNormUnit(wiring.Component):
 
     def _sequence(self, m, command, active, load, x, r, enable, asks):
         """Let rows enter; returns their tokens, stage by stage, and the count of rows whose scalars are ready."""
-        row, column = Signal(range(self._tile)), Signal(12)
+        row, column, columns = Signal(range(self._tile)), Signal(12), Signal(12)
+        following, column_last, slices = Signal(12), Signal(), Signal(self._slices)
         second, ended = Signal(), Signal(init=1)
         ready_rows = Signal(range(self._tile + 1))
         token = data.StructLayout({
@@ -170,8 +171,10 @@ class LayerNormUnit(wiring.Component):
             enter.row.eq(row),
             enter.row_last.eq(row == self._tile - 1),
             enter.column_first.eq(column == 0),
-            enter.column_last.eq(column + self._slices >= command.columns),
-            enter.slices.eq(Cat(column + n < command.columns for n in range(self._slices))),
+            enter.column_last.eq(column_last),
+            enter.slices.eq(slices),
+            following.eq(Mux(load | column_last, 0, column + self._slices)),
+            columns.eq(Mux(load, self.command.p.columns, command.columns)),
             asks.eq(enter.valid & enable & ~second & (row == 0) & enter.column_last),
         ]
         for n in range(self._slices):
@@ -183,12 +186,15 @@ class LayerNormUnit(wiring.Component):
             m.d.sync += [after.eq(before) for before, after in zip(tokens, tokens[1:], strict=False)]
             with m.If(enter.valid):
                 m.d.sync += row.eq(row + 1)
-                with m.If(enter.row_last):
-                    m.d.sync += column.eq(Mux(enter.column_last, 0, column + self._slices))
-                    with m.If(enter.column_last):
-                        m.d.sync += [second.eq(~second), ended.eq(second)]
+                with m.If(enter.row_last & column_last):
+                    m.d.sync += [second.eq(~second), ended.eq(second)]
         with m.If(load):
             m.d.sync += [command.eq(self.command.p), ended.eq(0)]
+        with m.If(load | enable & enter.valid & enter.row_last):
+            m.d.sync += [
+                column.eq(following), column_last.eq(following + self._slices >= columns),
+                slices.eq(Cat(following + n < columns for n in range(self._slices))),
+            ]
         return tokens, ready_rows
 
     def _vectors(self, m, n, command, load, asks, lanes, tokens, enable):

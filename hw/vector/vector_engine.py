@@ -141,7 +141,7 @@ class VectorEngine(wiring.Component):
 
         def reader(name, request, tiles):
             nonlocal port
-            component = instantiate(m, platform, name, TileReader, **self._size, lanes=1)
+            component = instantiate(m, platform, name, TileReader, **self._size, lanes=1, latency=self._config.buffer_latency)
             m.d.comb += [
                 component.request.valid.eq(request.valid),
                 component.request.payload.slots[0].eq(request.payload),

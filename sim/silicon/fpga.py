@@ -11,6 +11,7 @@ from ...hw.config import ConfigError
 from ...hw.generate import generate
 from .design import RUN_PASSES
 from .mapper import SynthesisError
+from .multiplier_blocks import settle_multipliers
 
 __all__ = ["DEVICES", "SPEEDS", "harness", "place_and_route"]
 
@@ -113,6 +114,7 @@ def place_and_route(config, folder, *, device="85k", speed=6, seed=1, stage=lamb
               f"synth_ecp5 -nowidelut -top fpga -json {netlist}"]
     _run([sys.executable, "-c", RUN_PASSES, *passes], folder / "yosys.log")
     design = json.loads(netlist.read_text())
+    settle_multipliers(design["modules"]["fpga"])
     design["modules"]["fpga"]["settings"] = _ROUTER
     netlist.write_text(json.dumps(design))
     stage("placing and routing")

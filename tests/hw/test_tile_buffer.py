@@ -26,9 +26,9 @@ WRITERS = 2
 class Bench(wiring.Component):
     """A buffer, a reader of two lanes and a reader of one."""
 
-    def __init__(self, *, tile, width, lines_per_beat, banks, tiles):
+    def __init__(self, *, tile, width, lines_per_beat, banks, tiles, latency):
         self._size = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat}
-        self._banks, self._tiles = banks, tiles
+        self._banks, self._tiles, self._latency = banks, tiles, latency
         beat = stream.Signature(tile_beat(**self._size))
         super().__init__({
             **{f"request_{n}": In(stream.Signature(read_request(lanes))) for n, lanes in enumerate(LANES)},
@@ -40,10 +40,11 @@ class Bench(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.buffer = buffer = TileBuffer(
-            **self._size, banks=self._banks, tiles=self._tiles, readers=LANES, writers=WRITERS, name="activation"
+            **self._size, banks=self._banks, tiles=self._tiles, readers=LANES, writers=WRITERS, name="activation",
+            latency=self._latency,
         )
         for n, lanes in enumerate(LANES):
-            m.submodules[f"reader_{n}"] = reader = TileReader(**self._size, lanes=lanes)
+            m.submodules[f"reader_{n}"] = reader = TileReader(**self._size, lanes=lanes, latency=self._latency)
             connect(m, flipped(getattr(self, f"request_{n}")), reader.request)
             connect(m, reader.port, getattr(buffer, f"read_{n}"))
             for lane in range(lanes):
@@ -129,7 +130,9 @@ async def check_round_trip(dut):
 
 
 @pytest.mark.parametrize("stall", [0, 4])
-@pytest.mark.parametrize(("tile", "width", "lines_per_beat", "banks"), [(8, 20, 1, 2), (8, 8, 4, 4), (16, 20, 2, 2)])
-def test_tile_buffer(tile, width, lines_per_beat, banks, stall):
-    size = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat, "banks": banks, "tiles": 16}
+@pytest.mark.parametrize(("tile", "width", "lines_per_beat", "banks", "latency"), [
+    (8, 20, 1, 2, 1), (8, 8, 4, 4, 1), (16, 20, 2, 2, 1), (8, 8, 1, 2, 2), (16, 8, 4, 4, 2),
+])
+def test_tile_buffer(tile, width, lines_per_beat, banks, latency, stall):
+    size = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat, "banks": banks, "tiles": 16, "latency": latency}
     simulate_component(Bench(**size), sources=[SRAM_VERILOG, CROSSBAR_VERILOG], **size, stall=stall)

@@ -15,6 +15,7 @@ SMALL = {"tile": 8, "activation_tiles": 512, "weight_tiles": 64, "vector_lines":
 CONFIGS = {
     "one_pe": AcceleratorConfig(
         **SMALL, name="one_pe", grid_rows=1, grid_columns=1, lines_per_beat=1, b_memory="ram", window=2, operand_slots=2,
+        buffer_latency=2,
         activation_banks=2, weight_banks=1, bus_width=64, outstanding_reads=1, burst_beats=4, instruction_queue=2,
     ),
     "four_pes": AcceleratorConfig(

@@ -38,9 +38,15 @@ def test_harness_connects_every_port():
     assert "reg [4:0] shifted" in text and "{shifted[3:0], in}" in text and "reg [7:0] folded" in text
 
 
+BLOCK = {"type": "MULT18X18D", "parameters": {},
+         "connections": {f"A{n}": [2] for n in range(18)} | {"SIGNEDA": ["1"], "SIGNEDB": ["1"]}}
+BLOCK["port_directions"] = dict.fromkeys(BLOCK["connections"], "input")
+
+
 def yosys(word):
-    """A netlist with a module of that name, in place of synthesis."""
-    return f"import sys; open(sys.argv[-1].split()[-1], 'w').write('{{\"modules\": {{\"fpga\": {{}}, \"{word}\": {{}}}}}}')"
+    """A netlist with a multiplier block and a module of that name, in place of synthesis."""
+    netlist = {"modules": {"fpga": {"cells": {"product": BLOCK}, "ports": {}}, word: {}}}
+    return f"import sys; open(sys.argv[-1].split()[-1], 'w').write({json.dumps(json.dumps(netlist))})"
 
 
 @pytest.fixture
@@ -58,6 +64,7 @@ assert "--85k" in sys.argv
 open("speed", "w").write(arguments["--speed"])
 netlist = open(arguments["--json"]).read()
 assert "router2/histCongWeight" in netlist
+assert '"A16": ["0"], "A17": [2]' in netlist
 if "large" in netlist:
     sys.exit("Info: packing\\nERROR: Unable to place cell, design too large\\nlast")
 open(arguments["--report"], "w").write({json.dumps(json.dumps(REPORT))})
