@@ -59,7 +59,7 @@ class Accelerator(wiring.Component):
 
         memory = MemoryEngine(
             **size, bus_width=c.bus_width, burst_beats=c.burst_beats, outstanding_reads=c.outstanding_reads,
-            weight_tiles=c.weight_tiles, activation_tiles=c.activation_tiles, vector_lines=c.vector_lines,
+            weight_tiles=c.weight_tiles, activation_tiles=c.activation_tiles, vector_lines=c.vector_lines, skid=c.long_wires,
         )
         matrix, vector = MatrixEngine(config=c), VectorEngine(config=c)
         m.submodules.memory = memory

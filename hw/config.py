@@ -37,7 +37,7 @@ _RULES = {
     "psum_tiles": _one_of(1, 2, 4),
     "b_memory": _one_of("registers", "ram"),
     "lines_per_beat": _one_of(1, 2, 4),
-    "buffer_latency": _one_of(1, 2),
+    "wires": _one_of("short", "long"),
     "activation_banks": _one_of(*_POWERS),
     "weight_banks": _one_of(*_POWERS),
     "activation_tiles": _between(16, 1 << 20),
@@ -73,7 +73,7 @@ class AcceleratorConfig:
         between that many
     b_memory : where a PE holds B: "registers" from which all MACs choose, or "ram", small ones at every MAC and lane
     lines_per_beat : packed lines of T values that a tile stream moves per cycle
-    buffer_latency : cycles of a read of a tile buffer: 2 has registers between arbitration and SRAMs, for wires that are long
+    wires : "short", or "long" with more registers between parts that lie far apart, as on an FPGA
     activation_banks, weight_banks : SRAM banks; powers of two
     activation_tiles, weight_tiles : capacity of the buffers, in tiles (slots of T lines)
     vector_lines : capacity of the bias/gamma/beta buffer, in lines of T values
@@ -104,7 +104,7 @@ class AcceleratorConfig:
     psum_tiles: int = 1
     b_memory: str = "registers"
     lines_per_beat: int = 2
-    buffer_latency: int = 1
+    wires: str = "short"
     activation_banks: int = 4
     weight_banks: int = 2
     activation_tiles: int = 1024
@@ -152,7 +152,7 @@ class AcceleratorConfig:
                 raise ConfigError(f"functions = {value!r}: a list of relu, gelu and tanh")
         else:
             check, remedy = _RULES[name]
-            kind = str if name in ("skip", "b_memory") else int
+            kind = str if name in ("skip", "b_memory", "wires") else int
             if not isinstance(value, kind) or isinstance(value, bool) or not check(value):
                 raise ConfigError(f"{name} = {value!r}: {remedy}")
 
@@ -222,6 +222,16 @@ class AcceleratorConfig:
     def pes(self):
         """PEs in the grid."""
         return self.grid_rows * self.grid_columns
+
+    @property
+    def buffer_latency(self):
+        """Cycles of a read of a tile buffer."""
+        return 1 + self.long_wires
+
+    @property
+    def long_wires(self):
+        """Whether there are registers and skid buffers for wires that cross the chip."""
+        return self.wires == "long"
 
     @property
     def multipliers(self):

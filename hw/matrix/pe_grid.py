@@ -65,7 +65,7 @@ class PEGrid(wiring.Component):
         pe = {
             **size, "accumulator_width": c.accumulator_width, "skip": c.skip, "window": c.window,
             "operand_slots": c.operand_slots, "psum_tiles": c.psum_tiles, "b_memory": c.b_memory,
-            "functions": c.functions,
+            "functions": c.functions, "skid": c.long_wires,
         }
         rows = [instantiate(m, platform, f"row_{n}", PERow, columns=c.grid_columns, **pe) for n in range(c.grid_rows)]
 

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..isa import INSTRUCTION_BYTES, Buffer, Opcode, layout
 from ..layout import SLOT_BITS, tile_beat, tile_write, vector_write
+from ..skid_buffer import SkidBuffer
 from .axi import AXI4Signature, join, size_code
 from .axi_reader import AxiReader
 from .axi_writer import AxiWriter
@@ -52,6 +53,7 @@ class MemoryEngine(wiring.Component):
     burst_beats : longest burst, in either direction
     outstanding_reads : data bursts in flight, in either direction; the data FIFO holds as many
     weight_tiles, activation_tiles, vector_lines : capacities of the buffers
+    skid : whether pieces that the way to the bus refuses wait in a skid buffer
 
     Members
     -------
@@ -71,10 +73,10 @@ class MemoryEngine(wiring.Component):
     """
 
     def __init__(self, *, tile, width, lines_per_beat, bus_width, burst_beats, outstanding_reads, weight_tiles,
-                 activation_tiles, vector_lines):
+                 activation_tiles, vector_lines, skid=False):
         if bus_width not in (64, 128, 256, 512):
             raise ValueError(f"bus_width = {bus_width}: 64, 128, 256 or 512")
-        self._bus_width = bus_width
+        self._bus_width, self._skid = bus_width, skid
         shape = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat}
         sizes = (tile * tile, tile * width)
         self._reader = AxiReader(
@@ -151,7 +153,12 @@ class MemoryEngine(wiring.Component):
 
         wiring.connect(m, storer.read_request, wiring.flipped(self.read_request))
         wiring.connect(m, wiring.flipped(self.read), storer.read)
-        wiring.connect(m, storer.o, self._gearbox_out.i)
+        if self._skid:
+            m.submodules.pieces = pieces = SkidBuffer(shape=storer.o.p.shape())
+            wiring.connect(m, storer.o, pieces.i)
+            wiring.connect(m, pieces.o, self._gearbox_out.i)
+        else:
+            wiring.connect(m, storer.o, self._gearbox_out.i)
         wiring.connect(m, self._gearbox_out.o, writer.i)
 
     def _issue(self, m, kind, job, jobs, failed):

@@ -24,6 +24,7 @@ class PE(wiring.Component):
     ----------
     tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots, psum_tiles, b_memory,
         functions : see AcceleratorConfig
+    skid : whether finished rows and packed lines that are refused wait in skid buffers, so that no stall crosses the PE
 
     Members
     -------
@@ -37,11 +38,11 @@ class PE(wiring.Component):
     """
 
     def __init__(self, *, tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots, psum_tiles,
-                 b_memory, functions):
+                 b_memory, functions, skid=False):
         self._tile, self._width, self._lines = tile, width, lines_per_beat
         self._accumulator_width, self._functions = accumulator_width, functions
         self._core = {"skip": skip, "window": window, "operand_slots": operand_slots, "psum_tiles": psum_tiles,
-                      "b_memory": b_memory}
+                      "b_memory": b_memory, "skid": skid}
         self._step = pe_step(psum_tiles)
         beat = stream.Signature(tile_beat(tile, width, lines_per_beat))
         super().__init__({
@@ -76,7 +77,7 @@ class PE(wiring.Component):
 
         # Finished rows are requantised, pruned and packed; tag and discard follow each tile to its writes.
         m.submodules.post = post = PostProcess(
-            **size, accumulator_width=self._accumulator_width, functions=self._functions
+            **size, accumulator_width=self._accumulator_width, functions=self._functions, skid=self._core["skid"]
         )
         m.submodules.commands = commands = StreamQueue(shape=pe_command(self._tile, self._width), depth=2)
         m.submodules.tags = tags = StreamQueue(

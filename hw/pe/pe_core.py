@@ -46,6 +46,7 @@ class PECore(wiring.Component):
     operand_slots : tiles held of each operand
     psum_tiles : output tiles held
     b_memory : "registers", lanes choose from one copy of B, or "ram", each keeps its own; then `lines_per_beat` is 1
+    skid : whether a row that `o` refuses waits in a skid buffer, so that no lane depends on `o.ready`
 
     Members
     -------
@@ -58,8 +59,8 @@ class PECore(wiring.Component):
     """
 
     def __init__(self, *, tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots, psum_tiles,
-                 b_memory="registers"):
-        self._tile, self._accumulator_width, self._ram = tile, accumulator_width, b_memory == "ram"
+                 b_memory="registers", skid=False):
+        self._tile, self._accumulator_width, self._ram, self._skid = tile, accumulator_width, b_memory == "ram", skid
         # Up to psum_tiles steps share a tile of B, and each of them needs another of A.
         self._rows_per_beat = {"a": min(lines_per_beat * psum_tiles, max(lines_per_beat, tile // 2)), "b": lines_per_beat}
         self._group_rows = lines_per_beat
@@ -142,18 +143,25 @@ class PECore(wiring.Component):
         )
 
     def _drain(self, m, lanes):
-        """Read the rows in order into the output register; what that refuses waits, so that no lane waits for `o.ready`."""
+        """Read the rows in order into the output register."""
         o, row = self.o, Signal(range(self._tile))
-        m.submodules.refused = read = SkidBuffer(shape=o.p.shape())
-        valid = Cat(lane.row_valid for lane in lanes) & (1 << row)
+        read = out = stream.Signature(o.p.shape()).create(path=("read",))
+        if self._skid:
+            m.submodules.skid = skid = SkidBuffer(shape=o.p.shape())
+            connect(m, read, skid.i)
+            out = skid.o
+        valid, take = Cat(lane.row_valid for lane in lanes), Signal(self._tile)
         m.d.comb += [
-            read.i.valid.eq(valid.any()),
-            read.i.p.row.eq(Array(lane.row for lane in lanes)[row]),
-            read.i.p.last.eq(row == self._tile - 1),
-            read.o.ready.eq(~o.valid | o.ready),
-            *(lane.row_taken.eq(valid[i] & read.i.ready) for i, lane in enumerate(lanes)),
+            read.valid.eq((valid & (1 << row)).any()),
+            read.p.row.eq(Array(lane.row for lane in lanes)[row]),
+            read.p.last.eq(row == self._tile - 1),
+            out.ready.eq(~o.valid | o.ready),
+            take.eq((valid & (1 << row)) & read.ready.replicate(self._tile)),
+            *(lane.row_taken.eq(take[i]) for i, lane in enumerate(lanes)),
         ]
-        with m.If(read.i.valid & read.i.ready):
+        with m.If(take.any()):
             m.d.sync += row.eq(row + 1)
-        with m.If(read.o.ready):
-            m.d.sync += [o.valid.eq(read.o.valid), o.p.eq(read.o.p)]
+        with m.If(out.ready):
+            m.d.sync += o.valid.eq(out.valid)
+        with m.If(out.valid & out.ready):
+            m.d.sync += o.p.eq(out.p)

@@ -40,6 +40,7 @@ class PostProcess(wiring.Component):
     accumulator_width : bits of a sum, bias included
     lines_per_beat : lines in a buffer word
     functions : those to build, of "relu", "gelu", "tanh"
+    skid : of the compressor
 
     Members
     -------
@@ -52,11 +53,11 @@ class PostProcess(wiring.Component):
     latency : enabled cycles from a row at `i` to the compressor; a write appears two cycles later
     """
 
-    def __init__(self, *, tile, width, accumulator_width, lines_per_beat, functions):
+    def __init__(self, *, tile, width, accumulator_width, lines_per_beat, functions, skid=False):
         self._tile, self._width, self._accumulator_width = tile, width, accumulator_width
         self._lines_per_beat = lines_per_beat
         self._tables = [f for f in (Function.GELU, Function.TANH) if f.name.lower() in functions]
-        self._functions = tuple(functions)
+        self._functions, self._skid = tuple(functions), skid
         self.latency = 3 + (Interpolator.latency + 2 if self._tables else 0)
         super().__init__({
             "i": In(stream.Signature(data.StructLayout({
@@ -90,7 +91,7 @@ class PostProcess(wiring.Component):
 
         m.submodules.dynatran = dynatran = DynaTran(tile=self._tile, width=self._width)
         m.submodules.compressor = compressor = Compressor(
-            tile=self._tile, width=self._width, lines_per_beat=self._lines_per_beat)
+            tile=self._tile, width=self._width, lines_per_beat=self._lines_per_beat, skid=self._skid)
         for c in range(self._tile):
             m.d.comb += dynatran.i[c].eq(self._column(m, c, enable, biases[c], amount, function, result_amount))
         m.submodules.rows = rows = StreamQueue(shape=compressor.i.payload.shape(), depth=2)

@@ -9,6 +9,7 @@ import sysconfig
 
 from ...hw.config import ConfigError
 from ...hw.generate import generate
+from .block_sites import block_sites
 from .design import RUN_PASSES
 from .mapper import SynthesisError
 from .multiplier_blocks import settle_multipliers
@@ -30,6 +31,8 @@ _ROUTER = {
 """Settings that nextpnr reads from the netlist. A wire that several nets want is dear from the start and gets dearer, but is
 hardly held against them later: with more history, the detours around a full region fill what is around it.
 """
+_PLACER = ("--placer-heap-alpha", "0.05", "--placer-heap-beta", "0.8", "--placer-heap-timingweight", "30")
+"""Slow spreading, room in every region, and wires of the worst paths that count three times as much as by default."""
 _PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", re.MULTILINE)
 
 
@@ -107,22 +110,29 @@ def place_and_route(config, folder, *, device="85k", speed=6, seed=1, stage=lamb
     top = folder / "fpga.v"
     top.write_text(harness((folder / "verilog" / "accelerator.v").read_text()))
     stage("synthesis")
-    netlist, report = folder / "fpga.json", folder / "report.json"
+    netlist, placed, report = folder / "fpga.json", folder / "placed.json", folder / "report.json"
     # Without LUTs joined by multiplexers: fewer LUTs, and nothing that must lie together.
     passes = [f"read_verilog {top} {' '.join(map(str, sources))}", "hierarchy -check -top fpga", "proc", f"booth {_SCALAR}",
               *(f'setattr -set rom_style "block" {modules}/m:*' for modules in _TABLES.split()),
               f"synth_ecp5 -nowidelut -top fpga -json {netlist}"]
     _run([sys.executable, "-c", RUN_PASSES, *passes], folder / "yosys.log")
     design = json.loads(netlist.read_text())
-    settle_multipliers(design["modules"]["fpga"])
-    design["modules"]["fpga"]["settings"] = _ROUTER
+    module = design["modules"]["fpga"]
+    settle_multipliers(module)
+    netlist.write_text(json.dumps(design))
+
+    # The WebAssembly build sees the current folder, but not all others.
+    common = [nextpnr, f"--{device}", "--speed", str(speed), "--json", netlist.name, "--seed", str(seed), "--freq", "60",
+              *_PLACER, "--timing-allow-fail", "--lpf-allow-unconstrained"]
+    stage("placing: sites of multipliers and block RAMs")
+    _run([*common, "--no-route", "--write", placed.name], folder / "nextpnr-sites.log", cwd=folder)
+    placement, = json.loads(placed.read_text())["modules"].values()
+    for name, site in block_sites(placement).items():
+        module["cells"][name]["attributes"]["BEL"] = site
+    module["settings"] = _ROUTER
     netlist.write_text(json.dumps(design))
     stage("placing and routing")
-    # The WebAssembly build sees the current folder, but not all others.
-    _run([nextpnr, f"--{device}", "--speed", str(speed), "--json", netlist.name, "--report", report.name, "--seed", str(seed),
-          "--freq", "60", "--placer-heap-beta", "0.8", "--router", "router2", "--timing-allow-fail",
-          "--lpf-allow-unconstrained"],
-         folder / "nextpnr.log", cwd=folder)
+    _run([*common, "--router", "router2", "--report", report.name], folder / "nextpnr.log", cwd=folder)
     values = json.loads(report.read_text())
     clock, = (entry for name, entry in values["fmax"].items() if "clk" in name)
     return {"config": config.name, "device": f"LFE5U-{device.removesuffix('k')}F-{speed}", "fmax_mhz": clock["achieved"],

@@ -5,8 +5,8 @@ from collections import defaultdict
 __all__ = ["settle_multipliers"]
 
 _BLOCK, _OPERAND_BITS, _PRODUCT_BITS = "MULT18X18D", 18, 36
-_CONTROLS = 4
-"""CE and RST inputs of a block."""
+_ENABLES = 4
+"""CE inputs of a block."""
 
 
 def settle_multipliers(module):
@@ -14,7 +14,8 @@ def settle_multipliers(module):
 
     A signed operand that is narrower than the block comes with its sign on all bits above, a wire each. It moves to the top
     of the port instead, over constant zeros, and the product moves up with it. After that, registers that only feed the
-    operands of a block, or only take its product, become registers of the block, with their enable and their reset.
+    operands of a block, or only take its product, become registers of the block, with their enable. Registers with a reset
+    stay: four blocks side by side share four reset wires.
 
     Parameters
     ----------
@@ -36,15 +37,15 @@ def settle_multipliers(module):
     for name in [name for name, cell in cells.items() if cell["type"] == _BLOCK]:
         block = cells[name]
         _raise_operands(block["connections"], readers)
-        controls = _Controls()
-        sides = {side: _operand_registers(name, side, cells, drivers, readers, controls) for side in "AB"}
+        enables = _Enables()
+        sides = {side: _operand_registers(name, side, cells, drivers, readers, enables) for side in "AB"}
         if None in sides.values():  # nextpnr knows no timing with registers at one operand only.
-            sides, controls = {}, _Controls()
-        product = _product_registers(block, cells, readers, controls)
+            sides, enables = {}, _Enables()
+        product = _product_registers(block, cells, readers, enables)
         if product:
             sides["P"] = product
         if sides:
-            _absorb(block, cells, sides, controls)
+            _absorb(block, cells, sides, enables)
 
 
 def _bits(connections, side, count):
@@ -70,61 +71,56 @@ def _raise_operands(connections, readers):
         connections[f"P{n}"] = [bit]
 
 
-class _Controls:
-    """Enables and resets that the registers of one block use, by the input that carries each."""
+class _Enables:
+    """Enables that the registers of one block use, by the input that carries each."""
 
     def __init__(self):
-        self.wires = {"CE": ["1"], "RST": ["0"]}
+        self.wires = []
 
     def take(self, register):
-        """{"CE": input, "RST": input} for a register, or None if the block cannot do what it does."""
+        """The input for a register's enable, or None if the block cannot do what the register does."""
         p, c = register["parameters"], register["connections"]
-        enable, reset = c.get("CE", ["1"])[0], c.get("LSR", ["0"])[0]
-        enable = {"CE": enable, "1": "1"}.get(p.get("CEMUX", "1").strip())
-        plain = p.get("REGSET") == "RESET" and p.get("CLKMUX") == "CLK" and p.get("LSRMUX", "LSR") == "LSR"
-        if reset != "0" and (p.get("SRMODE") != "LSR_OVER_CE" or enable != "1") or enable is None or not plain:
+        wire = {"CE": c.get("CE", ["1"])[0], "1": "1"}.get(p["CEMUX"].strip())
+        plain = p["REGSET"] == "RESET" and p["CLKMUX"] == "CLK" and c["LSR"] == ["0"] and p["LSRMUX"] == "LSR"
+        if not plain or wire is None:
             return None
-        inputs = {}
-        for kind, wire in (("CE", enable), ("RST", reset)):
-            wires = self.wires[kind]
-            if wire not in wires:
-                if len(wires) == _CONTROLS:
-                    return None
-                wires.append(wire)
-            inputs[kind] = f"{kind}{wires.index(wire)}"
-        return inputs
+        if wire not in self.wires:
+            if len(self.wires) == _ENABLES:
+                return None
+            self.wires.append(wire)
+        return f"CE{self.wires.index(wire)}"
 
 
-def _common(registers, cells, controls):
-    """Inputs of the control signals that all `registers` share, and their clock; None if they differ."""
-    uses = [(controls.take(cells[name]), cells[name]["connections"]["CLK"]) for name in registers]
+def _common(registers, cells, enables):
+    """The input of the enable that all `registers` share, and their clock; None if they differ."""
+    uses = [(enables.take(cells[name]), cells[name]["connections"]["CLK"]) for name in registers]
     return uses[0] if uses and uses[0][0] is not None and all(use == uses[0] for use in uses) else None
 
 
-def _operand_registers(name, side, cells, drivers, readers, controls):
-    """(registers, control) of an operand that nothing else reads, or None."""
+def _operand_registers(name, side, cells, drivers, readers, enables):
+    """(registers, (enable, clock)) of an operand that nothing else reads, or None."""
     bits = [bit for bit in _bits(cells[name]["connections"], side, _OPERAND_BITS) if bit not in ("0", "x")]
     sources = {drivers.get(bit) for bit in bits}
     mine = all(reader == name and port[0] == side for bit in bits for reader, port in readers[bit])
     if not mine or any(source is None or cells[source]["type"] != "TRELLIS_FF" for source in sources):
         return None
-    control = _common(sources, cells, controls)
-    return control and (sources, control)
+    use = _common(sources, cells, enables)
+    return use and (sources, use)
 
 
-def _product_registers(block, cells, readers, controls):
-    """(registers, control) that alone take the product, or None."""
+def _product_registers(block, cells, readers, enables):
+    """(registers, (enable, clock)) that alone take the product, or None."""
     takers = [readers[bit] for bit in _bits(block["connections"], "P", _PRODUCT_BITS) if readers[bit]]
     if any(len(reads) > 1 or reads[0][1] != "DI" for reads in takers):
         return None
     registers = {name for (name, _), in takers}
-    control = _common(registers, cells, controls)
-    return control and (registers, control)
+    use = _common(registers, cells, enables)
+    return use and (registers, use)
 
 
-def _absorb(block, cells, sides, controls):
+def _absorb(block, cells, sides, enables):
     connections, names = block["connections"], {"A": "INPUTA", "B": "INPUTB", "P": "OUTPUT"}
-    for side, (registers, (control, clock)) in sides.items():
+    for side, (registers, (enable, clock)) in sides.items():
         near, far = ("Q", "DI") if side in "AB" else ("DI", "Q")
         ends = {cells[name]["connections"][near][0]: cells[name]["connections"][far] for name in registers}
         for n in range(_OPERAND_BITS if side in "AB" else _PRODUCT_BITS):
@@ -134,9 +130,7 @@ def _absorb(block, cells, sides, controls):
         for register in registers:
             del cells[register]
         block["parameters"] |= {f"REG_{names[side]}_CLK": "CLK0",
-                                **{f"REG_{names[side]}_{kind}": wire for kind, wire in control.items()}}
-        connections["CLK0"] = clock
-    for kind, wires in controls.wires.items():
-        connections |= {f"{kind}{n}": [wire] for n, wire in enumerate(wires)}
+                                f"REG_{names[side]}_CE": enable, f"REG_{names[side]}_RST": "RST0"}
+        connections |= {"CLK0": clock, "RST0": ["0"], enable: [enables.wires[int(enable[2:])]]}
     block["port_directions"] |= {port: "input" for port in connections if port not in block["port_directions"]}
     block["parameters"] |= {"GSR": "DISABLED", "RESETMODE": "SYNC"}

@@ -261,10 +261,10 @@ async def check_speed(dut):
         assert figures[name] >= bound, (name, figures)
 
 
-def core_test(tile, width, lines, skip, window, slots, psum_tiles=1, b_memory="registers", **bounds):
+def core_test(tile, width, lines, skip, window, slots, psum_tiles=1, b_memory="registers", skid=False, **bounds):
     values = {
         "tile": tile, "width": width, "accumulator_width": 2 * width + 12, "lines_per_beat": lines, "skip": skip,
-        "window": window, "operand_slots": slots, "psum_tiles": psum_tiles, "b_memory": b_memory,
+        "window": window, "operand_slots": slots, "psum_tiles": psum_tiles, "b_memory": b_memory, "skid": skid,
     }
     simulate_component(PECore(**values), bounds=bounds, **values)
 
@@ -294,8 +294,8 @@ def test_pe_core(width, lines, skip, window, slots, psum_tiles):
     (8, "both", 2, 1), pytest.param(20, "activation", 3, 2, marks=pytest.mark.slow),
     pytest.param(12, "none", 2, 4, marks=pytest.mark.slow),
 ])
-def test_pe_core_with_copies_of_b(width, skip, slots, psum_tiles):
-    core_test(8, width, 1, skip, 2, slots, psum_tiles, "ram")
+def test_pe_core_for_long_wires(width, skip, slots, psum_tiles):
+    core_test(8, width, 1, skip, 2, slots, psum_tiles, "ram", skid=True)
 
 
 def test_pe_core_speed():

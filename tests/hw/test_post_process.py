@@ -110,19 +110,19 @@ async def check_tiles(dut):
             assert cycles <= len(rows) + tiles + p["latency"] + 4
 
 
-@pytest.mark.parametrize("tile, width, lines_per_beat, functions", [
-    (8, 20, 2, ("relu", "gelu", "tanh")),
-    (8, 8, 1, ("gelu",)),
-    (8, 16, 4, ("relu",)),
-    (4, 12, 4, ("relu", "tanh")),
+@pytest.mark.parametrize("tile, width, lines_per_beat, functions, skid", [
+    (8, 20, 2, ("relu", "gelu", "tanh"), False),
+    (8, 8, 1, ("gelu",), True),
+    (8, 16, 4, ("relu",), False),
+    (4, 12, 4, ("relu", "tanh"), True),
 ])
-def test_post_process(tile, width, lines_per_beat, functions):
+def test_post_process(tile, width, lines_per_beat, functions, skid):
     values = {"tile": tile, "width": width, "accumulator_width": 2 * width + 12, "lines_per_beat": lines_per_beat,
-              "functions": functions}
+              "functions": functions, "skid": skid}
     component = PostProcess(**values)
     simulate_component(component, **values, latency=component.latency)
 
 
 @pytest.mark.slow
 def test_post_process_default():
-    test_post_process(16, 20, 2, ("relu", "gelu", "tanh"))
+    test_post_process(16, 20, 2, ("relu", "gelu", "tanh"), False)

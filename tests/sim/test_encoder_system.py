@@ -15,8 +15,8 @@ SMALL = {"tile": 8, "activation_tiles": 512, "weight_tiles": 64, "vector_lines":
 CONFIGS = {
     "one_pe": AcceleratorConfig(
         **SMALL, name="one_pe", grid_rows=1, grid_columns=1, lines_per_beat=1, b_memory="ram", window=2, operand_slots=2,
-        buffer_latency=2,
         activation_banks=2, weight_banks=1, bus_width=64, outstanding_reads=1, burst_beats=4, instruction_queue=2,
+        wires="long",
     ),
     "four_pes": AcceleratorConfig(
         **SMALL, name="four_pes", grid_rows=2, grid_columns=2, lines_per_beat=4, window=4, operand_slots=3, psum_tiles=2,

@@ -38,14 +38,14 @@ def test_harness_connects_every_port():
     assert "reg [4:0] shifted" in text and "{shifted[3:0], in}" in text and "reg [7:0] folded" in text
 
 
-BLOCK = {"type": "MULT18X18D", "parameters": {},
+BLOCK = {"type": "MULT18X18D", "parameters": {}, "attributes": {},
          "connections": {f"A{n}": [2] for n in range(18)} | {"SIGNEDA": ["1"], "SIGNEDB": ["1"]}}
 BLOCK["port_directions"] = dict.fromkeys(BLOCK["connections"], "input")
 
 
 def yosys(word):
-    """A netlist with a multiplier block and a module of that name, in place of synthesis."""
-    netlist = {"modules": {"fpga": {"cells": {"product": BLOCK}, "ports": {}}, word: {}}}
+    """A netlist with a multiplier block and an attribute of that name, in place of synthesis."""
+    netlist = {"modules": {"fpga": {"cells": {"product": BLOCK}, "ports": {}, "attributes": {word: 1}}}}
     return f"import sys; open(sys.argv[-1].split()[-1], 'w').write({json.dumps(json.dumps(netlist))})"
 
 
@@ -63,10 +63,13 @@ arguments = dict(zip(sys.argv[1::1], sys.argv[2::1]))
 assert "--85k" in sys.argv
 open("speed", "w").write(arguments["--speed"])
 netlist = open(arguments["--json"]).read()
-assert "router2/histCongWeight" in netlist
 assert '"A16": ["0"], "A17": [2]' in netlist
 if "large" in netlist:
     sys.exit("Info: packing\\nERROR: Unable to place cell, design too large\\nlast")
+if "--no-route" in sys.argv:
+    open(arguments["--write"], "w").write(netlist.replace('"attributes": {{}}', '"attributes": {{"NEXTPNR_BEL": "X4/Y10/M"}}'))
+    sys.exit()
+assert "router2/histCongWeight" in netlist and '"attributes": {{"BEL": "X4/Y10/M"}}' in netlist
 open(arguments["--report"], "w").write({json.dumps(json.dumps(REPORT))})
 """)
     monkeypatch.setattr(fpga, "_nextpnr", lambda: nextpnr)
@@ -88,9 +91,9 @@ def test_report(tools, monkeypatch):
     assert values == {"config": "fpga", "device": "LFE5U-85F-8", "fmax_mhz": 61.5,
                       "utilisation": {"TRELLIS_COMB": {"used": 700, "available": 83640}}}
     assert (tools / "run" / "speed").read_text() == "8"
-    assert stages == ["generating", "synthesis", "placing and routing"]
+    assert stages == ["generating", "synthesis", "placing: sites of multipliers and block RAMs", "placing and routing"]
     monkeypatch.setattr(fpga, "RUN_PASSES", yosys("large"))
-    with pytest.raises(SynthesisError, match="^nextpnr: ERROR: Unable to place cell, design too large$"):
+    with pytest.raises(SynthesisError, match="^nextpnr-sites: ERROR: Unable to place cell, design too large$"):
         place_and_route(config, tools / "again")
     with pytest.raises(ConfigError, match="choose 25k, 45k, 85k"):
         place_and_route(config, tools / "other", device="1k")
