@@ -40,15 +40,16 @@ def test_the_assignment_of_least_cost():
 
 
 def test_blocks_follow_each_other():
-    """A RAM whose register is far away takes the product that reads it along; clocks and wide nets pull nobody."""
+    """A RAM whose register is far away takes the product that reads it along; clocks, enables and wide nets pull nobody."""
     cells = {
         "ff": cell("TRELLIS_FF", "X90/Y90/SLICEA.FF0", outputs=[("Q", 1)]),
         "far_ff": cell("TRELLIS_FF", "X0/Y0/SLICEA.FF0", outputs=[("Q", 7)]),
         "clock": cell("DCCA", "X0/Y0/DCCA0", outputs=[("CLKO", 2)]),
         "ram": cell("DP16KD", "X0/Y0/EBR0", [("ADA0", 1), ("CLKA", 2), ("DIA0", 7)], [("DOA0", 3)]),
         "other_ram": cell("DP16KD", "X90/Y80/EBR0", [("CLKA", 2)]),
-        "product": cell("MULT18X18D", "X0/Y10/MULT18_0", [("A0", 3), ("CLK0", 2), ("CE0", 7)]),
+        "product": cell("MULT18X18D", "X0/Y10/MULT18_0", [("A0", 3), ("CLK0", 2), ("CE0", 8), ("CE1", 9)]),
         "other_product": cell("MULT18X18D", "X90/Y70/MULT18_0", [("CLK0", 2)]),
+        "enables": cell("TRELLIS_COMB", "X0/Y10/SLICEA.LUT0", outputs=[("F", 8), ("OFX", 9)]),
         "constant": cell("TRELLIS_COMB", None, outputs=[("F", 4)]),
         **{f"sink_{n}": cell("TRELLIS_COMB", "X0/Y0/SLICEA.LUT0", [("A", 7)]) for n in range(20)},
     }
