@@ -33,6 +33,8 @@ hardly held against them later: with more history, the detours around a full reg
 """
 _PLACER = ("--placer-heap-alpha", "0.05", "--placer-heap-beta", "0.8", "--placer-heap-timingweight", "30")
 """Slow spreading, room in every region, and wires of the worst paths that count three times as much as by default."""
+_SITE_ROUNDS = 2
+"""Placements from which the blocks get their sites: the second is around those of the first, and shorter."""
 _PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", re.MULTILINE)
 
 
@@ -124,11 +126,13 @@ def place_and_route(config, folder, *, device="85k", speed=6, seed=1, stage=lamb
     # The WebAssembly build sees the current folder, but not all others.
     common = [nextpnr, f"--{device}", "--speed", str(speed), "--json", netlist.name, "--seed", str(seed), "--freq", "60",
               *_PLACER, "--timing-allow-fail", "--lpf-allow-unconstrained"]
-    stage("placing: sites of multipliers and block RAMs")
-    _run([*common, "--no-route", "--write", placed.name], folder / "nextpnr-sites.log", cwd=folder)
-    placement, = json.loads(placed.read_text())["modules"].values()
-    for name, site in block_sites(placement).items():
-        module["cells"][name]["attributes"]["BEL"] = site
+    for number in range(1, _SITE_ROUNDS + 1):
+        stage(f"placing for the sites of multipliers and block RAMs, {number} of {_SITE_ROUNDS}")
+        _run([*common, "--no-route", "--write", placed.name], folder / "nextpnr-sites.log", cwd=folder)
+        placement, = json.loads(placed.read_text())["modules"].values()
+        for name, site in block_sites(placement).items():
+            module["cells"][name]["attributes"]["BEL"] = site
+        netlist.write_text(json.dumps(design))
     module["settings"] = _ROUTER
     netlist.write_text(json.dumps(design))
     stage("placing and routing")
