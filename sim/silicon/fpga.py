@@ -121,6 +121,7 @@ def place_and_route(config, folder, *, device="85k", speed=6, seed=1, stage=lamb
     design = json.loads(netlist.read_text())
     module = design["modules"]["fpga"]
     settle_multipliers(module)
+    module["settings"] = _ROUTER
     netlist.write_text(json.dumps(design))
 
     # The WebAssembly build sees the current folder, but not all others.
@@ -133,8 +134,6 @@ def place_and_route(config, folder, *, device="85k", speed=6, seed=1, stage=lamb
         for name, site in block_sites(placement).items():
             module["cells"][name]["attributes"]["BEL"] = site
         netlist.write_text(json.dumps(design))
-    module["settings"] = _ROUTER
-    netlist.write_text(json.dumps(design))
     stage("placing and routing")
     _run([*common, "--router", "router2", "--report", report.name], folder / "nextpnr.log", cwd=folder)
     values = json.loads(report.read_text())

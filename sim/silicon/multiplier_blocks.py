@@ -102,7 +102,7 @@ def _operand_registers(name, side, cells, drivers, readers, enables):
     bits = [bit for bit in _bits(cells[name]["connections"], side, _OPERAND_BITS) if bit not in ("0", "x")]
     sources = {drivers.get(bit) for bit in bits}
     mine = all(reader == name and port[0] == side for bit in bits for reader, port in readers[bit])
-    if not mine or any(source is None or cells[source]["type"] != "TRELLIS_FF" for source in sources):
+    if not mine or any(cells.get(source, {}).get("type") != "TRELLIS_FF" for source in sources):
         return None
     use = _common(sources, cells, enables)
     return use and (sources, use)
@@ -114,6 +114,8 @@ def _product_registers(block, cells, readers, enables):
     if any(len(reads) > 1 or reads[0][1] != "DI" for reads in takers):
         return None
     registers = {name for (name, _), in takers}
+    if not registers <= cells.keys():  # Those before the operands of another block, which has them.
+        return None
     use = _common(registers, cells, enables)
     return use and (registers, use)
 

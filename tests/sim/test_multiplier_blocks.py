@@ -169,6 +169,35 @@ def test_registers_of_operands(tmp_path):
     assert sorted(registers(settled)) == ["", "", "ABP", "P"]
 
 
+CHAIN = """
+module fpga(input clk, input signed [7:0] a, input signed [7:0] b, input signed [7:0] c, output reg signed [23:0] product);
+    reg signed [7:0] a_kept, b_kept, c_kept, c_late;
+    reg signed [15:0] half;
+    always @(posedge clk) begin
+        a_kept <= a; b_kept <= b; c_kept <= c; c_late <= c_kept;
+        half <= a_kept * b_kept;
+        product <= half * c_late;
+    end
+endmodule
+"""
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_registers_between_two_blocks_go_to_one(tmp_path, backwards):
+    chain = synthesise(tmp_path, CHAIN)
+    if backwards:
+        chain["cells"] = dict(reversed(chain["cells"].items()))
+    settled = copy.deepcopy(chain)
+    settle_multipliers(settled)
+    sides = [Simulation(chain), Simulation(settled)]
+    rng = random.Random(4)
+    for n in range(200):
+        inputs = {name: rng.getrandbits(8) for name in "abc"} | {"clk": 0}
+        before, after = (side.cycle(inputs) for side in sides)
+        assert before == after, n
+    assert sorted(registers(settled)) in (["ABP", "P"], ["AB", "ABP"])
+
+
 def register(source, target, clock, **controls):
     """A flip-flop as Yosys writes it; `controls` are CE and LSR."""
     parameters = {"CEMUX": "CE" if "CE" in controls else "1 ", "CLKMUX": "CLK", "GSR": "DISABLED", "LSRMUX": "LSR",
