@@ -16,7 +16,7 @@ CONFIGURATIONS = {
     "byte": {"tile": 16, "width": 8, "lines_per_beat": 2, "bus_width": 256, "burst_beats": 4, "outstanding_reads": 1},
     "odd": {"tile": 8, "width": 9, "lines_per_beat": 4, "bus_width": 256, "burst_beats": 8, "outstanding_reads": 3},
     "wide": {"tile": 8, "width": 8, "lines_per_beat": 4, "bus_width": 512, "burst_beats": 64, "outstanding_reads": 2},
-    "skid": {"tile": 8, "width": 8, "lines_per_beat": 1, "bus_width": 64, "burst_beats": 16, "outstanding_reads": 4,
+    "skid": {"tile": 8, "width": 20, "lines_per_beat": 1, "bus_width": 64, "burst_beats": 16, "outstanding_reads": 4,
              "skid": True},
 }
 CAPACITIES = {"weight_tiles": 24, "activation_tiles": 32, "vector_lines": 20}
