@@ -4,7 +4,16 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["SkidBuffer"]
+__all__ = ["SkidBuffer", "skidded"]
+
+
+def skidded(m, source, enable, name="skid"):
+    """`source`, a stream that something here drives, or what leaves a skid buffer behind it if `enable`."""
+    if not enable:
+        return source
+    m.submodules[name] = skid = SkidBuffer(shape=source.p.shape())
+    wiring.connect(m, source, skid.i)
+    return skid.o
 
 
 class SkidBuffer(wiring.Component):

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..isa import INSTRUCTION_BYTES, Buffer, Opcode, layout
 from ..layout import SLOT_BITS, tile_beat, tile_write, vector_write
-from ..skid_buffer import SkidBuffer
+from ..skid_buffer import skidded
 from .axi import AXI4Signature, join, size_code
 from .axi_reader import AxiReader
 from .axi_writer import AxiWriter
@@ -153,12 +153,7 @@ class MemoryEngine(wiring.Component):
 
         wiring.connect(m, storer.read_request, wiring.flipped(self.read_request))
         wiring.connect(m, wiring.flipped(self.read), storer.read)
-        if self._skid:
-            m.submodules.pieces = pieces = SkidBuffer(shape=storer.o.p.shape())
-            wiring.connect(m, storer.o, pieces.i)
-            wiring.connect(m, pieces.o, self._gearbox_out.i)
-        else:
-            wiring.connect(m, storer.o, self._gearbox_out.i)
+        wiring.connect(m, skidded(m, storer.o, self._skid, "pieces"), self._gearbox_out.i)
         wiring.connect(m, self._gearbox_out.o, writer.i)
 
     def _issue(self, m, kind, job, jobs, failed):

@@ -42,7 +42,8 @@ class PE(wiring.Component):
         self._tile, self._width, self._lines = tile, width, lines_per_beat
         self._accumulator_width, self._functions = accumulator_width, functions
         self._core = {"skip": skip, "window": window, "operand_slots": operand_slots, "psum_tiles": psum_tiles,
-                      "b_memory": b_memory, "skid": skid}
+                      "b_memory": b_memory}
+        self._skid = skid
         self._step = pe_step(psum_tiles)
         beat = stream.Signature(tile_beat(tile, width, lines_per_beat))
         super().__init__({
@@ -65,7 +66,7 @@ class PE(wiring.Component):
         size = {"tile": self._tile, "width": self._width, "lines_per_beat": self._lines}
 
         # Operands wait in FIFOs of two tiles, so that PEs on one multicast stream drift apart without stalling it.
-        m.submodules.core = core = PECore(**size, accumulator_width=self._accumulator_width, **self._core)
+        m.submodules.core = core = PECore(**size, accumulator_width=self._accumulator_width, skid=self._skid, **self._core)
         for name, port, operand in (("a_fifo", self.a, core.a), ("b_fifo", self.b, core.b)):
             m.submodules[name] = fifo = TileFifo(**size)
             connect(m, flipped(port), fifo.i)
@@ -77,7 +78,7 @@ class PE(wiring.Component):
 
         # Finished rows are requantised, pruned and packed; tag and discard follow each tile to its writes.
         m.submodules.post = post = PostProcess(
-            **size, accumulator_width=self._accumulator_width, functions=self._functions, skid=self._core["skid"]
+            **size, accumulator_width=self._accumulator_width, functions=self._functions, skid=self._skid
         )
         m.submodules.commands = commands = StreamQueue(shape=pe_command(self._tile, self._width), depth=2)
         m.submodules.tags = tags = StreamQueue(

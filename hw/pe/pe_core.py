@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ..arithmetic import popcount, tree_sum
 from ..layout import pe_step, tile_beat
 from ..shared_module import instantiate
-from ..skid_buffer import SkidBuffer
+from ..skid_buffer import skidded
 from .activation_reader import STEP_RING
 from .expander import Expander
 from .mac_lane import MacLane
@@ -145,11 +145,8 @@ class PECore(wiring.Component):
     def _drain(self, m, lanes):
         """Read the rows in order into the output register."""
         o, row = self.o, Signal(range(self._tile))
-        read = out = stream.Signature(o.p.shape()).create(path=("read",))
-        if self._skid:
-            m.submodules.skid = skid = SkidBuffer(shape=o.p.shape())
-            connect(m, read, skid.i)
-            out = skid.o
+        read = stream.Signature(o.p.shape()).create(path=("read",))
+        out = skidded(m, read, self._skid)
         valid, take = Cat(lane.row_valid for lane in lanes), Signal(self._tile)
         m.d.comb += [
             read.valid.eq((valid & (1 << row)).any()),

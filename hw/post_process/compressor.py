@@ -2,12 +2,12 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out, connect
+from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import popcount
 from ..butterfly import prefix_counts
 from ..layout import SLOT_BITS, line_layout, tile_write
-from ..skid_buffer import SkidBuffer
+from ..skid_buffer import skidded
 
 __all__ = ["Compressor"]
 
@@ -121,11 +121,8 @@ class Compressor(wiring.Component):
             "group": range(self._lines_per_beat // count),
             **{name: len(write[name]) for name in ("index", "slot", "mask", "last")},
         })
-        collected = written = stream.Signature(shape).create(path=("collected",))
-        if self._skid:
-            m.submodules.skid = skid = SkidBuffer(shape=shape)
-            connect(m, collected, skid.i)
-            written = skid.o
+        collected = stream.Signature(shape).create(path=("collected",))
+        written = skidded(m, collected, self._skid)
         lines, p = self._lines_per_beat, written.payload
         m.d.comb += [
             self.o.valid.eq(written.valid), written.ready.eq(self.o.ready),

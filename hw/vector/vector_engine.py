@@ -8,7 +8,7 @@ from .. import isa
 from ..buffer.tile_reader import TileReader, read_port
 from ..layout import LINE_ADDRESS_BITS, line_layout, tile_write
 from ..shared_module import instantiate
-from ..skid_buffer import SkidBuffer
+from ..skid_buffer import skidded
 from ..stream_queue import StreamQueue
 from .layernorm_unit import LayerNormUnit, layernorm_command
 from .row_sequencer import RowSequencer, timed_instruction
@@ -149,12 +149,7 @@ class VectorEngine(wiring.Component):
                 component.request.payload.active.eq(1),
                 request.ready.eq(component.request.ready),
             ]
-            if self._config.long_wires:
-                m.submodules[f"{name}_skid"] = skid = SkidBuffer(shape=tiles.p.shape())
-                connect(m, component.o[0], skid.i)
-                connect(m, skid.o, tiles)
-            else:
-                connect(m, component.o[0], tiles)
+            connect(m, skidded(m, component.o[0], self._config.long_wires, f"{name}_skid"), tiles)
             connect(m, component.port, flipped(getattr(self, f"read_{port}")))
             port += 1
 
