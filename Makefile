@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 ACCELTRAN := $(BIN)/acceltran
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test test-slow verilog run bench area silicon train lint clean tools
+.PHONY: help demo test test-slow verilog run bench area silicon fpga train lint clean tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -34,13 +34,18 @@ bench: $(VENV)/ready ## measure what changed of the table and the plots in docs/
 area: $(VENV)/ready ## gate equivalents of the main blocks of mini, and what changed
 	$(ACCELTRAN) synth --config mini --golden tests/sim/areas.json
 
-silicon: $(VENV)/ready ## everything in docs/silicon.md that needs no cell library; an hour and more
+silicon: $(VENV)/ready ## everything in docs/silicon.md that needs no cell library; two hours
 	$(ACCELTRAN) synth --config mini --golden tests/sim/areas.json
 	$(ACCELTRAN) synth --config mini --top pe --skip none
 	$(ACCELTRAN) synth --config int8 --top pe --skip none
 	$(ACCELTRAN) synth --config int8 --top pe
 	$(ACCELTRAN) ablate --output docs/silicon.md
 	$(ACCELTRAN) synth --config edge
+	$(MAKE) fpga
+
+fpga: $(VENV)/ready ## place and route preset fpga on an ECP5; an hour
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[fpga]"
+	$(ACCELTRAN) fpga --config fpga --speed 8
 
 train: $(VENV)/ready ## train the packaged models again
 	$(ACCELTRAN) train --variant dense
