@@ -9,7 +9,6 @@ LOSSES = ("a operand", "b operand", "output", "imbalance", "step", "fill and dra
 taken; the other MACs of its lane have more to do; there is no step; nothing is left, or the first is still on its way.
 """
 
-STEP_RING = 4
 _LOG = np.zeros(1 << 16, dtype=np.int64)
 for _bit in range(16):
     _LOG[1 << _bit] = _bit

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .grid_lanes import LOSSES, STEP_RING, Lanes
+from ..hw.pe.lane_ports import STEP_RING
+from .grid_lanes import LOSSES, Lanes
 from .grid_operands import OperandPath, column
 from .grid_work import batch_work
 

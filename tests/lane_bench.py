@@ -3,7 +3,7 @@
 import numpy as np
 from cocotb.triggers import FallingEdge, ReadOnly
 
-from acceltran.hw.pe.activation_reader import STEP_RING
+from acceltran.hw.pe.lane_ports import STEP_RING
 from acceltran.sw.golden.tiles import pack_bits
 from streams import random_tile
 

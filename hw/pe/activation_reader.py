@@ -6,13 +6,10 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..layout import pe_step
-from .operand_writer import column_write
+from .lane_ports import lane_ports
 from .ring import next_slot, ring_position
 
-__all__ = ["ActivationReader", "STEP_RING", "b_operand", "connect_b", "entry_layout", "words"]
-
-STEP_RING = 4
-"""Steps that the lanes of a PE may be apart."""
+__all__ = ["ActivationReader", "entry_layout", "words"]
 
 
 def entry_layout(tile, width, slots, psum_tiles):
@@ -21,21 +18,6 @@ def entry_layout(tile, width, slots, psum_tiles):
     """
     return data.StructLayout({"a": signed(width), "row": range(slots * tile), "psum": range(psum_tiles), "lap": 1,
                               "release": 1, "output": 1})
-
-
-def b_operand(tile, width, slots, b_memory):
-    """The port through which a lane sees the masks of B: all of them, or the writes to RAM."""
-    if b_memory == "ram":
-        return {"b_writes": In(column_write(width, slots * tile)).array(tile)}
-    return {"b_masks": In(slots * tile * tile)}
-
-
-def connect_b(m, lane, part):
-    """Give a part of a lane what `b_operand` brings to the lane."""
-    if hasattr(lane, "b_masks"):
-        m.d.comb += part.b_masks.eq(lane.b_masks)
-    else:
-        m.d.comb += [inner.eq(outer) for inner, outer in zip(part.b_writes, lane.b_writes, strict=True)]
 
 
 def words(bits, size):
@@ -58,8 +40,7 @@ class ActivationReader(wiring.Component):
 
     Members
     -------
-    steps, steps_end, position : the ring of steps, its end, and the step of this lane, modulo twice `STEP_RING`
-    a_group, a_end, b_end, b_partial, a_values, a_masks, b_masks or b_writes : as in `PrecomputeSparsity`
+    steps ... b_masks or b_writes : as in `lane_ports`
     a_position, b_position : Out(ring_position), the tiles of this step
     offer : Out(entries), ``offer[n]`` only together with ``offer[n - 1]``
     room : In(entries), ``room[n]`` only together with ``room[n - 1]``; an entry is taken where both are set
@@ -75,16 +56,7 @@ class ActivationReader(wiring.Component):
         self._ram = b_memory == "ram"
         position = ring_position(tile, group_rows, slots)
         super().__init__({
-            "steps": In(STEP_RING * self._step.size),
-            "steps_end": In(range(2 * STEP_RING)),
-            "position": Out(range(2 * STEP_RING)),
-            "a_group": In(range(tile // group_rows)),
-            "a_end": In(position),
-            "b_end": In(position),
-            "b_partial": In(1),
-            "a_values": In(slots * tile * width),
-            "a_masks": In(slots * tile),
-            **b_operand(tile, width, slots, b_memory),
+            **lane_ports(tile=tile, width=width, group_rows=group_rows, slots=slots, psum_tiles=psum_tiles, b_memory=b_memory),
             "a_position": Out(position),
             "b_position": Out(position),
             "offer": Out(entries),
@@ -105,10 +77,10 @@ class ActivationReader(wiring.Component):
         rest, remaining, usable, left = Signal(tile, reset_less=True), Signal(tile), Signal(tile), Signal(tile)
 
         m.d.comb += [
-            step.eq(words(self.steps, self._step.size)[self.position[:-1]]),
+            step.eq(words(self.steps, self._step.size)[self.steps_position[:-1]]),
             a_complete.eq((self.a_end.slot != a.slot) | (self.a_end.lap != a.lap)),
             b_complete.eq((self.b_end.slot != b.slot) | (self.b_end.lap != b.lap)),
-            active.eq((self.position != self.steps_end) & (a_complete | (self.a_end.group > self.a_group))),
+            active.eq((self.steps_position != self.steps_end) & (a_complete | (self.a_end.group > self.a_group))),
         ]
 
         row_mask = Const(-1, tile) if self._skip == "none" else words(self.a_masks, tile)[a.slot]
@@ -121,13 +93,13 @@ class ActivationReader(wiring.Component):
         m.d.comb += [
             left.eq(remaining & ~taken),
             finish.eq(active & a_complete & b_complete & ~left.any() & (~step.last | (self.started & ~begins))),
-            self.lacking.eq((self.position != self.steps_end) & ~self.offer[0] & ~(a_complete & b_complete)),
+            self.lacking.eq((self.steps_position != self.steps_end) & ~self.offer[0] & ~(a_complete & b_complete)),
         ]
         m.d.sync += begins.eq(finish & step.last)
         with m.If(active):
             m.d.sync += [resumed.eq(~finish), rest.eq(left)]
         with m.If(finish):
-            m.d.sync += [self.position.eq(self.position + 1), self.output.eq(self.output ^ step.last)]
+            m.d.sync += [self.steps_position.eq(self.steps_position + 1), self.output.eq(self.output ^ step.last)]
             for place, release in ((a, step.a_release), (b, step.b_release)):
                 with m.If(release):
                     next_slot(m, place, self._slots)

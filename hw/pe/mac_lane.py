@@ -5,9 +5,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import popcount
-from ..layout import pe_step
 from ..shared_module import instantiate
-from .activation_reader import STEP_RING, b_operand, connect_b
+from .lane_ports import connect_lane, lane_ports
 from .mac import Mac
 from .precompute_sparsity import PrecomputeSparsity
 from .ring import ring_position
@@ -29,7 +28,8 @@ class MacLane(wiring.Component):
 
     Members
     -------
-    steps ... b_progress : as in `PrecomputeSparsity`
+    steps ... b_masks or b_writes : as in `lane_ports`
+    a_progress, b_progress : as in `PrecomputeSparsity`
     b_values : In, every column of B, all slots, as from `OperandSlots`; with `b_memory` "registers"
     row : Out, the finished row of the output tile, while `row_valid`
     row_valid : Out(1), all MACs hold their element
@@ -51,16 +51,7 @@ class MacLane(wiring.Component):
                      "b_memory": b_memory}
         position = ring_position(tile, group_rows, slots)
         super().__init__({
-            "steps": In(STEP_RING * pe_step(psum_tiles).size),
-            "steps_end": In(range(2 * STEP_RING)),
-            "steps_position": Out(range(2 * STEP_RING)),
-            "a_group": In(range(tile // group_rows)),
-            "a_end": In(position),
-            "b_end": In(position),
-            "b_partial": In(1),
-            "a_values": In(slots * tile * width),
-            "a_masks": In(slots * tile),
-            **b_operand(tile, width, slots, b_memory),
+            **lane_ports(tile=tile, width=width, group_rows=group_rows, slots=slots, psum_tiles=psum_tiles, b_memory=b_memory),
             **({} if self._ram else {"b_values": In(rows * tile * width)}),
             "a_progress": Out(position),
             "b_progress": Out(position),
@@ -75,10 +66,8 @@ class MacLane(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.sparsity = sparsity = PrecomputeSparsity(**self._sparsity)
-        for name in ("steps", "steps_end", "a_group", "a_end", "b_end", "b_partial", "a_values", "a_masks"):
-            m.d.comb += getattr(sparsity, name).eq(getattr(self, name))
-        connect_b(m, self, sparsity)
-        for name in ("steps_position", "a_progress", "b_progress", "working"):
+        connect_lane(m, self, sparsity)
+        for name in ("a_progress", "b_progress", "working"):
             m.d.comb += getattr(self, name).eq(getattr(sparsity, name))
 
         picks = list(sparsity.picks)

@@ -8,8 +8,8 @@ from ..arithmetic import popcount, tree_sum
 from ..layout import pe_step, tile_beat
 from ..shared_module import instantiate
 from ..skid_buffer import skidded
-from .activation_reader import STEP_RING
 from .expander import Expander
+from .lane_ports import STEP_RING
 from .mac_lane import MacLane
 from .operand_slots import OperandSlots
 from .operand_writer import OperandWriter

@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..layout import pe_step
-from .activation_reader import STEP_RING, ActivationReader, b_operand, connect_b, entry_layout
+from .activation_reader import ActivationReader, entry_layout
+from .lane_ports import connect_lane, lane_ports
 from .ring import ring_position
 
 __all__ = ["PrecomputeSparsity", "pick_layout"]
@@ -40,11 +40,7 @@ class PrecomputeSparsity(wiring.Component):
 
     Members
     -------
-    steps, steps_end, steps_position : ring of steps, its end, and the step that this lane reads; modulo twice `STEP_RING`
-    a_group : In, group of rows to which the lane's row belongs
-    a_end, b_end, b_partial : where the operands end, from `OperandSlots`
-    a_values, a_masks : the lane's row in each slot of A; b_masks : all mask rows of B, with "registers"
-    b_writes : In(column_write) per column, to the copy, with "ram"
+    steps ... b_masks or b_writes : as in `lane_ports`
     a_progress, b_progress : Out(ring_position), the oldest operands that the lane has still to pick
     picks : Out(pick_layout), registered, for each MAC, or a single one for the whole lane
     full : Out(1), all hold registers are taken or will be by the last `close` among `picks`
@@ -67,16 +63,7 @@ class PrecomputeSparsity(wiring.Component):
         }
         position = ring_position(tile, group_rows, slots)
         super().__init__({
-            "steps": In(STEP_RING * pe_step(psum_tiles).size),
-            "steps_end": In(range(2 * STEP_RING)),
-            "steps_position": Out(range(2 * STEP_RING)),
-            "a_group": In(range(tile // group_rows)),
-            "a_end": In(position),
-            "b_end": In(position),
-            "b_partial": In(1),
-            "a_values": In(slots * tile * width),
-            "a_masks": In(slots * tile),
-            **b_operand(tile, width, slots, b_memory),
+            **lane_ports(tile=tile, width=width, group_rows=group_rows, slots=slots, psum_tiles=psum_tiles, b_memory=b_memory),
             "a_progress": Out(position),
             "b_progress": Out(position),
             "picks": Out(pick_layout(width, slots * tile, psum_tiles)).array(self._pickers),
@@ -95,10 +82,8 @@ class PrecomputeSparsity(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.reader = reader = ActivationReader(**self._reading)
-        for name in ("steps", "steps_end", "a_group", "a_end", "b_end", "b_partial", "a_values", "a_masks"):
-            m.d.comb += getattr(reader, name).eq(getattr(self, name))
-        connect_b(m, self, reader)
-        m.d.comb += [self.steps_position.eq(reader.position), self.a_progress.eq(reader.a_position)]
+        connect_lane(m, self, reader)
+        m.d.comb += self.a_progress.eq(reader.a_position)
 
         layout = entry_layout(self._tile, self._width, self._slots, self._psum_tiles)
         window = [Signal(layout, name=f"entry_{n}", reset_less=True) for n in range(self._window)]
@@ -117,7 +102,7 @@ class PrecomputeSparsity(wiring.Component):
         with m.Else():
             m.d.comb += progress.eq(reader.b_position)
         m.d.comb += [
-            self.working.eq((reader.position != self.steps_end) | valid[0]),
+            self.working.eq((reader.steps_position != self.steps_end) | valid[0]),
             self.starved.eq(reader.lacking & ~valid[0]),
         ]
         return m
