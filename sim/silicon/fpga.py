@@ -35,6 +35,7 @@ _PLACER = ("--placer-heap-alpha", "0.05", "--placer-heap-beta", "0.8", "--placer
 """Slow spreading, room in every region, and wires of the worst paths that count three times as much as by default."""
 _SITE_ROUNDS = 2
 """Placements from which the blocks get their sites: the second is around those of the first, and shorter."""
+_BITSTREAM = "fpga.config"
 _PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", re.MULTILINE)
 
 
@@ -93,7 +94,8 @@ def place_and_route(config, folder, *, device="85k", speed=6, seed=1, stage=lamb
 
     Returns
     -------
-    dict : ``utilisation`` {resource: {used, available}}, ``fmax_mhz``, after routing
+    dict : ``utilisation`` {resource: {used, available}}; ``fmax_mhz``, after routing; ``worst_path`` {from, to: registers;
+        ns; wires_ns: what of it are wires}; ``bitstream``: the configuration in `folder` that ecppack takes
 
     Raises
     ------
@@ -135,10 +137,15 @@ def place_and_route(config, folder, *, device="85k", speed=6, seed=1, stage=lamb
             module["cells"][name]["attributes"]["BEL"] = site
         netlist.write_text(json.dumps(design))
     stage("placing and routing")
-    _run([*common, "--router", "router2", "--report", report.name], folder / "nextpnr.log", cwd=folder)
+    _run([*common, "--router", "router2", "--report", report.name, "--textcfg", _BITSTREAM], folder / "nextpnr.log", cwd=folder)
     values = json.loads(report.read_text())
-    clock, = (entry for name, entry in values["fmax"].items() if "clk" in name)
-    return {"config": config.name, "device": f"LFE5U-{device.removesuffix('k')}F-{speed}", "fmax_mhz": clock["achieved"],
+    (clock, entry), = ((name, entry) for name, entry in values["fmax"].items() if "clk" in name)
+    worst, = (path["path"] for path in values["critical_paths"] if path["from"] == path["to"] == f"posedge {clock}")
+    return {"config": config.name, "device": f"LFE5U-{device.removesuffix('k')}F-{speed}", "fmax_mhz": entry["achieved"],
+            "worst_path": {"from": worst[0]["from"]["cell"], "to": worst[-1]["to"]["cell"],
+                           "ns": sum(part["delay"] for part in worst),
+                           "wires_ns": sum(part["delay"] for part in worst if part["type"] == "routing")},
+            "bitstream": _BITSTREAM,
             "utilisation": {name: entry for name, entry in values["utilization"].items() if entry["used"]}}
 
 

@@ -25,7 +25,10 @@ def fpga_command(*, config, device, speed, seed, folder, json_path):
         share = f"{100 * entry['used'] / entry['available']:.1f}" if entry["available"] else ""
         table.add_row(name, f"{entry['used']:,}", f"{entry['available']:,}", share)
     console.print(table)
-    console.print(f"{values['fmax_mhz']:.1f} MHz")
+    path = values["worst_path"]
+    console.print(f"{values['fmax_mhz']:.1f} MHz; worst path {path['ns']:.1f} ns, {path['wires_ns']:.1f} of them wires: "
+                  f"{path['from']} -> {path['to']}", markup=False)
+    console.print(f"{folder / values['bitstream']}: for yowasp-ecppack", markup=False)
     if json_path:
         write_json(json_path, values)
 

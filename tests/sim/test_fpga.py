@@ -26,7 +26,13 @@ module accelerator(clk, rst, a, b, q, irq);
   assign irq = ^a;
 endmodule
 """
-REPORT = {"fmax": {"$glbnet$clk": {"achieved": 61.5, "constraint": 100.0}},
+PATH = [{"type": kind, "delay": delay, "from": {"cell": begin}, "to": {"cell": end}}
+        for kind, delay, begin, end in (("clk-to-q", 0.5, "row", "row"), ("routing", 4.25, "row", "sum"),
+                                        ("logic", 0.25, "sum", "sum"), ("routing", 8.0, "sum", "mask"),
+                                        ("setup", 0.0, "mask", "mask"))]
+REPORT = {"critical_paths": [{"from": "<async>", "to": "posedge $glbnet$clk", "path": PATH[:2]},
+                             {"from": "posedge $glbnet$clk", "to": "posedge $glbnet$clk", "path": PATH}],
+          "fmax": {"$glbnet$clk": {"achieved": 61.5, "constraint": 100.0}},
           "utilization": {"TRELLIS_COMB": {"used": 700, "available": 83640}, "PLL": {"used": 0, "available": 4}}}
 
 
@@ -72,6 +78,7 @@ if "--no-route" in sys.argv:
     open(arguments["--write"], "w").write(netlist.replace('"attributes": {{', '"attributes": {{' + site, 1))
     sys.exit()
 assert "router2/histCongWeight" in netlist and '"attributes": {{"BEL": "X5/Y10/M"}}' in netlist
+open(arguments["--textcfg"], "w").write(".device")
 open(arguments["--report"], "w").write({json.dumps(json.dumps(REPORT))})
 """)
     monkeypatch.setattr(fpga, "_nextpnr", lambda: nextpnr)
@@ -91,6 +98,7 @@ def test_report(tools, monkeypatch):
     config = AcceleratorConfig.load("fpga")
     values = place_and_route(config, tools / "run", speed=8, stage=stages.append)
     assert values == {"config": "fpga", "device": "LFE5U-85F-8", "fmax_mhz": 61.5,
+                      "worst_path": {"from": "row", "to": "mask", "ns": 13.0, "wires_ns": 12.25}, "bitstream": "fpga.config",
                       "utilisation": {"TRELLIS_COMB": {"used": 700, "available": 83640}}}
     assert (tools / "run" / "speed").read_text() == "8"
     rounds = [f"placing for the sites of multipliers and block RAMs, {n} of 2" for n in (1, 2)]
@@ -123,4 +131,7 @@ def test_command(tools, monkeypatch, capsys):
     assert json.loads((tools / "r.json").read_text())["fmax_mhz"] == 61.5
     assert (tools / "f" / "speed").read_text() == "6"
     out = capsys.readouterr().out
-    assert "61.5 MHz" in out and "83,640" in out
+    assert "83,640" in out
+    assert " ".join(out.split()).endswith("61.5 MHz; worst path 13.0 ns, 12.2 of them wires: row -> mask "
+                                          f"{tools / 'f' / 'fpga.config'}: for yowasp-ecppack")
+    assert (tools / "f" / "fpga.config").read_text() == ".device"
