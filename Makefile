@@ -4,6 +4,9 @@ VENV ?= .venv
 CONFIG ?= mini
 OUT ?= build/verilog/$(CONFIG)
 TEXT ?= a gripping , beautifully acted film that never loses its nerve
+SKY130 ?=
+ASAP7 ?=
+MEASURED := a warm , funny and quietly moving film
 BIN := $(VENV)/bin
 ACCELTRAN := $(BIN)/acceltran
 PYTEST := $(BIN)/python -m pytest
@@ -34,13 +37,20 @@ bench: $(VENV)/ready ## measure what changed of the table and the plots in docs/
 area: $(VENV)/ready ## gate equivalents of the main blocks of mini, and what changed
 	$(ACCELTRAN) synth --config mini --golden tests/sim/areas.json
 
-silicon: $(VENV)/ready ## everything in docs/silicon.md that needs no cell library; two hours
+silicon: $(VENV)/ready ## docs/silicon.md: areas, ablations, FPGA; with SKY130= and ASAP7= (.lib.gz) timing and power; hours
 	$(ACCELTRAN) synth --config mini --golden tests/sim/areas.json
 	$(ACCELTRAN) synth --config mini --top pe --skip none
 	$(ACCELTRAN) synth --config int8 --top pe --skip none
 	$(ACCELTRAN) synth --config int8 --top pe
 	$(ACCELTRAN) ablate --output docs/silicon.md
 	$(ACCELTRAN) synth --config edge
+	$(if $(SKY130),$(ACCELTRAN) synth --top softmax --liberty '$(SKY130)')
+	$(if $(SKY130),$(ACCELTRAN) synth --top layernorm --liberty '$(SKY130)')
+	$(if $(SKY130),$(ACCELTRAN) synth --top accelerator --liberty '$(SKY130)' --clock 100 --timing)
+	$(if $(ASAP7),$(ACCELTRAN) synth --top accelerator --liberty '$(ASAP7)' --clock 700 --timing)
+	$(if $(SKY130),$(ACCELTRAN) power --text "$(MEASURED)" --liberty '$(SKY130)' --clock 100)
+	$(if $(ASAP7),$(ACCELTRAN) power --text "$(MEASURED)" --liberty '$(ASAP7)' --clock 700 --plot docs/plots/silicon_energy.svg)
+	$(if $(ASAP7),$(ACCELTRAN) synth --config edge --liberty '$(ASAP7)' --clock 700)
 	$(MAKE) fpga
 
 fpga: $(VENV)/ready ## place and route preset fpga on an ECP5; an hour
