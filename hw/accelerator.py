@@ -1,6 +1,6 @@
 """The whole accelerator: control, memory engine, buffers, matrix engine, vector engine."""
 
-from amaranth.hdl import Module, ResetSignal
+from amaranth.hdl import Module, Mux, ResetSignal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -10,6 +10,7 @@ from .buffer.vector_buffer import VectorBuffer
 from .control.axi_lite import axi_lite_signature
 from .control.control_unit import ControlUnit
 from .control.layouts import TIMELINE
+from .held_reset import held_reset
 from .matrix.matrix_engine import MatrixEngine
 from .memory.axi import AXI4Signature
 from .memory.memory_engine import MemoryEngine
@@ -17,11 +18,18 @@ from .registered_reset import registered_reset
 from .registers import ADDRESS_BITS
 from .vector.vector_engine import VectorEngine
 
-__all__ = ["Accelerator"]
+__all__ = ["RESET_HELD", "Accelerator"]
+
+RESET_HELD = 8
+"""Cycles for which the reset of the ports is held inside: two for the registers through which it comes to a PE, the others for
+the pipeline behind them."""
 
 
 class Accelerator(wiring.Component):
     """Top level.
+
+    One cycle of reset is enough, at power-up and at any later time; for `RESET_HELD` cycles after it no register access is
+    taken. From the first cycle after a reset on every output is defined, whatever registers and memories held before.
 
     Parameters
     ----------
@@ -52,17 +60,19 @@ class Accelerator(wiring.Component):
         size = {"tile": c.tile, "width": c.width, "lines_per_beat": c.lines_per_beat}
 
         # Control takes programs and registers; it resets everything else but the bus side of the memory engine.
-        m.submodules.control = control = ControlUnit(config=c)
+        hold, held = held_reset(m, "held", RESET_HELD)
+        control = ControlUnit(config=c)
+        m.submodules.control = hold(control)
         connect(m, flipped(self.s_axil), control.csr)
         m.d.comb += [self.irq.eq(control.irq), self.timeline.eq(control.timeline)]
-        restart = registered_reset(m, "core", ResetSignal() | control.core_reset)
+        restart = registered_reset(m, "core", ResetSignal("held") | control.core_reset)
 
         memory = MemoryEngine(
             **size, bus_width=c.bus_width, burst_beats=c.burst_beats, outstanding_reads=c.outstanding_reads,
             weight_tiles=c.weight_tiles, activation_tiles=c.activation_tiles, vector_lines=c.vector_lines, skid=c.long_wires,
         )
         matrix, vector = MatrixEngine(config=c), VectorEngine(config=c)
-        m.submodules.memory = memory
+        m.submodules.memory = hold(memory)
         m.submodules.matrix = restart(matrix)
         m.submodules.vector = restart(vector)
         connect(m, memory.axi, flipped(self.m_axi))
@@ -92,7 +102,7 @@ class Accelerator(wiring.Component):
         m.submodules.vector_buffer = restart(vectors)
         self._connect_reads(m, restart, size, memory, matrix, vector, activation, weight, vectors)
         self._connect_writes(m, memory, matrix, vector, activation, weight, vectors)
-        self._count(m, control, memory, matrix, vector, activation, weight)
+        self._count(m, control, memory, matrix, vector, activation, weight, held)
         return m
 
     def _connect_reads(self, m, restart, size, memory, matrix, vector, activation, weight, vectors):
@@ -121,7 +131,7 @@ class Accelerator(wiring.Component):
         connect(m, memory.weight_write, weight.write[0])
         connect(m, memory.vector_write, vectors.write)
 
-    def _count(self, m, control, memory, matrix, vector, activation, weight):
+    def _count(self, m, control, memory, matrix, vector, activation, weight, held):
         events = control.events
         m.d.comb += [
             events.fired.eq(matrix.fired),
@@ -137,6 +147,6 @@ class Accelerator(wiring.Component):
             events.b_tile_loads.eq(matrix.b_tiles),
             events.word_reads.eq(activation.words_read + weight.words_read),
             events.word_writes.eq(activation.words_written + weight.words_written),
-            self.activity.pes.eq(matrix.pe_busy),
-            self.activity.units.eq(vector.unit_busy),
+            self.activity.pes.eq(Mux(held, 0, matrix.pe_busy)),
+            self.activity.units.eq(Mux(held, 0, vector.unit_busy)),
         ]

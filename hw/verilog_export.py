@@ -36,10 +36,23 @@ def to_verilog(component, name, *, fields=False):
                 ys.run_pass(f"read_rtlil {source}", design)
             target = Path(folder) / "out.v"
             ys.run_pass("delete */s:0", design)  # Fields of no width, such as the number of the only partial sum.
-            ys.run_pass("proc -nomux", design)
+            # Nothing depends on what a register or memory holds at power-up, tables included: those stay case statements.
+            ys.run_pass("delete t:$meminit*", design)
+            ys.run_pass("proc -nomux -norom", design)
+            ys.run_pass("setattr -unset init w:*", design)
             ys.run_pass(f"write_verilog -noattr {target}", design)
-        # Yosys numbers these through all conversions of a process; without it, equal designs are equal texts.
-        return re.sub(r"dump_module\$\d+", "dump_module", target.read_text())
+        return _without_wake_up(target.read_text())
+
+
+def _without_wake_up(text):
+    """Drop the register by whose initial value Yosys has combinational processes evaluated at time zero.
+
+    Under SystemVerilog's rules an initial value in a declaration is no event, and without it none is needed: every process
+    reads a register or a port, which changes when reset or driven for the first time.
+    """
+    name = r"\\\$auto\$verilog_backend\.cc:\d+:dump_module(?:\$\d+)? "
+    text = re.sub(rf"^ *reg {name} = 0;\n", "", text, flags=re.MULTILINE)
+    return re.sub(rf"^ *if \({name}\) begin end\n", "", text, flags=re.MULTILINE)
 
 
 def _without_fields():

@@ -44,7 +44,7 @@ def run_cocotb(build, module, folder, *, parameters=None, testcase=None, seed=1,
     log = folder / "simulation.log"
     with open(log, "w") as handle:
         try:
-            code = subprocess.run([str(build.executable), *plusargs], env=env, cwd=folder, stdout=handle,
+            code = subprocess.run([*build.command, *plusargs], env=env, cwd=folder, stdout=handle,
                                   stderr=subprocess.STDOUT, timeout=timeout, check=False).returncode
         except subprocess.TimeoutExpired:
             raise SimulationError(f"the simulation did not end within {timeout} seconds ({log})") from None

@@ -44,7 +44,7 @@ class Inference:
 
 
 def infer(config, checkpoint, texts, *, folder, length=None, stage=lambda name: None, waves=False, activity=False,
-          latency=40, model=None, **options):
+          latency=40, power_up=None, model=None, **options):
     """Compile `texts` as one batch, run them, compare.
 
     Parameters
@@ -54,7 +54,7 @@ def infer(config, checkpoint, texts, *, folder, length=None, stage=lambda name: 
     folder : for logs and results
     length : tokens to pad to
     stage : called with the name of each stage as it begins
-    waves, activity, latency, model : see `simulate`
+    waves, activity, latency, power_up, model : see `simulate`
     options : see `compile_encoder`
 
     Raises
@@ -69,7 +69,7 @@ def infer(config, checkpoint, texts, *, folder, length=None, stage=lambda name: 
     stage("building and running the RTL")
     run = simulate(config, program.image, program_address=program.entry, program_length=len(program.instructions),
                    preload=tuple(program.preload.values()) if program.preload else None, folder=folder, curves=program.curves,
-                   target=program.target, waves=waves, activity=activity, latency=latency, model=model)
+                   target=program.target, waves=waves, activity=activity, latency=latency, power_up=power_up, model=model)
     if run.error:
         raise SimulationError(f"the program stopped: {run.error}")
     stage("comparing")

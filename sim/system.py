@@ -72,7 +72,7 @@ def simulate(config, image, *, program_address, program_length, preload=None, **
 
 def simulate_programs(config, image, programs, *, folder, curves=(), target=0, watchdog=1 << 22, timeout=200_000_000,
                       log_activations=True, activity=False, waves=False, latency=40, memory_bits=27, stall=0.0, stall_seed=1,
-                      model=None):
+                      power_up=None, model=None):
     """Run programs from one main-memory image (bytes, from address 0), one after the other, each until the interrupt.
 
     The buffers keep their content in between. After a program that stops with an error no other is started.
@@ -88,6 +88,7 @@ def simulate_programs(config, image, programs, *, folder, curves=(), target=0, w
     waves : record an FST of everything (another, slower build)
     stall, stall_seed : share of cycles in which main memory holds each handshake back, at random
     latency : cycles from a read's address to its first data
+    power_up : seed of what registers and memories hold before the reset; None: zeros
     model : a Build of this system, if the caller has one; the options of the build are then its own
 
     Returns
@@ -109,6 +110,8 @@ def simulate_programs(config, image, programs, *, folder, curves=(), target=0, w
         plusargs += [f"+stall={round(256 * stall)}", f"+stall_seed={stall_seed}"]
     if activity:
         plusargs.append("+activity")
+    if power_up is not None:
+        plusargs += ["+verilator+rand+reset+2", f"+verilator+seed+{power_up}"]
     started = time.monotonic()
     run_cocotb(model, "acceltran.sim.system_run", folder, plusargs=[*plusargs, *(["--trace"] if waves else [])], parameters={
         "curves": [list(map(int, knots)) for knots in curves],

@@ -67,17 +67,21 @@ class Host:
         return value
 
 
+async def reset(dut):
+    """One cycle of reset, which is enough."""
+    await FallingEdge(dut.clk)
+    dut.rst.value = 1
+    await FallingEdge(dut.clk)
+    dut.rst.value = 0
+
+
 @cocotb.test()
 async def run_program(dut):
-    """Reset, set the curves, run the programs one after the other, collect what each showed."""
+    """One cycle of reset; set the curves, run the programs one after the other, collect what each showed."""
     job = parameters()
     Clock(dut.clk, PERIOD, "ns", impl="gpi").start()
-    dut.rst.value = 1
     host = Host(dut)
-    for _ in range(4):
-        await FallingEdge(dut.clk)
-    dut.rst.value = 0
-    await FallingEdge(dut.clk)
+    await reset(dut)
 
     for curve, knots in enumerate(job["curves"]):
         for knot, value in enumerate(knots):

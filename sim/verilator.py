@@ -16,7 +16,7 @@ from pathlib import Path
 
 import cocotb_tools.config
 
-__all__ = ["Build", "SimulationError", "build", "cache_folder", "toolchain"]
+__all__ = ["Build", "SimulationError", "build", "cache_folder", "run_tool", "toolchain"]
 
 WAIVERS = {
     "WIDTH": "Yosys writes expressions whose width is the target's by construction",
@@ -61,9 +61,9 @@ class Build:
     seconds: float
 
     @property
-    def executable(self):
+    def command(self):
         """The simulator program."""
-        return self.folder / self.top
+        return [str(self.folder / self.top)]
 
 
 def cache_folder():
@@ -104,7 +104,8 @@ def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, blo
           variables=()):
     """Build (or find in the cache) the model of `verilog`, a text with module `top`, together with `sources`.
 
-    Only the ports of `top` are visible to cocotb: everything else stays free to be optimised.
+    Registers and memories hold zeros at power-up, or with ``+verilator+rand+reset+2`` random bits. Only the ports of `top`
+    are visible to cocotb: everything else stays free to be optimised.
 
     Parameters
     ----------
@@ -149,16 +150,16 @@ def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, blo
         libs = cocotb_tools.config.libs_dir
         main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
         env = toolchain()
-        _run([
+        run_tool([
             "verilator", "-cc", "--exe", "-Mdir", str(folder), "--top-module", top, "--vpi", "--prefix", "Vtop", "-o", top,
-            "-LDFLAGS", f"-Wl,-rpath,{libs} -L{libs} -lcocotbvpi_verilator", "--x-assign", "fast", "--x-initial", "fast",
+            "-LDFLAGS", f"-Wl,-rpath,{libs} -L{libs} -lcocotbvpi_verilator", "--x-assign", "fast", "--x-initial", "unique",
             "--noassert", "--timescale", "1ns/1ps", *arguments, str(main), str(folder / "control.vlt"),
             str(folder / f"{top}.v"), *map(str, sources),
         ], env, folder / "build.log")
         makefile = "Vtop_hier.mk" if blocks else "Vtop.mk"
         runtime = _Runtime([*arguments, *variables, waves, threads])
         runtime.lend(folder)
-        _run(["make", "-j", str(jobs or os.cpu_count()), "-C", str(folder), "-f", makefile, f"VM_TRACE={int(bool(waves))}",
+        run_tool(["make", "-j", str(jobs or os.cpu_count()), "-C", str(folder), "-f", makefile, f"VM_TRACE={int(bool(waves))}",
               *variables], env, folder / "build.log")
         runtime.keep(folder)
         done.touch()
@@ -196,7 +197,8 @@ def _locked(path):
         yield
 
 
-def _run(command, env, log):
+def run_tool(command, env, log):
+    """Run a tool of a build, its output appended to `log`; raises SimulationError with the last lines if it fails."""
     with open(log, "a") as handle:
         result = subprocess.run(command, env=env, stdout=handle, stderr=subprocess.STDOUT, check=False)
     if result.returncode:

@@ -53,7 +53,7 @@ class Reference:
     def load(self, address, bytes, buffer, slot, pitch, rows, columns):  # noqa: A002
         position = address
         if buffer == Buffer.VECTOR:
-            for n in range(columns if rows else 0):
+            for n in range(columns):
                 self.vector[slot + n], position = self._bits(position, self.line_bits)
             return
         target = self.weight if buffer == Buffer.WEIGHT else self.activation
@@ -122,7 +122,7 @@ class Reference:
         address, free = self._place(rng, free, rng.randbytes(count * self.line_bits // 8))
         slot = rng.randrange(len(self.vector) - count + 1)
         return Opcode.LOAD, {"address": address, "bytes": free - address, "buffer": Buffer.VECTOR, "slot": slot,
-                             "pitch": 0, "rows": 1, "columns": count}, free
+                             "pitch": rng.randrange(3), "rows": rng.choice((0, 1, 5)), "columns": count}, free
 
     def random_store(self, rng, free):
         rows, columns = rng.randint(1, 3), rng.randint(1, 3)
@@ -145,6 +145,8 @@ class Reference:
         opcode, values = rng.choice((
             (Opcode.LOAD, {"address": 0, "bytes": 64, "buffer": rng.randrange(4)}), (Opcode.STORE, {"address": 0}),
             (Opcode.GATHER, {"address": 0, "indices": 0, "row_bytes": 64})))
+        if values.get("buffer") == Buffer.VECTOR:  # Rows of lines mean nothing.
+            area["columns"] = 0
         return opcode, values | area, free
 
     def random_program(self, rng, count, free):

@@ -1,7 +1,6 @@
 """A banked buffer of packed tiles: lines in one set of SRAMs, masks in another."""
 
 from functools import reduce
-from itertools import combinations
 from operator import or_
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
@@ -13,21 +12,18 @@ from ..crossbar import route
 from ..layout import tile_write
 from ..round_robin import RoundRobin
 from ..shared_module import instantiate
+from .bank_arbiter import BankArbiter
 from .sram import Sram
 from .tile_reader import read_port
 
-__all__ = ["ROUNDS", "TileBuffer"]
-
-ROUNDS = 2
-"""Of an arbitration: the more, the longer its path, and the fewer readers wait for one that waits itself."""
+__all__ = ["TileBuffer"]
 
 
 class TileBuffer(wiring.Component):
     """Slots of T lines, slot s in bank ``s mod banks``; only words in use are touched.
 
-    A reader gets all its active lanes in one cycle or waits; readers that waited go before those that did not, so none
-    starves. A reader may wait for one that waits itself (see `ROUNDS`). Writers of one bank take turns. Reads answer after
-    `latency` cycles; a write is in place two cycles after it is taken.
+    A reader gets all its active lanes in one cycle or waits, for a number of cycles that is bounded (see `BankArbiter`).
+    Writers of one bank take turns. Reads answer after `latency` cycles; a write is in place two cycles after it is taken.
 
     Parameters
     ----------
@@ -91,20 +87,20 @@ class TileBuffer(wiring.Component):
         """Bank number and address within the bank."""
         return slot[: self._bank_bits] if self._bank_bits else Const(0, 1), slot[self._bank_bits:]
 
+    def _bank_of(self, slot, enable):
+        """The bank of a slot in one-hot form, zero unless enabled, whatever the slot then is."""
+        number, _ = self._split(slot)
+        return Cat(enable & (number == b) for b in range(self._banks))
+
     def _connect_reads(self, m, banks, clients, kind):
         """Arbitrate whole groups, address the banks, and bring each lane the bank it asked."""
-        wanted, waited = [], Signal(len(clients), name=f"{kind}_waited")
-        for n, (_, _, slots, active, _, _) in enumerate(clients):
-            need = Signal(self._banks, name=f"{kind}_need_{n}")
-            lanes = [active[lane] << self._split(slots[lane])[0] for lane in range(self._readers[n])]
-            m.d.comb += need.eq(reduce(or_, lanes))
-            wanted.append(need)
-
-        grants = self._arbitrate(m, kind, Cat(valid for valid, *_ in clients), wanted, waited)
-        taken = reduce(or_, (Mux(grant, need, 0) for grant, need in zip(grants, wanted, strict=True)))
-        for n, (valid, ready, *_) in enumerate(clients):
-            m.d.comb += ready.eq(grants[n])
-            m.d.sync += waited[n].eq(valid & ~ready)
+        m.submodules[f"{kind}_arbiter"] = arbiter = BankArbiter(clients=len(clients), banks=self._banks)
+        for n, (valid, ready, slots, active, _, _) in enumerate(clients):
+            lanes = [self._bank_of(slots[lane], valid & active[lane]) for lane in range(self._readers[n])]
+            m.d.comb += [
+                arbiter.asks[n].eq(valid), arbiter.wanted[n].eq(reduce(or_, lanes)), ready.eq(arbiter.grant[n]),
+            ]
+        taken = reduce(or_, (Mux(grant, need, 0) for grant, need in zip(arbiter.grant, arbiter.wanted, strict=True)))
 
         addresses = Signal(data.ArrayLayout(len(banks[0].read_address), self._banks), name=f"{kind}_addresses")
         selects, answered = [], []
@@ -129,39 +125,13 @@ class TileBuffer(wiring.Component):
             value = register
         return value
 
-    def _arbitrate(self, m, kind, valid, wanted, waited):
-        """Which of the `valid` clients get all banks that they want.
-
-        In each of `ROUNDS` rounds those win that want no bank of a client before them which is still in it; then those are
-        out that want a bank of a winner.
-        """
-        count = len(wanted)
-        clash = [Signal(count, name=f"{kind}_clash_{n}") for n in range(count)]
-        rivals = [Signal(count, name=f"{kind}_rivals_{n}") for n in range(count)]
-        for a, b in combinations(range(count), 2):
-            first = waited[a] | ~waited[b]
-            m.d.comb += [
-                clash[a][b].eq((wanted[a] & wanted[b]).any()), clash[b][a].eq(clash[a][b]),
-                rivals[b][a].eq(clash[a][b] & first), rivals[a][b].eq(clash[a][b] & ~first),
-            ]
-        grants, left = Const(0, count), valid
-        for number in range(ROUNDS):
-            wins, after = (Signal(count, name=f"{kind}_{name}_{number}") for name in ("wins", "left"))
-            for n in range(count):
-                m.d.comb += [
-                    wins[n].eq(left[n] & ~(rivals[n] & left).any()),
-                    after[n].eq(left[n] & ~wins[n] & ~(clash[n] & wins).any()),
-                ]
-            grants, left = grants | wins, after
-        return grants
-
     def _connect_writes(self, m, platform, lines, masks):
         """In each bank one writer a cycle, in turn."""
         count = len(self.write)
         asked = []
         for n, writer in enumerate(self.write):
             asks = Signal(self._banks, name=f"write_asks_{n}")
-            m.d.comb += asks.eq(writer.valid << self._split(writer.payload.slot)[0])
+            m.d.comb += asks.eq(self._bank_of(writer.payload.slot, writer.valid))
             asked.append(asks)
 
         turns = [instantiate(m, platform, f"write_turn_{b}", RoundRobin, inputs=count) for b in range(self._banks)]

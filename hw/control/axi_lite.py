@@ -44,8 +44,8 @@ class AxiLiteFrontEnd(wiring.Component):
 
     Address and data of a write may come in either order. A write goes before a read that waits, and leaves room for one
     read before the next write. The low two address bits and the protection bits are ignored. A write that does not
-    enable all four bytes answers SLVERR without reaching the register bus. Every output is a register or the inverse of
-    one; an access takes three cycles and the latency of the register bus.
+    enable all four bytes answers SLVERR without reaching the register bus. No access is taken in reset. Every output is a
+    register or the inverse of one; an access takes three cycles and the latency of the register bus.
 
     Parameters
     ----------
@@ -67,11 +67,11 @@ class AxiLiteFrontEnd(wiring.Component):
         m = Module()
         axi, bus = self.axi, self.bus
 
-        # A register per incoming channel, free again when the access is answered.
+        # A register per incoming channel, free again when the access is answered; taken in reset, in which nothing is accepted.
         held = {}
         for channel, payloads in (("aw", ("awaddr",)), ("w", ("wdata", "wstrb")), ("ar", ("araddr",))):
             valid, ready = getattr(axi, f"{channel}valid"), getattr(axi, f"{channel}ready")
-            held[channel] = Signal(name=f"{channel}_held")
+            held[channel] = Signal(name=f"{channel}_held", init=1)
             m.d.comb += ready.eq(~held[channel])
             for name in payloads:
                 port = getattr(axi, name)
@@ -97,6 +97,9 @@ class AxiLiteFrontEnd(wiring.Component):
         can_read = held["ar"] & ~axi.rvalid
         response = Response.SLVERR * bus.error
         with m.FSM():
+            with m.State("WAKE"):
+                m.d.sync += [held[channel].eq(0) for channel in ("aw", "w", "ar")]
+                m.next = "IDLE"
             with m.State("IDLE"):
                 with m.If(can_write):
                     m.d.sync += [bus.address.eq(held["awaddr"][2:]), bus.write_data.eq(held["wdata"])]

@@ -40,7 +40,8 @@ class ControlUnit(wiring.Component):
     fetch : In(stream(FETCHED)), the answers in order, never held up
     {engine}_instruction : Out(stream(512)), {engine}_done : In(1), {engine}_error : In({valid, code}), see `IssueQueue`
     {engine}_busy, {engine}_stalled : In(1), counted
-    flush : Out(1), asks the memory side to give up and fall idle; memory_idle : In(1)
+    flush : Out(1), asks the memory side to give up and fall idle; memory_idle : In(1), nothing is under way on the bus: a run
+        is not done before
     core_reset : Out(1), resets engines and buffers' control
     matrix_curve, vector_curve : In(6); matrix_tau, vector_tau : Out(W - 1), combinational
     events : In(EVENTS)
@@ -120,7 +121,7 @@ class ControlUnit(wiring.Component):
         undecoded = Mux(decoder.o.valid, decoder.o.payload.number, fetch.o.payload.number)
         m.d.comb += [
             run.start.eq(registers.start), run.reset.eq(registers.reset),
-            run.finished.eq(decoder.halted & fetch.idle & dispatcher.empty),
+            run.finished.eq(decoder.halted & fetch.idle & dispatcher.empty & self.memory_idle),
             run.reports[0].eq(decoder.report),
             *(run.reports[2 + n].eq(report) for n, report in enumerate(dispatcher.reports)),
             watchdog.limit.eq(registers.values.watchdog.value), watchdog.running.eq(run.fetching),

@@ -114,10 +114,10 @@ class IssueQueue(wiring.Component):
             m.d.sync += self.o.valid.eq(0)
         with m.If(self.take):
             m.d.sync += [self.o.valid.eq(~head.sync), kept.eq(head.instruction), number.eq(head.number)]
-        m.d.sync += [
-            self.timeline.start.eq(accepted | (self.take & head.sync)),
-            self.timeline.start_number.eq(Mux(accepted, number, head.number)),
-        ]
+        starts = accepted | (self.take & head.sync)
+        m.d.sync += self.timeline.start.eq(starts)
+        with m.If(starts):
+            m.d.sync += self.timeline.start_number.eq(Mux(accepted, number, head.number))
 
     def _retire(self, m, flight, oldest):
         """Completion of the oldest in flight, or the engine's error."""
@@ -131,10 +131,8 @@ class IssueQueue(wiring.Component):
             flight.r_en.eq(self.retired),
             self.give.eq(Mux(self.retired, oldest.signal, 0)),
         ]
-        m.d.sync += [
-            pulses.eq(pulses + done - used),
-            self.timeline.done.eq(self.retired), self.timeline.done_number.eq(oldest.number),
-        ]
+        m.d.sync += [pulses.eq(pulses + done - used), self.timeline.done.eq(self.retired)]
+        m.d.comb += self.timeline.done_number.eq(self.retired_number)
         with m.If(self.retired):
             m.d.sync += self.retired_number.eq(oldest.number)
         with m.If(self.error.valid & ~faulted):

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..layout import SLOT_BITS, tile_write
 from ..stream_queue import StreamQueue
-from .axi import beat_bits, read_request
+from .axi import beat_bits, read_beat, read_request
 from .errors import MemoryError
 from .row_requester import RowRequester, gather_layout
 from .tile_walk import REACH_BITS, area_layout
@@ -36,10 +36,10 @@ class Gatherer(wiring.Component):
     issued : Out(1), everything that was issued has been requested
     job : In(stream(area_layout)), the destination, held while it runs; taken when everything is written
     request : Out(stream(read_request))
-    indices : In(stream(bus_width)), ready when the next beats are indices, which do not go through the gearbox
+    indices : In(stream(read_beat)), ready when the next beats are indices, which do not go through the gearbox
     segment, append, piece, close : the gearbox; all pieces are lines
     o : Out(stream(tile_write))
-    error : Out(3), 0, or a MemoryError until reset
+    error : Out(3), 0, or a MemoryError of this job until reset; of indices that came ahead, once their own job begins
     """
 
     def __init__(self, *, tile, width, lines_per_beat, bus_width, activation_tiles, rows_ahead):
@@ -54,7 +54,7 @@ class Gatherer(wiring.Component):
             "issued": Out(1),
             "job": In(stream.Signature(area_layout())),
             "request": Out(stream.Signature(read_request(bus_width))),
-            "indices": In(stream.Signature(bus_width)),
+            "indices": In(stream.Signature(read_beat(bus_width))),
             "segment": Out(stream.Signature(beat_bits(bus_width))),
             "append": Out(1),
             "piece": In(stream.Signature(tile * width)),
@@ -65,7 +65,7 @@ class Gatherer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        tag = data.StructLayout({"beats": beat_bits(self._bus_width), "index": 1})
+        tag = data.StructLayout({"beats": beat_bits(self._bus_width), "index": 1, "ahead": 1})
         m.submodules.requester = requester = RowRequester(
             tile=self._tile, width=self._width, bus_width=self._bus_width)
         m.submodules.tags = tags = SyncFIFO(width=data.Layout.cast(tag).size, depth=self._rows_ahead)
@@ -78,18 +78,24 @@ class Gatherer(wiring.Component):
             request.payload.beats.eq(asked.beats),
             request.valid.eq(requester.o.valid & tags.w_rdy),
             requester.o.ready.eq(request.ready & tags.w_rdy),
-            tags.w_data.eq(Cat(asked.beats, asked.index)),
+            tags.w_data.eq(Cat(asked.beats, asked.index, asked.ahead)),
             tags.w_en.eq(requester.o.valid & request.ready),
             self.issued.eq(requester.idle),
         ]
         expected = data.View(tag, tags.r_data)
 
-        # Indices are only due between rows.
-        row_begins, row_awaited = self._move_rows(m, expected.beats, tags.r_rdy & ~expected.index)
+        # Indices are only due between rows. Those that came with an error name row 0: no read goes astray.
+        spoiled = Signal()
+        row_begins, row_awaited = self._move_rows(m, expected.beats, tags.r_rdy & ~expected.index, spoiled)
         count, indices_end = Signal.like(expected.beats), Signal()
+        with m.If(self.indices.valid & self.indices.ready & self.indices.payload.error):
+            with m.If(expected.ahead):
+                m.d.sync += spoiled.eq(1)
+            with m.Else():
+                m.d.sync += self.error.eq(MemoryError.BUS_READ)
         m.d.comb += [
             self.indices.ready.eq(row_awaited & tags.r_rdy & expected.index),
-            requester.indices.payload.eq(self.indices.payload),
+            requester.indices.payload.eq(Mux(self.indices.payload.error, 0, self.indices.payload.data)),
             requester.indices.valid.eq(self.indices.valid & self.indices.ready),
             indices_end.eq(requester.indices.valid & (count == expected.beats - 1)),
         ]
@@ -98,8 +104,11 @@ class Gatherer(wiring.Component):
         m.d.comb += tags.r_en.eq(indices_end | row_begins)
         return m
 
-    def _move_rows(self, m, beats, row_next):
-        """Lines from the gearbox into tiles; returns "the gearbox begins with a row" and "it waits for a row"."""
+    def _move_rows(self, m, beats, row_next, spoiled):
+        """Lines from the gearbox into tiles; returns "the gearbox begins with a row" and "it waits for a row".
+
+        With `spoiled`, the indices of the job that begins next came with an error.
+        """
         area, o, write = self.job.payload, self.o, self.o.payload
         tile, count = self._tile, self._lines_per_beat
         token, row = Signal(range(tile), reset_less=True), Signal(12, reset_less=True)
@@ -123,7 +132,10 @@ class Gatherer(wiring.Component):
         with m.FSM():
             with m.State("IDLE"):
                 m.d.sync += [token.eq(0), row.eq(0), row_slot.eq(area.slot), ahead.eq(0)]
-                with m.If(self.job.valid):
+                with m.If(self.job.valid & spoiled):
+                    m.d.sync += self.error.eq(MemoryError.BUS_READ)
+                    m.next = "FAILED"
+                with m.Elif(self.job.valid):
                     m.next = "ROW"
             with m.State("ROW"):
                 m.d.comb += [row_awaited.eq(1), self.segment.valid.eq(row_next)]

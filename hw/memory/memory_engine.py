@@ -39,8 +39,10 @@ class MemoryEngine(wiring.Component):
     next instruction until all the STORE's write responses have come. Data move as fast as the bus, at most one mask or line
     per cycle.
 
-    An error is reported once. Nothing starts after it, the instruction it hit and those behind it are never `done`, and
-    only a reset helps. Tiles of the same instruction that came before an out-of-range one are written.
+    An error is reported once, when everything before the instruction it hit is `done`, however far the reads ran ahead.
+    Nothing starts after it, that instruction and those behind it are never `done`, and only a reset helps. Tiles of the same
+    instruction that came before an out-of-range one are written. A LOAD that fetches more bytes than its tiles take is done
+    when the last of them has come and been dropped.
 
     Soft reset: raise `flush` and hold it, wait for `idle`, then raise `core_reset`; `flush` may fall as that rises.
     While `flush` is up no burst begins, arriving data are dropped, an open write burst ends with empty strobes, and
@@ -131,9 +133,9 @@ class MemoryEngine(wiring.Component):
         self._bus(m)
         self._issue(m, kinds.w_data, data.View(load, jobs.w_data), jobs, failed)
         finished = self._run_jobs(m, kinds, data.View(load, jobs.r_data), jobs)
-        self._cut_beats(m, gathers)
+        spoiled = self._cut_beats(m, gathers)
         self._write_buffers(m)
-        self._status(m, finished, jobs, failed)
+        self._status(m, finished, jobs, failed, spoiled)
         return ResetInserter(self.core_reset)(m)
 
     def _bus(self, m):
@@ -190,7 +192,7 @@ class MemoryEngine(wiring.Component):
         with m.Switch(load.opcode):
             with m.Case(Opcode.LOAD):
                 place(load)
-                with m.If((load.rows == 0) | (load.columns == 0)):
+                with m.If((load.columns == 0) | ((load.rows == 0) & (load.buffer != Buffer.VECTOR))):
                     skip()
                 with m.Elif(self._gatherer.issued):
                     m.d.comb += [
@@ -255,17 +257,23 @@ class MemoryEngine(wiring.Component):
         return job_done | self._writer.done
 
     def _cut_beats(self, m, gathers):
-        """Beats to the gearbox or the list of indices, pieces to the loader or the gatherer; errors stop them all."""
+        """Beats to the gearbox or the list of indices, pieces to the loader or the gatherer.
+
+        A beat with an error that the gearbox would take stays where it is, and stops everything: as the gearbox takes beats of
+        the job at the head only, that is the one it hit. Returns "such a beat is there".
+        """
         loader, gatherer, gearbox, beats = self._loader, self._gatherer, self._gearbox_in, self._reader.o[0]
         indices = gatherer.indices.ready & gearbox.idle
         good = beats.valid & ~beats.payload.error
         m.d.comb += [
-            gatherer.indices.payload.eq(beats.payload.data),
-            gatherer.indices.valid.eq(good & indices),
+            gatherer.indices.payload.data.eq(beats.payload.data),
+            gatherer.indices.payload.error.eq(beats.payload.error),
+            gatherer.indices.valid.eq(beats.valid & indices),
             gearbox.i.payload.eq(beats.payload.data),
             gearbox.i.valid.eq(good & ~indices),
-            beats.ready.eq(good & (indices | gearbox.i.ready)),
+            beats.ready.eq(Mux(indices, 1, good & gearbox.i.ready)),
             loader.short.eq(gearbox.short),
+            loader.drained.eq(gearbox.idle),
             loader.piece.payload.eq(gearbox.o.payload),
             gatherer.piece.payload.eq(gearbox.o.payload),
         ]
@@ -283,6 +291,7 @@ class MemoryEngine(wiring.Component):
                     gearbox.o.ready.eq(user.piece.ready),
                     gearbox.close.eq(user.close),
                 ]
+        return beats.valid & beats.payload.error & ~indices & gearbox.i.ready
 
     def _write_buffers(self, m):
         """Writes of the loader by buffer, those of the gatherer to the activation buffer; never both."""
@@ -306,10 +315,10 @@ class MemoryEngine(wiring.Component):
                 gatherer.ready.eq(self.activation_write.ready),
             ]
 
-    def _status(self, m, finished, jobs, failed):
+    def _status(self, m, finished, jobs, failed, spoiled):
         """Completion, errors and counters."""
-        beat, axi, code = self._reader.o[0], self.axi, Signal(4)
-        with m.If(beat.valid & beat.payload.error):
+        axi, code = self.axi, Signal(4)
+        with m.If(spoiled):
             m.d.comb += code.eq(MemoryError.BUS_READ)
         with m.Elif(self._writer.error):
             m.d.comb += code.eq(MemoryError.BUS_WRITE)

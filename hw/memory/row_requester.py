@@ -23,8 +23,10 @@ def gather_layout(bus_width):
 
 
 def gather_request(bus_width):
-    """A read request that also tells whether it is for indices or for a table row."""
-    return data.StructLayout({"beat": beat_bits(bus_width), "beats": beat_bits(bus_width), "index": 1})
+    """A read request that also tells whether it is for indices or for a table row, and whether these are indices of the next
+    job, of which the rows of this one are still to be requested.
+    """
+    return data.StructLayout({"beat": beat_bits(bus_width), "beats": beat_bits(bus_width), "index": 1, "ahead": 1})
 
 
 class RowRequester(wiring.Component):
@@ -83,6 +85,7 @@ class RowRequester(wiring.Component):
                 o.payload.beat.eq(Mux(ask, beat, row.payload)),
                 o.payload.beats.eq(Mux(ask, beats, row_beats)),
                 o.payload.index.eq(ask),
+                o.payload.ahead.eq(ask & (jobs.level == 2)),
             ]
         with m.If(starting):
             m.d.sync += [running.eq(1), rows_left.eq(self._tokens(job))]

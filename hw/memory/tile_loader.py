@@ -38,8 +38,9 @@ class TileLoader(wiring.Component):
 
     Members
     -------
-    job : In(stream(load_layout)), held while it runs; taken when everything is written
+    job : In(stream(load_layout)), held while it runs; taken when everything is written and nothing of it is on the bus
     segment, piece, size, short, close : the gearbox
+    drained : In(1), the gearbox is rid of what it was given, surplus beats included
     o : Out(stream(tile_write)), with `buffer` : Out(2) its destination
     error : Out(3), 0, or a MemoryError until reset
     """
@@ -58,6 +59,7 @@ class TileLoader(wiring.Component):
             "size": Out(1),
             "short": In(1),
             "close": Out(1),
+            "drained": In(1),
             "o": Out(stream.Signature(self._write)),
             "buffer": Out(2),
             "error": Out(3),
@@ -125,7 +127,7 @@ class TileLoader(wiring.Component):
                     with m.Elif(~vector):
                         m.next = "MASK"
             with m.State("FINISH"):
-                with m.If(~self.o.valid):
+                with m.If(~self.o.valid & self.drained):
                     m.d.comb += self.job.ready.eq(1)
                     m.next = "IDLE"
             with m.State("FAILED"):

@@ -86,7 +86,7 @@ class PrecomputeSparsity(wiring.Component):
         m.d.comb += self.a_progress.eq(reader.a_position)
 
         layout = entry_layout(self._tile, self._width, self._slots, self._psum_tiles)
-        window = [Signal(layout, name=f"entry_{n}", reset_less=True) for n in range(self._window)]
+        window = [Signal(layout, name=f"entry_{n}") for n in range(self._window)]  # A MAC multiplies by it, if only zeros.
         pending = [Signal(self._pickers, name=f"pending_{n}") for n in range(self._window)]
         valid = Signal(self._window)
 

@@ -39,9 +39,7 @@ async def check_programs(dut, stall, latency):
     for order in ("any", "address", "data"):
         b.memory.order = order
         await b.run(b.state.random_program(b.rng, 10, 4096 - 3 * b.state.beat))
-    # The bytes of a LOAD beyond its tiles may come after it is done.
-    while not dut.idle.value:
-        await FallingEdge(dut.clk)
+    assert dut.idle.value
     await ClockCycles(dut.clk, 3)
     assert b.memory.most_flying[0] <= parameters()["outstanding_reads"]
     assert b.memory.beats_read * b.state.beat == b.read_bytes
@@ -181,6 +179,91 @@ async def check_bus_errors(dut, stall):
         await b.run([store, good, *b.state.random_program(b.rng, 3, 1 << 14)])
 
 
+BAD = 1 << 18
+"""Where main memory answers with an error."""
+
+
+def sound(b, opcode, place):
+    """An instruction that works, with its data in the `place`-th 8 KiB, as (opcode, values)."""
+    if opcode is Opcode.GATHER:
+        values, free = b.state.random_gather(b.rng, place << 13)[1:]
+        rows = 8 * 16 // b.state.tile
+        place = free + -free % 64
+        b.memory.data[place:place + 4 * rows * b.state.tile] = bytes(4 * rows * b.state.tile)
+        return opcode, values | slots(rows=rows, indices=place)
+    return getattr(b.state, f"random_{opcode.name.lower()}")(b.rng, place << 13)[:2]
+
+
+def faulty(b, opcode, kind):
+    """One that does not, in three ways: main memory refuses it, at once or late, or it leaves its buffer."""
+    opcode, values = sound(b, opcode, 2)
+    if kind == 2:
+        return opcode, values | {"slot": 1 << 18}, MemoryError.SLOT_RANGE
+    if opcode is Opcode.STORE:
+        late = {"rows": 4, "columns": 3, "pitch": 3, "slot": 0, "address": BAD - b.state.beat}
+        return opcode, values | ({"address": BAD} if kind == 0 else late), MemoryError.BUS_WRITE
+    late = {"indices": BAD} if opcode is Opcode.GATHER else {"address": BAD - values["bytes"] + b.state.beat}
+    return opcode, values | ({"address": BAD} if kind == 0 else late), MemoryError.BUS_READ
+
+
+@cocotb.test()
+@cocotb.parametrize(latency=[0, 30])
+async def check_faulting_instruction(dut, latency):
+    """Behind every instruction every other one at fault: the first is done, the second never, whatever was read ahead."""
+    b = await bench(dut, f"pairs {latency}", latency=latency)
+    b.memory.bad = [range(BAD, BAD + (1 << 19))]
+    b.memory.data[BAD - 4096:BAD + 4096] = b"\xff" * 8192
+    for first in (Opcode.LOAD, Opcode.GATHER, Opcode.STORE):
+        for second in (Opcode.LOAD, Opcode.GATHER, Opcode.STORE):
+            for kind in range(3):
+                b.errors, dones = [], b.dones
+                opcode, values, code = faulty(b, second, kind)
+                program = [sound(b, first, 1), (opcode, values), sound(b, Opcode.LOAD, 3)]
+                task = cocotb.start_soon(b.issue(program))
+                for _ in range(6000):
+                    if b.errors:
+                        break
+                    await FallingEdge(dut.clk)
+                assert (b.errors, b.dones - dones) == ([code], 1), (first.name, second.name, kind)
+                await ClockCycles(dut.clk, 50)
+                assert b.dones - dones == 1
+                await FallingEdge(dut.clk)
+                await b.soft_reset([task])
+
+
+@cocotb.test()
+@cocotb.parametrize(latency=[0, 30])
+async def check_surplus(dut, latency):
+    """A LOAD that fetches more than its tiles take is done when the rest has come; an error in the rest is its own."""
+    b = await bench(dut, f"surplus {latency}", latency=latency)
+    mask, beat = b.state.mask_bits // 8, b.state.beat
+    b.memory.bad = [range(BAD, BAD + 4096)]
+    b.memory.data[BAD - 4096:BAD] = bytes(4096)
+    for surplus in (0, 1, 64 // beat, 40):
+        length = -(-mask // beat) * beat + surplus * beat
+        await b.run([(Opcode.LOAD, slots(address=BAD - 2048, bytes=length, buffer=1))])
+        assert dut.idle.value
+        if surplus:
+            dones = b.dones
+            task = cocotb.start_soon(b.issue([(Opcode.LOAD, slots(address=BAD - length + beat, bytes=length, buffer=1))]))
+            await ClockCycles(dut.clk, 500)
+            assert b.errors == [MemoryError.BUS_READ] and b.dones == dones
+            b.errors = []
+            await FallingEdge(dut.clk)
+            await b.soft_reset([task])
+
+
+@cocotb.test()
+async def check_rows_of_lines(dut):
+    """The rows and the pitch of a LOAD to the vector buffer mean nothing: no rows do not make it empty."""
+    b = await bench(dut, "rows of lines")
+    for rows in (0, 1, 9):
+        opcode, values, _ = b.state.random_vector_load(b.rng, 1 << 13)
+        before = b.state.vector[values["slot"]]
+        await b.run([(opcode, values | {"rows": rows, "pitch": rows})])
+        assert b.state.vector[values["slot"]] != before
+
+
 @cocotb.test()
 @cocotb.parametrize(kind=["load", "store", "gather", "mixed"])
 async def check_soft_reset(dut, kind):
@@ -205,7 +288,29 @@ async def check_soft_reset(dut, kind):
             assert await b.fetch([64, 0]) == [(int.from_bytes(image[a:a + 64], "little"), 0) for a in (64, 0)]
 
 
+def check(name, testcase):
+    p = CONFIGURATIONS[name] | CAPACITIES
+    simulate_component(MemoryEngine(**p), testcase=testcase, **p)
+
+
+NUMBERED = "check_faulting_instruction|check_surplus|check_rows_of_lines"
+
+
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_memory_engine(name):
-    p = CONFIGURATIONS[name] | CAPACITIES
-    simulate_component(MemoryEngine(**p), **p)
+    check(name, f"^(?!.*({NUMBERED}))")
+
+
+@pytest.mark.parametrize("name", ["nano", "mini", "odd", "wide"])
+def test_h1_the_faulting_instruction_is_named_whatever_was_read_ahead(name):
+    check(name, "check_faulting_instruction")
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_h3_done_means_an_idle_bus(name):
+    check(name, "check_surplus")
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_h4_lines_are_loaded_without_rows(name):
+    check(name, "check_rows_of_lines")

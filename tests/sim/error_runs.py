@@ -12,7 +12,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, First, RisingEdge, Timer
 
 from acceltran.hw.registers import by_name, pack
-from acceltran.sim.system_run import PERIOD, Host
+from acceltran.sim.system_run import PERIOD, Host, reset
 from acceltran.sim.unit import parameters
 
 LIMIT = 200_000
@@ -83,12 +83,8 @@ async def play(accelerator, run):
 async def run_all(dut):
     job = parameters()
     Clock(dut.clk, PERIOD, "ns", impl="gpi").start()
-    dut.rst.value = 1
     accelerator = Accelerator(dut)
-    for _ in range(4):
-        await FallingEdge(dut.clk)
-    dut.rst.value = 0
-    await FallingEdge(dut.clk)
+    await reset(dut)
     await accelerator.write("IRQ_ENABLE", 3)
     seen = []
     for run in job["runs"]:

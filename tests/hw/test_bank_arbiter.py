@@ -1,0 +1,39 @@
+"""The bank arbiter: what it grants, and for how long a client waits, proved for every sequence of requests."""
+
+import pytest
+from amaranth.hdl import Assert, Assume, Module, Signal
+
+from acceltran.hw.buffer.bank_arbiter import BankArbiter
+from proof import holds
+
+
+def watched(clients, banks, less=0):
+    """An arbiter whose clients keep to the rules. Asserted: only those that ask are granted, no bank twice, and none waits beyond
+    the bound (lowered by `less`).
+    """
+    m = Module()
+    m.submodules.arbiter = arbiter = BankArbiter(clients=clients, banks=banks)
+    limit = arbiter.longest_wait - less
+    asks, wanted = Signal(clients), [Signal(banks, name=f"wanted_{n}") for n in range(clients)]
+    m.d.comb += [arbiter.asks.eq(asks), *(port.eq(want) for port, want in zip(arbiter.wanted, wanted, strict=True))]
+    m.d.comb += Assert((arbiter.grant & ~asks) == 0)
+    for n in range(clients):
+        refused, before, waited = Signal(name=f"refused_{n}"), Signal(banks), Signal(range(limit + 2), name=f"waited_{n}")
+        m.d.sync += [refused.eq(asks[n] & ~arbiter.grant[n]), before.eq(wanted[n])]
+        with m.If(refused):
+            m.d.comb += Assume(asks[n] & (wanted[n] == before))
+        with m.If(asks[n] & ~arbiter.grant[n]):
+            m.d.sync += waited.eq(waited + 1)
+        with m.Else():
+            m.d.sync += waited.eq(0)
+        m.d.comb += Assert(waited <= limit)
+        for other in range(n):
+            with m.If(arbiter.grant[n] & arbiter.grant[other]):
+                m.d.comb += Assert((wanted[n] & wanted[other]) == 0)
+    return m, [asks, *wanted]
+
+
+@pytest.mark.parametrize(("clients", "banks"), [(3, 1), (3, 2), (3, 4), (4, 2)])
+def test_h2_no_client_waits_longer_than_the_bound(clients, banks):
+    assert holds(*watched(clients, banks))
+    assert not holds(*watched(clients, banks, less=1))
