@@ -8,8 +8,8 @@ from proof import holds
 
 
 def watched(clients, banks, less=0):
-    """An arbiter whose clients keep to the rules. Asserted: only those that ask are granted, no bank twice, and none waits beyond
-    the bound (lowered by `less`).
+    """An arbiter whose clients keep to the rules. Asserted: only those that ask are granted, no bank twice, and none waits
+    beyond the bound (lowered by `less`).
     """
     m = Module()
     m.submodules.arbiter = arbiter = BankArbiter(clients=clients, banks=banks)
