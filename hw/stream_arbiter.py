@@ -32,7 +32,7 @@ class StreamArbiter(wiring.Component):
         if self._inputs == 1:
             connect(m, flipped(self.i[0]), flipped(self.o))
             return m
-        m.submodules.turn = turn = RoundRobin(inputs=self._inputs)
+        m.submodules.round_robin = turn = RoundRobin(inputs=self._inputs)
         m.d.comb += [
             turn.asks.eq(Cat(i.valid for i in self.i)), turn.advance.eq(self.o.ready),
             self.o.valid.eq(turn.asks.any()), self.o.payload.eq(Array(i.payload for i in self.i)[turn.choice]),

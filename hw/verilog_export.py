@@ -11,6 +11,7 @@ from unittest import mock
 
 from amaranth.back import rtlil
 
+from .explicit_widths import make_widths_explicit
 from .shared_module import ModuleLibrary
 
 __all__ = ["to_verilog"]
@@ -40,8 +41,9 @@ def to_verilog(component, name, *, fields=False):
             ys.run_pass("delete t:$meminit*", design)
             ys.run_pass("proc -nomux -norom", design)
             ys.run_pass("setattr -unset init w:*", design)
+            make_widths_explicit(design)
             ys.run_pass(f"write_verilog -noattr {target}", design)
-        return _without_wake_up(target.read_text())
+        return _with_defaults(_without_wake_up(target.read_text()))
 
 
 def _without_wake_up(text):
@@ -53,6 +55,22 @@ def _without_wake_up(text):
     name = r"\\\$auto\$verilog_backend\.cc:\d+:dump_module(?:\$\d+)? "
     text = re.sub(rf"^ *reg {name} = 0;\n", "", text, flags=re.MULTILINE)
     return re.sub(rf"^ *if \({name}\) begin end\n", "", text, flags=re.MULTILINE)
+
+
+def _with_defaults(text):
+    """Give every case statement a default, which does nothing: what is to hold otherwise is assigned before it."""
+    lines, complete = [], []
+    for line in text.splitlines(keepends=True):
+        word = line.lstrip()
+        if word.startswith(("case (", "casez (")):
+            complete.append(False)
+        elif word.startswith("default:"):
+            complete[-1] = True
+        elif word.startswith("endcase") and not complete.pop():
+            indent = line[: len(line) - len(word)]
+            lines.append(f"{indent}  default: ;\n")
+        lines.append(line)
+    return "".join(lines)
 
 
 def _without_fields():

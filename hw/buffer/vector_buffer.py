@@ -50,7 +50,7 @@ class VectorBuffer(wiring.Component):
         ]
 
         arriving = Signal(self._readers)
-        m.submodules.turn = turn = RoundRobin(inputs=self._readers)
+        m.submodules.round_robin = turn = RoundRobin(inputs=self._readers)
         line = Signal(LINE_ADDRESS_BITS)
         m.d.comb += [turn.advance.eq(1), memory.read_enable.eq(turn.asks.any()), memory.read_address.eq(line)]
         for n, port in enumerate(self.request):

@@ -96,7 +96,7 @@ class PrecomputeSparsity(wiring.Component):
         bits = (self._tile - 1).bit_length()
         row, progress = window[0].row, self.b_progress
         with m.If(valid[0]):
-            group = row[:bits] // self._rows
+            group = row[:bits] >> (self._rows.bit_length() - 1)
             m.d.comb += [progress.slot.eq(row[bits:]), progress.lap.eq(window[0].lap)]
             m.d.comb += progress.group.eq(Mux(window[0].release, group, 0))
         with m.Else():

@@ -14,7 +14,11 @@ module acceltran_crossbar #(
     genvar n;
 
     generate
-        for (n = 0; n < INPUTS; n = n + 1) assign words[n] = i[n*WIDTH +: WIDTH];
-        for (n = 0; n < OUTPUTS; n = n + 1) assign o[n*WIDTH +: WIDTH] = words[select[n*SELECT +: SELECT]];
+        for (n = 0; n < INPUTS; n = n + 1) begin : input_word
+            assign words[n] = i[n*WIDTH +: WIDTH];
+        end
+        for (n = 0; n < OUTPUTS; n = n + 1) begin : output_word
+            assign o[n*WIDTH +: WIDTH] = words[select[n*SELECT +: SELECT]];
+        end
     endgenerate
 endmodule
