@@ -1,13 +1,12 @@
 """A self-checking testbench in plain Verilog for one compiled program: it needs no Python when it runs."""
 
 import re
-import warnings
 from pathlib import Path
 
-from amaranth.hdl import Shape, UnusedElaboratable
+from amaranth.hdl import Shape
 from amaranth.lib.wiring import In
 
-from ..hw.accelerator import Accelerator
+from ..hw.accelerator import accelerator_signature
 from ..hw.generate import SOURCES
 from ..hw.registers import ADDRESS_BITS, CURVE_STRIDE, by_name, config_values, pack
 from .checkpoint import encode_texts
@@ -123,13 +122,9 @@ def _testbench(program, golden, folder, streams):
 
 def _ports(config):
     """(name in Verilog, bits, whether the accelerator reads it) of all ports but clock and reset."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UnusedElaboratable)  # Only its ports are looked at.
-        accelerator = Accelerator(config=config)
-        ports = [("__".join(map(str, path)), Shape.cast(member.shape).width, member.flow is In)
-                 for path, member, _ in accelerator.signature.flatten(accelerator)]
-        del accelerator
-    return ports
+    ports = accelerator_signature(config).create()
+    return [("__".join(map(str, path)), Shape.cast(member.shape).width, member.flow is In)
+            for path, member, _ in ports.signature.flatten(ports)]
 
 
 def _setup(program):

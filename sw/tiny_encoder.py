@@ -13,7 +13,7 @@ from .checkpoint import BertConfig, Checkpoint, tensor_shapes
 __all__ = ["SPECIAL", "TINY_SHAPES", "random_texts", "random_weight", "tiny_encoder", "word_tokenizer"]
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-TINY_SHAPES = ({"heads": 2, "words": (9, 4)}, {"heads": 1, "words": (5,)})
+TINY_SHAPES = ({"heads": 2, "words": (4, 2)}, {"heads": 1, "words": (5,)})
 """Heads of one tile each, and words of each sentence: from the one that shows most to the one that needs least room."""
 
 _VOCABULARY, _POSITIONS = 32, 16
@@ -28,7 +28,7 @@ def tiny_encoder(hardware, *, heads, words, seed=1):
     Parameters
     ----------
     hardware : AcceleratorConfig
-    heads : attention heads of one tile; the feed-forward network is twice as wide as all of them
+    heads : attention heads of one tile; the feed-forward network is half a tile wider than all of them
     words : number of words of each sentence
 
     Returns
@@ -37,7 +37,7 @@ def tiny_encoder(hardware, *, heads, words, seed=1):
     """
     hidden, whole = heads * hardware.tile, "tanh" in hardware.functions
     act = next((f for f in ("gelu", "relu", "tanh") if f in hardware.functions), "gelu")
-    config = BertConfig(hidden_size=hidden, num_hidden_layers=1, num_attention_heads=heads, intermediate_size=2 * hidden,
+    config = BertConfig(hidden_size=hidden, num_hidden_layers=1, num_attention_heads=heads, intermediate_size=hidden + hardware.tile // 2,
                         vocab_size=_VOCABULARY, max_position_embeddings=_POSITIONS, type_vocab_size=2, hidden_act=act,
                         layer_norm_eps=1e-12, num_labels=3, id2label={n: f"class{n}" for n in range(3)})
     generator = torch.Generator().manual_seed(seed)
