@@ -39,7 +39,8 @@ def tiny_encoder(hardware, *, heads, words, seed=1):
     act = next((f for f in ("gelu", "relu", "tanh") if f in hardware.functions), "gelu")
     config = BertConfig(hidden_size=hidden, num_hidden_layers=1, num_attention_heads=heads,
                         intermediate_size=hidden + hardware.tile // 2, vocab_size=_VOCABULARY,
-                        max_position_embeddings=_POSITIONS, type_vocab_size=2, hidden_act=act, layer_norm_eps=1e-12, num_labels=3, id2label={n: f"class{n}" for n in range(3)})
+                        max_position_embeddings=_POSITIONS, type_vocab_size=2, hidden_act=act, layer_norm_eps=1e-12,
+                        num_labels=3, id2label={n: f"class{n}" for n in range(3)})
     generator = torch.Generator().manual_seed(seed)
     tensors = {name: random_weight(name, shape, generator) for name, shape in tensor_shapes(config, whole, whole).items()}
     texts = [random_texts(1, count, _VOCABULARY, seed + number)[0] for number, count in enumerate(words)]
