@@ -36,9 +36,8 @@ def generate_command(config, output, json_path, *, testbench, **inputs):
     if output.exists() and not output.is_dir():
         raise ConfigError(f"output = {str(output)!r}: is a file; choose an empty or new folder")
     check_outputs(json_path)
-    extra = _testbench(config, output, **inputs) if testbench else {}
     with Status(f"generating {config.name}", console=progress):
-        manifest = generate(config, output, extra)
+        manifest = generate(config, output, _testbench(config, output, **inputs) if testbench else {})
     if json_path:
         write_json(json_path, manifest)
     table = Table("file", "lines", title=f"{config.name}: {config.multipliers} multipliers, in {output}")
@@ -55,6 +54,8 @@ def _check_testbench_options(testbench, *, model, texts, length, resident):
             raise ConfigError(f"{name}: is for the testbench; add --testbench")
         if model is None and name in ("--text", "--length"):
             raise ConfigError(f"{name}: is for a model, and the testbench's own encoder brings its sentences; add --model DIR")
+    if model is not None and not texts:
+        raise ConfigError("--model: has no sentence to run; add --text \"...\"")
 
 
 def _testbench(config, output, *, model, texts, length, resident):
@@ -64,7 +65,7 @@ def _testbench(config, output, *, model, texts, length, resident):
     if model is None:
         program, golden = compile_tiny(config, resident=resident)
     else:
-        program, golden = compile_texts(config, load_checkpoint(model), read_texts(texts, None), length, resident=resident)
+        program, golden = compile_texts(config, load_checkpoint(model), texts, length, resident=resident)
     return make_testbench(program, golden, output)
 
 

@@ -17,7 +17,7 @@ from .golden.execute import golden_run
 from .golden.tiles import to_stream
 from .tiny_encoder import TINY_SHAPES, tiny_encoder
 
-__all__ = ["EXPECTED", "MEMORY", "TESTBENCH", "compile_texts", "compile_tiny", "make_testbench"]
+__all__ = ["EXPECTED", "MEMORY", "TESTBENCH", "compile_texts", "compile_tiny", "make_testbench", "verilog_ports"]
 
 TESTBENCH, MEMORY, EXPECTED, FILE_LIST = "testbench.v", "testbench_memory.hex", "testbench_expected.hex", "testbench.f"
 
@@ -88,7 +88,7 @@ def make_testbench(program, golden, folder):
 
 def _testbench(program, golden, folder, streams):
     config, inner = program.config, " " * 8
-    ports = _ports(config)
+    ports = verilog_ports(config)
     offsets = {name: _hex(by_name(name).offset, ADDRESS_BITS) for name in (
         "PROGRAM_ADDRESS", "PROGRAM_LENGTH", "CONTROL", "STATUS", "ERROR_CODE", "ERROR_INSTRUCTION", "ERROR_ENGINE",
         "CYCLES_LO", "CYCLES_HI", "IRQ_STATUS")}
@@ -120,7 +120,7 @@ def _testbench(program, golden, folder, streams):
     return re.sub(r"/\*(\w+)\*/", lambda found: values[found[1]], _TEMPLATE.read_text())
 
 
-def _ports(config):
+def verilog_ports(config):
     """(name in Verilog, bits, whether the accelerator reads it) of all ports but clock and reset."""
     ports = accelerator_signature(config).create()
     return [("__".join(map(str, path)), Shape.cast(member.shape).width, member.flow is In)
