@@ -226,6 +226,92 @@ def test_missing_files_are_said(tmp_path):
     assert lines == [f"FAIL: {tmp_path / 'design'}: the hex files cannot be read; give +folder=DIR"]
 
 
+# Its main memory alone.
+
+MEMORY_DRIVER = """
+module driver;
+    reg clk = 0, rst = 1, arvalid = 0, awvalid = 0, wvalid = 0, wlast = 0;
+    reg [31:0] araddr = 0, awaddr = 0, cycle = 0;
+    reg [7:0] arlen = 0, awlen = 0, wstrb = 0;
+    reg [0:0] arid = 0, awid = 0;
+    reg [63:0] wdata = 0;
+    wire arready, awready, wready, rlast, rvalid, bvalid, unsupported;
+    wire [63:0] rdata;
+    wire [1:0] rresp, bresp;
+    wire [0:0] rid, bid;
+    testbench_memory #(.DATA(64), .WORDS(4), .BASE(32'h8000_0040), .LATENCY(6)) memory(
+        .clk(clk), .rst(rst), .unsupported(unsupported), .araddr(araddr), .arlen(arlen), .arid(arid), .arsize(3'd3),
+        .arburst(2'd1), .arvalid(arvalid), .arready(arready), .rdata(rdata), .rresp(rresp), .rid(rid), .rlast(rlast),
+        .rvalid(rvalid), .rready(1'b1), .awaddr(awaddr), .awlen(awlen), .awid(awid), .awsize(3'd3), .awburst(2'd1),
+        .awvalid(awvalid), .awready(awready), .wdata(wdata), .wstrb(wstrb), .wlast(wlast), .wvalid(wvalid), .wready(wready),
+        .bresp(bresp), .bid(bid), .bvalid(bvalid), .bready(1'b1));
+    always #5 clk = !clk;
+    always @(posedge clk) begin
+        cycle <= cycle + 1;
+        if (arvalid && arready) cycle <= 1;
+        if (rvalid) $display("read %0d %b %b %h %b", cycle, rid, rresp, rdata, rlast);
+        if (bvalid) $display("written %b %b", bid, bresp);
+    end
+    task write(input [31:0] address, input [0:0] id, input [7:0] strobes);
+        begin
+            awaddr = address; awlen = 1; awid = id; awvalid = 1; wvalid = 1; wstrb = strobes; wdata = 64'h1122334455667788;
+            wlast = 0;
+            @(posedge clk) while (!awready) @(posedge clk);
+            @(negedge clk) awvalid = 0;
+            @(posedge clk) while (!wready) @(posedge clk);
+            @(negedge clk) wdata = 64'h99aabbccddeeff00; wlast = 1;
+            @(posedge clk) while (!wready) @(posedge clk);
+            @(negedge clk) wvalid = 0;
+            repeat (3) @(negedge clk);
+        end
+    endtask
+    task read(input [31:0] address, input [7:0] length, input [0:0] id);
+        begin
+            araddr = address; arlen = length; arid = id; arvalid = 1;
+            @(posedge clk) while (!arready) @(posedge clk);
+            @(negedge clk) arvalid = 0;
+        end
+    endtask
+    initial begin
+        repeat (2) @(negedge clk);
+        rst = 0;
+        write(32'h8000_0040, 0, 8'hff);
+        write(32'h8000_0050, 1, 8'h0f);
+        write(32'h8000_0058, 0, 8'hff);
+        write(32'h8000_0038, 1, 8'hff);
+        read(32'h8000_0040, 1, 1);
+        read(32'h8000_0050, 2, 0);
+        repeat (16) @(negedge clk);
+        read(32'h0000_0040, 0, 1);
+        repeat (16) @(negedge clk);
+        read(32'h8000_0060, 0, 0);
+        repeat (16) @(negedge clk);
+        $display("unsupported %b", unsupported);
+        $finish(0);
+    end
+endmodule
+"""
+
+
+def test_main_memory(tmp_path):
+    """Strobes, ids, latency, order, and an error answer for each word outside, before and behind, which is not written.
+
+    A read shows: cycles since the address last taken, id, response, data, whether it is the last.
+    """
+    folder = write(tmp_path / "design", *smallest(NANO), stand_in() + MEMORY_DRIVER)
+    assert icarus(folder, top="driver")()[1] == [
+        "written 0 00", "written 1 00", "written 0 11", "written 1 11",
+        "read 5 1 00 99aabbccddeeff00 0",
+        "read 6 1 00 99aabbccddeeff00 1",
+        "read 7 0 00 xxxxxxxx55667788 0",
+        "read 8 0 00 1122334455667788 0",
+        "read 9 0 11 0000000000000000 1",
+        "read 6 1 11 0000000000000000 1",
+        "read 6 0 11 0000000000000000 1",
+        "unsupported 0",
+    ]
+
+
 # Every configuration has an encoder that fits.
 
 @pytest.mark.parametrize("name", PRESETS)
