@@ -131,6 +131,12 @@ def test_an_undefined_byte_fails(nano, tmp_path):
     assert lines[-1].startswith("FAIL: ")
 
 
+def test_a_run_that_takes_too_long_fails(nano):
+    _, folder, _ = nano
+    code, lines = icarus(folder, **SETTINGS, TIMEOUT=30)()
+    assert (code, lines) == (0, ["FAIL: no interrupt within 30 cycles"])
+
+
 def test_an_odd_configuration_with_a_preload(tmp_path):
     program, golden = smallest(ODD, tau=0.1, resident=True)
     code, lines = icarus(write(tmp_path / "odd", program, golden), **SETTINGS, LATENCY=3)()
@@ -193,6 +199,7 @@ def stand_in(**values):
 
 
 DEAF = {}
+BURST = "FAIL: a burst that is not INCR, of whole words, or not as long as it was announced, in cycle 2 after reset"
 ANSWERING = {"s_axil__awready": 1, "s_axil__wready": 1, "s_axil__arready": 1, "s_axil__bvalid": 1, "s_axil__rvalid": 1}
 UNDEFINED = {name: "1'bx" for name in (*ANSWERING, "irq")}
 
@@ -205,8 +212,8 @@ UNDEFINED = {name: "1'bx" for name in (*ANSWERING, "irq")}
     ({"timeline": "103'bx"}, {}, "FAIL: output timeline is undefined in cycle 1 after reset"),
     ({"m_axi__awaddr": "{1'bz, 31'd0}"}, {"RESET_CYCLES": 7}, "FAIL: output m_axi__awaddr is undefined in cycle 1 after reset"),
     (UNDEFINED, {"CHECK_X": 0}, "FAIL: no answer to the read of a register within 50 cycles"),
-    ({"m_axi__arvalid": 1}, {}, "FAIL: a burst that is not INCR, of whole words, or not as long as it was announced, in cycle "
-     "2 after reset"),
+    *(({f"m_axi__{channel}valid": 1, f"m_axi__{channel}size": size, f"m_axi__{channel}burst": burst}, {}, BURST)
+      for channel in ("ar", "aw") for size, burst in ((2, 1), (3, 0), (3, 2))),
 ])
 def test_what_is_wrong_is_said(tmp_path, outputs, parameters, verdict):
     folder = write(tmp_path / "design", *smallest(NANO), stand_in(**outputs))
