@@ -89,6 +89,7 @@ def make_testbench(program, golden, folder):
 def _testbench(program, golden, folder, streams):
     config, inner = program.config, " " * 8
     ports = verilog_ports(config)
+    host = [name for name, _, driven in ports if driven and name.startswith("s_axil__")]
     offsets = {name: _hex(by_name(name).offset, ADDRESS_BITS) for name in (
         "PROGRAM_ADDRESS", "PROGRAM_LENGTH", "CONTROL", "STATUS", "ERROR_CODE", "ERROR_INSTRUCTION", "ERROR_ENGINE",
         "CYCLES_LO", "CYCLES_HI", "IRQ_STATUS")}
@@ -103,8 +104,8 @@ def _testbench(program, golden, folder, streams):
         "BASE": _hex(program.base),
         "REGISTER_BITS": str(ADDRESS_BITS),
         "DECLARATIONS": "\n".join(
-            f"    reg [{bits - 1}:0] {name} = 0;" if driven and name.startswith("s_axil__") else
-            f"    wire [{bits - 1}:0] {name};" for name, bits, driven in ports),
+            f"    {'reg' if name in host else 'wire'} [{bits - 1}:0] {name};" for name, bits, _ in ports),
+        "IDLE": "\n".join(f"{inner}{name} = 0;" for name in host),
         "CONNECTIONS": ",\n".join(f"{inner}.{name}({name})" for name, _, _ in ports),
         "X_CHECKS": "\n".join(f'{inner}    if (^{name} === 1\'bx) undefined("{name}");' for name, _, driven in ports
                               if not driven),

@@ -7,7 +7,7 @@
 //   +stop         end a failed run with $stop, of which most simulators make an exit code
 module testbench;
     parameter FOLDER = /*FOLDER*/;
-    parameter RESET_CYCLES = 4;             // cycles in which rst is high
+    parameter RESET_CYCLES = 1;             // cycles in which rst is high
     parameter LATENCY = 40;                 // main memory: cycles from the address of a read to its first data
     parameter [63:0] TIMEOUT = /*TIMEOUT*/; // cycles without an interrupt, or without an answer, that end the run
     parameter CHECK_X = 1;                  // fail if any output of the accelerator is undefined after reset
@@ -15,7 +15,7 @@ module testbench;
     localparam DATA = /*DATA*/, WORD_BYTES = DATA / 8, WORDS = /*WORDS*/, EXPECTED_BYTES = /*EXPECTED_BYTES*/;
     localparam [31:0] BASE = /*BASE*/;
 
-    reg clk = 0, rst = 1;
+    reg clk = 0, rst = 0;
 /*DECLARATIONS*/
 
     accelerator dut(
@@ -232,6 +232,9 @@ module testbench;
 
     initial begin
         read_files;
+        @(negedge clk);
+        rst = 1; // A change, as in hardware: under SystemVerilog's rules a value in a declaration wakes no process.
+/*IDLE*/
         repeat (RESET_CYCLES) @(negedge clk);
         rst = 0;
         watching = 1;

@@ -13,6 +13,7 @@ from acceltran.hw.buffer.sram import SRAM_VERILOG
 from acceltran.hw.config import PRESETS, AcceleratorConfig
 from acceltran.hw.crossbar import CROSSBAR_VERILOG
 from acceltran.sim.design import accelerator_verilog
+from acceltran.sim.icarus import STANDARDS
 from acceltran.sim.verilator import toolchain
 from acceltran.sw import cli
 from acceltran.sw.checkpoint import load_checkpoint
@@ -28,8 +29,6 @@ ODD = AcceleratorConfig(
     name="odd", tile=8, integer_bits=3, fraction_bits=8, grid_rows=1, grid_columns=2, psum_tiles=2, lines_per_beat=1, window=2,
     activation_banks=2, weight_banks=2, activation_tiles=64, weight_tiles=16, vector_lines=32, bus_width=64,
 )
-SETTINGS = {"RESET_CYCLES": 4, "CHECK_X": 0}
-"""Parameters with which the accelerator runs."""
 
 
 def smallest(config, **options):
@@ -77,15 +76,16 @@ def moved(folder, target, name, change):
 
 @pytest.fixture(scope="module")
 def nano(tmp_path_factory):
-    """The smallest encoder on `nano`."""
+    """The smallest encoder on `nano`, under Verilog's own rules."""
     program, golden = smallest(NANO, target_sparsity=0.25)
     folder = write(tmp_path_factory.mktemp("testbench") / "nano", program, golden)
-    return program, folder, icarus(folder, **SETTINGS)
+    return program, folder, icarus(folder)
 
 
-def test_right_outputs_pass(nano):
-    _, _, run = nano
-    code, lines = run()
+@pytest.mark.parametrize("standard", STANDARDS)
+def test_right_outputs_pass(nano, standard):
+    _, folder, run = nano
+    code, lines = (run if standard == "2005" else icarus(folder, standard))()
     assert code == 0
     assert lines[0].startswith("program: 30 instructions, ")
     assert lines[1:-1] == ["logits: all 68 bytes equal"]
@@ -133,13 +133,13 @@ def test_an_undefined_byte_fails(nano, tmp_path):
 
 def test_a_run_that_takes_too_long_fails(nano):
     _, folder, _ = nano
-    code, lines = icarus(folder, **SETTINGS, TIMEOUT=30)()
+    code, lines = icarus(folder, TIMEOUT=30)()
     assert (code, lines) == (0, ["FAIL: no interrupt within 30 cycles"])
 
 
 def test_an_odd_configuration_with_a_preload(tmp_path):
-    program, golden = smallest(ODD, tau=0.1, resident=True)
-    code, lines = icarus(write(tmp_path / "odd", program, golden), **SETTINGS, LATENCY=3)()
+    program, golden = compile_tiny(ODD, resident=True)
+    code, lines = icarus(write(tmp_path / "odd", program, golden), LATENCY=3)()
     assert code == 0
     assert lines[0].startswith(f"preload: {program.preload['instructions']} instructions, ")
     assert lines[1].startswith(f"program: {len(program.instructions)} instructions, ")
@@ -155,7 +155,7 @@ def test_generated_by_the_command(tmp_path, monkeypatch, capsys):
     manifest = json.loads((tmp_path / "nano/manifest.json").read_text())
     assert {path.name for path in (tmp_path / "nano").iterdir()} == {"manifest.json", *manifest["files"]}
     assert {TESTBENCH, MEMORY, EXPECTED, "testbench.f"} <= set(manifest["files"])
-    _, lines = icarus(tmp_path / "nano", **SETTINGS)()
+    _, lines = icarus(tmp_path / "nano")()
     assert lines[-1].startswith("PASS: all 1 outputs equal, ")
 
 
@@ -163,7 +163,7 @@ def verilator(command, folder, *arguments, env=None):
     """Build a testbench with Verilator, as its users would, and run it; the lines it prints."""
     subprocess.run([
         command, "--binary", "--timing", "-Wno-lint", "-Wno-UNOPTFLAT", "-Mdir", folder / "build", "-o", "tb", "--top-module",
-        "testbench", *(f"-G{n}={v}" for n, v in SETTINGS.items()), *arguments, "-f", folder / "testbench.f",
+        "testbench", *arguments, "-f", folder / "testbench.f",
     ], check=True, cwd="/", env=env, stdout=subprocess.DEVNULL)
     done = subprocess.run([folder / "build/tb", "+verilator+quiet"], check=True, capture_output=True, text=True, cwd="/")
     return done.stdout.splitlines()
