@@ -149,7 +149,7 @@ def test_an_odd_configuration_with_a_preload(tmp_path):
 def test_generated_by_the_command(tmp_path, monkeypatch, capsys):
     """The command's own encoder, from the files as they lie in the folder."""
     tool("iverilog")
-    monkeypatch.setattr("acceltran.hw.generate.to_verilog", lambda *_: accelerator_verilog(NANO))
+    verilog_is(monkeypatch, accelerator_verilog(NANO))
     code, _, err = call(monkeypatch, capsys, "generate", "--config", "nano", "-o", tmp_path / "nano", "--testbench")
     assert (code, err) == (0, "")
     manifest = json.loads((tmp_path / "nano/manifest.json").read_text())
@@ -359,6 +359,12 @@ def test_names_with_quotes(tmp_path):
 
 # The command.
 
+def verilog_is(monkeypatch, text):
+    """Let `generate` write this in place of what it would emit."""
+    monkeypatch.setattr("acceltran.hw.generate.Accelerator", lambda config: None)
+    monkeypatch.setattr("acceltran.hw.generate.to_verilog", lambda *_: text)
+
+
 def call(monkeypatch, capsys, *arguments):
     """Run the command; its exit code, output and errors."""
     monkeypatch.setattr(sys, "argv", ["acceltran", *map(str, arguments)])
@@ -374,7 +380,7 @@ def refuse(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     make_checkpoint("model", hidden=16, heads=2, layers=1, ffn=16)
     Path("relu.toml").write_text('tile = 8\nlines_per_beat = 1\nfunctions = ["relu"]\n')
-    monkeypatch.setattr("acceltran.hw.generate.to_verilog", lambda *_: pytest.fail("too late"))
+    verilog_is(monkeypatch, None)
 
     def run(arguments, *words):
         before = sorted(tmp_path.rglob("*"))
@@ -403,7 +409,7 @@ def test_a_model_and_its_sentences(tmp_path, monkeypatch, capsys):
     """A given model goes into the files: the image and the expected bytes are those of its program."""
     monkeypatch.chdir(tmp_path)
     make_checkpoint("model", hidden=16, heads=2, layers=1, ffn=16)
-    monkeypatch.setattr("acceltran.hw.generate.to_verilog", lambda *_: stand_in())
+    verilog_is(monkeypatch, stand_in())
     code, _, err = call(monkeypatch, capsys, "generate", "--config", "nano", "-o", "design", "--testbench", "--model", "model",
                         "--text", "w1 w2", "--text", "w3", "--length", "8", "--resident")
     assert (code, err) == (0, "")
