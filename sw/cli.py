@@ -46,8 +46,9 @@ def generate(
     model: Annotated[Path | None, typer.Option(help="With --testbench: Hugging Face BERT folder to run.")] = None,
     text: Annotated[list[str] | None, typer.Option(help="With --model: a sentence; several make a batch.")] = None,
     length: Annotated[int | None, typer.Option(min=2, help="With --model: tokens to pad to.")] = None,
-    resident: Annotated[bool, typer.Option("--resident", help="With --testbench: bring weights by a program of their own.",
-                                           )] = False,
+    resident: Annotated[
+        bool, typer.Option("--resident", help="With --testbench: bring weights by a program of their own, which runs first."),
+    ] = False,
 ):
     """Write the Verilog of a configuration with its file list, manifest, documents and C header.
 
