@@ -18,11 +18,22 @@ from .registered_reset import registered_reset
 from .registers import ADDRESS_BITS
 from .vector.vector_engine import VectorEngine
 
-__all__ = ["RESET_HELD", "Accelerator"]
+__all__ = ["RESET_HELD", "Accelerator", "accelerator_signature"]
 
 RESET_HELD = 8
 """Cycles for which the reset of the ports is held inside: two for the registers through which it comes to a PE, the others for
 the pipeline behind them."""
+
+
+def accelerator_signature(config):
+    """The ports of the accelerator of `config`, but clock and reset."""
+    return wiring.Signature({
+        "m_axi": Out(AXI4Signature(data_width=config.bus_width)),
+        "s_axil": In(axi_lite_signature(address_bits=ADDRESS_BITS)),
+        "irq": Out(1),
+        "timeline": Out(TIMELINE),
+        "activity": Out(data.StructLayout({"pes": config.pes, "units": config.softmax_units + config.layernorm_units})),
+    })
 
 
 class Accelerator(wiring.Component):
@@ -45,14 +56,8 @@ class Accelerator(wiring.Component):
     """
 
     def __init__(self, *, config):
-        self._config = c = config
-        super().__init__({
-            "m_axi": Out(AXI4Signature(data_width=c.bus_width)),
-            "s_axil": In(axi_lite_signature(address_bits=ADDRESS_BITS)),
-            "irq": Out(1),
-            "timeline": Out(TIMELINE),
-            "activity": Out(data.StructLayout({"pes": c.pes, "units": c.softmax_units + c.layernorm_units})),
-        })
+        self._config = config
+        super().__init__(accelerator_signature(config))
 
     def elaborate(self, platform):
         m = Module()

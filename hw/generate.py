@@ -12,7 +12,10 @@ from .buffer.sram import SRAM_VERILOG
 from .crossbar import CROSSBAR_VERILOG
 from .verilog_export import to_verilog
 
-__all__ = ["generate", "manifest"]
+__all__ = ["SOURCES", "generate", "manifest"]
+
+SOURCES = (SRAM_VERILOG.name, CROSSBAR_VERILOG.name, "accelerator.v")
+"""Verilog files of a generated accelerator, in the order in which tools read them."""
 
 
 def manifest(config, files):
@@ -71,10 +74,16 @@ def instructions_json():
     }
 
 
-def generate(config, folder):
+def generate(config, folder, extra=None):
     """Write the accelerator of `config` to `folder`, all files or none; returns the manifest.
 
     An existing folder is replaced only if it is empty or holds a generated accelerator.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+    folder : to write
+    extra : {name: text} of further files, such as a testbench's
 
     Raises
     ------
@@ -86,11 +95,12 @@ def generate(config, folder):
     files = {
         "accelerator.v": to_verilog(Accelerator(config=config), "accelerator"),
         **{path.name: path.read_text() for path in (SRAM_VERILOG, CROSSBAR_VERILOG)},
-        "files.f": f"{SRAM_VERILOG.name}\n{CROSSBAR_VERILOG.name}\naccelerator.v\n",
+        "files.f": "".join(f"{name}\n" for name in SOURCES),
         "registers.json": registers.to_json(),
         "registers.md": registers.to_markdown(),
         "acceltran_registers.h": registers.to_c_header(),
         "instructions.md": isa.markdown(),
+        **(extra or {}),
     }
     description = manifest(config, files)
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -5,11 +5,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from amaranth.lib import data
 
 from ..hw.control.errors import ErrorCode, ErrorSource
 from ..hw.control.layouts import ENGINES, TIMELINE
+from ..sw.compiler.image import to_hex
 from .cocotb_run import run_cocotb
 from .design import build_system
 from .verilator import SimulationError
@@ -140,10 +140,7 @@ def simulate_programs(config, image, programs, *, folder, curves=(), target=0, w
 
 def write_image(image, bus_width, path):
     """Write main memory from address 0 on, for +image of the simulated memory."""
-    size = bus_width // 8
-    padded = np.frombuffer(bytes(image) + bytes(-len(image) % size), dtype=np.uint8).reshape(-1, size)
-    text = padded[:, ::-1].tobytes().hex()
-    path.write_text("\n".join(text[n: n + 2 * size] for n in range(0, len(text), 2 * size)))
+    path.write_text(to_hex(image, bus_width // 8))
 
 
 def read_memory(path):

@@ -41,14 +41,26 @@ def generate(
         Path, typer.Option("--output", "-o", help="Folder to write; replaced if it holds a design."),
     ] = Path("build/generated"),
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the manifest here too.")] = None,
+    testbench: Annotated[bool, typer.Option("--testbench", help="Add a self-checking testbench in plain Verilog, which runs a "
+                                            "small random encoder, or --model on --text.")] = False,
+    model: Annotated[Path | None, typer.Option(help="With --testbench: Hugging Face BERT folder to run.")] = None,
+    text: Annotated[list[str] | None, typer.Option(help="With --model: a sentence; several make a batch.")] = None,
+    length: Annotated[int | None, typer.Option(min=2, help="With --model: tokens to pad to.")] = None,
+    resident: Annotated[
+        bool, typer.Option("--resident", help="With --testbench: bring weights by a program of their own, which runs first."),
+    ] = False,
 ):
     """Write the Verilog of a configuration with its file list, manifest, documents and C header.
 
     Example: acceltran generate --config mini -o build/mini && verilator --lint-only -f build/mini/files.f
+
+    Example: acceltran generate --config nano -o build/nano --testbench && iverilog -g2005 -o build/tb -s testbench
+    -f build/nano/testbench.f && vvp build/tb, whose last line says whether all outputs are equal.
     """
     from .commands import generate_command
 
-    generate_command(config, output, json_path)
+    generate_command(config, output, json_path, testbench=testbench, model=model, texts=text, length=length,
+                     resident=resident)
 
 
 @app.command()

@@ -26,23 +26,47 @@ console = Console(soft_wrap=True, highlight=False)
 progress = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
-def generate_command(config, output, json_path):
+def generate_command(config, output, json_path, *, testbench, **inputs):
     """See `cli.generate`."""
     from ..hw.generate import generate
     from ..sim.inference import write_json
 
+    _check_testbench_options(testbench, **inputs)
     config = AcceleratorConfig.load(config)
     if output.exists() and not output.is_dir():
         raise ConfigError(f"output = {str(output)!r}: is a file; choose an empty or new folder")
     check_outputs(json_path)
     with Status(f"generating {config.name}", console=progress):
-        manifest = generate(config, output)
+        manifest = generate(config, output, _testbench(config, output, **inputs) if testbench else {})
     if json_path:
         write_json(json_path, manifest)
     table = Table("file", "lines", title=f"{config.name}: {config.multipliers} multipliers, in {output}")
     for name, entry in manifest["files"].items():
         table.add_row(name, str(entry["lines"]))
     console.print(table)
+
+
+def _check_testbench_options(testbench, *, model, texts, length, resident):
+    """Refuse options that would have no effect."""
+    given = {"--model": model is not None, "--text": bool(texts), "--length": length is not None, "--resident": resident}
+    for name in (name for name, present in given.items() if present):
+        if not testbench:
+            raise ConfigError(f"{name}: is for the testbench; add --testbench")
+        if model is None and name in ("--text", "--length"):
+            raise ConfigError(f"{name}: is for a model, and the testbench's own encoder brings its sentences; add --model DIR")
+    if model is not None and not texts:
+        raise ConfigError("--model: has no sentence to run; add --text \"...\"")
+
+
+def _testbench(config, output, *, model, texts, length, resident):
+    """The files of a testbench for --model on --text, or else for a small encoder made here."""
+    from .testbench import compile_texts, compile_tiny, make_testbench
+
+    if model is None:
+        program, golden = compile_tiny(config, resident=resident)
+    else:
+        program, golden = compile_texts(config, load_checkpoint(model), texts, length, resident=resident)
+    return make_testbench(program, golden, output)
 
 
 def check_outputs(*paths):

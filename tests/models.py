@@ -5,12 +5,11 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
-from tokenizers.normalizers import BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from acceltran.sw.checkpoint import BertConfig, tensor_shapes
+from acceltran.sw.tiny_encoder import SPECIAL, random_texts, random_weight, word_tokenizer
+
+__all__ = ["SPECIAL", "TWO_PES", "make_checkpoint", "random_texts"]
 
 TWO_PES = """
 tile = 8
@@ -25,8 +24,6 @@ vector_lines = 64
 bus_width = 64
 """
 """A configuration of two small PEs, as TOML."""
-
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def make_checkpoint(folder, *, hidden=32, heads=2, layers=2, ffn=64, vocab=64, positions=32, act="gelu", labels=2,
@@ -43,7 +40,7 @@ def make_checkpoint(folder, *, hidden=32, heads=2, layers=2, ffn=64, vocab=64, p
                         vocab_size=vocab, max_position_embeddings=positions, type_vocab_size=2, hidden_act=act,
                         layer_norm_eps=1e-12, num_labels=labels or 2, id2label={})
     generator = torch.Generator().manual_seed(seed)
-    tensors = {(name if name.startswith("classifier") else prefix + name): _values(name, shape, generator).to(dtype)
+    tensors = {(name if name.startswith("classifier") else prefix + name): random_weight(name, shape, generator).to(dtype)
                for name, shape in tensor_shapes(config, pooler, classifier).items()}
     save_file(tensors, folder / "model.safetensors")
     fields = {"model_type": "bert", "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads,
@@ -52,24 +49,5 @@ def make_checkpoint(folder, *, hidden=32, heads=2, layers=2, ffn=64, vocab=64, p
     if classifier:
         fields["id2label"] = {str(index): f"class{index}" for index in range(labels)}
     (folder / "config.json").write_text(json.dumps(fields))
-    words = [*SPECIAL, *(f"w{index}" for index in range(vocab - len(SPECIAL)))]
-    tokenizer = Tokenizer(WordPiece({word: index for index, word in enumerate(words)}, unk_token="[UNK]"))
-    tokenizer.normalizer, tokenizer.pre_tokenizer = BertNormalizer(), BertPreTokenizer()
-    tokenizer.add_special_tokens(list(SPECIAL))
-    tokenizer.save(str(folder / "tokenizer.json"))
+    word_tokenizer(vocab).save(str(folder / "tokenizer.json"))
     return folder
-
-
-def random_texts(count, words, vocab=64, seed=0):
-    """`count` texts of `words` random words that `make_checkpoint`'s tokenizer knows."""
-    picks = torch.randint(vocab - len(SPECIAL), (count, words), generator=torch.Generator().manual_seed(seed)).tolist()
-    return [" ".join(f"w{index}" for index in row) for row in picks]
-
-
-def _values(name, shape, generator):
-    noise = torch.randn(shape, generator=generator)
-    if name.endswith("LayerNorm.weight"):
-        return 1 + 0.1 * noise
-    if name.startswith("embeddings") and not name.endswith("bias"):
-        return 0.3 * noise
-    return 0.1 * noise if name.endswith("bias") else noise * min(0.3, 1.2 / shape[1] ** 0.5)

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..golden.tiles import lines_to_bytes, tiles_of
 
-__all__ = ["PIECE", "SECTION", "Image", "pack_matrix", "pack_table", "pack_values"]
+__all__ = ["PIECE", "SECTION", "Image", "pack_matrix", "pack_table", "pack_values", "to_hex"]
 
 SECTION = 4096
 """Alignment of a section."""
@@ -91,3 +91,10 @@ def pack_table(values, width, bus_bytes):
     packed = pack_values(values, width)
     pitch = _up(packed.shape[1], bus_bytes)
     return np.pad(packed, ((0, 0), (0, pitch - packed.shape[1]))).tobytes(), pitch
+
+
+def to_hex(raw, word_bytes):
+    """Bytes as text for $readmemh, a little-endian word per line, the last one filled up with zeros."""
+    padded = np.frombuffer(bytes(raw) + bytes(-len(raw) % word_bytes), dtype=np.uint8).reshape(-1, word_bytes)
+    text = padded[:, ::-1].tobytes().hex()
+    return "".join(f"{text[n: n + 2 * word_bytes]}\n" for n in range(0, len(text), 2 * word_bytes))

@@ -138,7 +138,7 @@ def _check(checkpoint, hardware, layers, pooler, tau, target_sparsity, site_taus
         raise CompileError("site_taus need target_sparsity, the operating point on their curves, 0 to 1")
     for function, what in ((config.hidden_act, "the feed-forward network"), *((("tanh", "the pooler"),) * pooler)):
         if function not in hardware.functions:
-            raise CompileError(f"{what} needs {function}, the configuration has {', '.join(hardware.functions)}: "
+            raise CompileError(f"{what} needs {function}, the configuration has {', '.join(hardware.functions) or 'none'}: "
                                f"add {function} to functions")
     if config.head_size % hardware.tile:
         sizes = [size for size in (16, 8) if config.head_size % size == 0]
