@@ -12,7 +12,10 @@ from .buffer.sram import SRAM_VERILOG
 from .crossbar import CROSSBAR_VERILOG
 from .verilog_export import to_verilog
 
-__all__ = ["SOURCES", "generate", "manifest"]
+__all__ = ["SOURCES", "WAIVERS", "file_list", "generate", "manifest"]
+
+WAIVERS = SRAM_VERILOG.with_name("waivers.vlt")
+"""What Verilator is not to warn about, each with its reason."""
 
 SOURCES = (SRAM_VERILOG.name, CROSSBAR_VERILOG.name, "accelerator.v")
 """Verilog files of a generated accelerator, in the order in which tools read them."""
@@ -74,6 +77,11 @@ def instructions_json():
     }
 
 
+def file_list(folder, names=SOURCES):
+    """A list of files for ``-f`` that names them by their absolute paths, so that it serves from any working folder."""
+    return "".join(f"{Path(folder).absolute() / name}\n" for name in names)
+
+
 def generate(config, folder, extra=None):
     """Write the accelerator of `config` to `folder`, all files or none; returns the manifest.
 
@@ -95,7 +103,9 @@ def generate(config, folder, extra=None):
     files = {
         "accelerator.v": to_verilog(Accelerator(config=config), "accelerator"),
         **{path.name: path.read_text() for path in (SRAM_VERILOG, CROSSBAR_VERILOG)},
-        "files.f": "".join(f"{name}\n" for name in SOURCES),
+        WAIVERS.name: WAIVERS.read_text(),
+        "files.f": file_list(folder),
+        "relative.f": "".join(f"{name}\n" for name in SOURCES),
         "registers.json": registers.to_json(),
         "registers.md": registers.to_markdown(),
         "acceltran_registers.h": registers.to_c_header(),

@@ -52,7 +52,9 @@ def generate(
 ):
     """Write the Verilog of a configuration with its file list, manifest, documents and C header.
 
-    Example: acceltran generate --config mini -o build/mini && verilator --lint-only -f build/mini/files.f
+    Example: acceltran generate --config mini -o build/mini && verilator --lint-only -Wall build/mini/waivers.vlt -f
+    build/mini/files.f, which says nothing. files.f names the sources by their absolute paths; where the folder was moved,
+    relative.f serves from inside it.
 
     Example: acceltran generate --config nano -o build/nano --testbench && iverilog -g2005 -o build/tb -s testbench
     -f build/nano/testbench.f && vvp build/tb, whose last line says whether all outputs are equal.

@@ -7,7 +7,7 @@ from amaranth.hdl import Shape
 from amaranth.lib.wiring import In
 
 from ..hw.accelerator import accelerator_signature
-from ..hw.generate import SOURCES
+from ..hw.generate import SOURCES, file_list
 from ..hw.registers import ADDRESS_BITS, CURVE_STRIDE, by_name, config_values, pack
 from .checkpoint import encode_texts
 from .compiler import CompileError, compile_encoder
@@ -82,7 +82,7 @@ def make_testbench(program, golden, folder):
         TESTBENCH: _testbench(program, golden, folder, streams),
         MEMORY: to_hex(program.image, config.bus_width // 8),
         EXPECTED: to_hex(b"".join(streams.values()), 1),
-        FILE_LIST: "".join(f"{folder / name}\n" for name in (*SOURCES, TESTBENCH)),
+        FILE_LIST: file_list(folder, (*SOURCES, TESTBENCH)),
     }
 
 

@@ -83,7 +83,7 @@ def nano(tmp_path_factory):
 
 
 @pytest.mark.parametrize("standard", STANDARDS)
-def test_right_outputs_pass(nano, standard):
+def test_v2_right_outputs_pass(nano, standard):
     _, folder, run = nano
     code, lines = (run if standard == "2005" else icarus(folder, standard))()
     assert code == 0

@@ -1,0 +1,35 @@
+"""Verilog without initial values, as synthesis for a chip sees it, and with any. ``python initial_values.py FILE`` strips it.
+
+Every `initial` block goes, and every initial value in a declaration.
+"""
+
+import random
+import re
+import sys
+from pathlib import Path
+
+__all__ = ["with_random", "without"]
+
+_BLOCK = re.compile(r"^(\s*)initial\b(?:\s+begin\b.*?^\1end\b[^\n]*\n|[^\n;]*;[^\n]*\n)", re.MULTILINE | re.DOTALL)
+_DECLARATION = re.compile(r"^(\s*(?:output\s+)?reg\b[^;=\n]*?)\s*=\s*[^;\n]*;", re.MULTILINE)
+_REGISTER = re.compile(r"^(  (?:output )?reg (?:signed )?(?:\[(\d+):0\] )?(?:\\\S+ |\w+));", re.MULTILINE)
+
+
+def without(text):
+    """The text without any initial value."""
+    return _DECLARATION.sub(r"\1;", _BLOCK.sub("", text))
+
+
+def with_random(text, seed):
+    """The text with random bits in every register that it declares."""
+    rng = random.Random(seed)
+
+    def give(match):
+        bits = int(match[2] or 0) + 1
+        return f"{match[1]} = {bits}'h{rng.getrandbits(bits):x};"
+
+    return _REGISTER.sub(give, text)
+
+
+if __name__ == "__main__":
+    print(without(Path(sys.argv[1]).read_text()), end="")
