@@ -159,20 +159,20 @@ def test_generated_by_the_command(tmp_path, monkeypatch, capsys):
     assert lines[-1].startswith("PASS: all 1 outputs equal, ")
 
 
-def verilator(command, folder, *arguments, env=None):
+def verilator(command, folder, *arguments, env, plusargs=()):
     """Build a testbench with Verilator, as its users would, and run it; the lines it prints."""
     subprocess.run([
         command, "--binary", "--timing", "-Wno-lint", "-Wno-UNOPTFLAT", "-Mdir", folder / "build", "-o", "tb", "--top-module",
         "testbench", *arguments, "-f", folder / "testbench.f",
     ], check=True, cwd="/", env=env, stdout=subprocess.DEVNULL)
-    done = subprocess.run([folder / "build/tb", "+verilator+quiet"], check=True, capture_output=True, text=True, cwd="/")
+    done = subprocess.run([folder / "build/tb", *plusargs], check=True, capture_output=True, text=True, cwd="/")
     return done.stdout.splitlines()
 
 
 @pytest.mark.slow
 def test_in_verilator(nano):
     _, folder, _ = nano
-    lines = verilator("verilator", folder, "-CFLAGS", "-std=c++20", env=toolchain())
+    lines = verilator("verilator", folder, "-CFLAGS", "-std=c++20", env=toolchain(), plusargs=["+verilator+quiet"])
     assert lines[-1].startswith("PASS: all 1 outputs equal, ")
 
 
