@@ -146,6 +146,7 @@ def report(inference):
         "prediction": predictions[0]["label"] if len(predictions) == 1 else [p["label"] for p in predictions],
         "predictions": predictions,
         "cycles": cycles,
+        "planned_cycles": program.planned_cycles,
         "ideal_cycles": -(-counts.none // config.multipliers),
         "lost_cycles": {cause: counters[f"lost_{cause}"] / config.multipliers
                         for cause in ("operands", "output", "imbalance", "idle")},
