@@ -10,6 +10,7 @@ from ..hw.isa import INSTRUCTION_BYTES, Buffer, LoopOrder, Opcode
 from ..sw.compiler import CompileError
 from ..sw.compiler.allocate import activation_slots
 from ..sw.compiler.loop_order import best_order
+from ..sw.design_name import design_name
 from ..sw.golden.matmul import matmul
 from ..sw.golden.post_process import post_process
 from .design import build_system
@@ -259,7 +260,7 @@ def measure_products(config, products, *, folder, model=None, stage=lambda name:
         unequal, compared = bench.compare(number, result)
         ideal = -(-product.multiplications // config.multipliers)
         values.append({
-            "config": config.name, "skip": config.skip, **asdict(product), "multipliers": config.multipliers,
+            "config": design_name(config), "skip": config.skip, **asdict(product), "multipliers": config.multipliers,
             "padded": any(size % config.tile for size in (product.m, product.k, product.n)),
             "cycles": cycles, "ideal_cycles": ideal, "utilisation": ideal / cycles,
             "lost_cycles": {cause: lost[cause] / config.multipliers for cause in CAUSES},

@@ -13,6 +13,7 @@ from ...sim.products import CAUSES, Product, measure_products
 from ...sim.timeline import write_timeline
 from ..checkpoint import ModelError, load_checkpoint
 from ..commands import check_outputs, console, load_config, loop_order, stages
+from ..design_name import design_name
 from .points import ORDER_BATCH, ORDER_SHAPES, full_texts, model_options
 
 __all__ = ["ita_command", "matmul_command", "model_command", "orders_command", "table_command"]
@@ -39,7 +40,7 @@ def matmul_command(*, config, skip, json_path, order, **options):
     (values,) = _measure(config, [product])
     if json_path:
         write_json(json_path, values)
-    table = Table("", "", title=f"{product.m} x {product.k} x {product.n} on {config.name}", show_header=False)
+    table = Table("", "", title=f"{product.m} x {product.k} x {product.n} on {design_name(config)}", show_header=False)
     rows = [
         ("loop order", values["order"]),
         ("cycles", f"{values['cycles']:,}"),
@@ -76,7 +77,7 @@ def model_command(*, config, skip, model, texts, batch, order, length, json_path
         values = report(infer(config, checkpoint, texts, folder=Path(folder), order=order, stage=stage, **options))
     if json_path:
         write_json(json_path, values)
-    table = Table("", "", title=f"{len(texts)} sentence(s) on {config.name}", show_header=False)
+    table = Table("", "", title=f"{len(texts)} sentence(s) on {design_name(config)}", show_header=False)
     use, counters = values["utilisation"], values["counters"]
     for row in (
         ("cycles", f"{values['cycles']:,}"),
@@ -108,7 +109,8 @@ def ita_command(*, config, layernorm, trace, json_path):
             write_timeline(trace, config, run, labels)
     if json_path:
         write_json(json_path, values)
-    table = Table("", "", title=f"ITA's workload on {config.name}{', with layer-norm' if layernorm else ''}", show_header=False)
+    title = f"ITA's workload on {design_name(config)}{', with layer-norm' if layernorm else ''}"
+    table = Table("", "", title=title, show_header=False)
     for row in (
         ("cycles", f"{values['cycles']:,}"),
         ("ideal cycles, dense", f"{values['ideal_cycles']:,}"),
@@ -130,7 +132,7 @@ def orders_command(*, config, skip, json_path, **options):
     if json_path:
         write_json(json_path, values)
     table = Table("m x k x n", "order", "A tiles", "B tiles", "words read + written", "cycles", "mismatches",
-                  title=f"loop orders, batch {ORDER_BATCH}, {config.name}, psum_tiles = {config.psum_tiles}")
+                  title=f"loop orders, batch {ORDER_BATCH}, {design_name(config)}, psum_tiles = {config.psum_tiles}")
     for v in values:
         table.add_row(f"{v['m']} x {v['k']} x {v['n']}", v["order"], f"{v['a_tile_loads']:,}", f"{v['b_tile_loads']:,}",
                       f"{v['word_reads'] + v['word_writes']:,}", f"{v['cycles']:,}", f"{v['mismatches']:,}")
