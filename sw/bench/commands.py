@@ -11,8 +11,9 @@ from ...sim.inference import infer, report, write_json
 from ...sim.ita import measure_ita
 from ...sim.products import CAUSES, Product, measure_products
 from ...sim.timeline import write_timeline
-from ..checkpoint import ModelError, load_checkpoint
+from ..checkpoint import ModelError, encode_texts, load_checkpoint
 from ..commands import check_outputs, console, load_config, loop_order, stages
+from ..compiler import CompileError, compile_encoder
 from ..design_name import design_name
 from .points import ORDER_BATCH, ORDER_SHAPES, full_texts, model_options
 
@@ -63,7 +64,7 @@ def matmul_command(*, config, skip, json_path, order, **options):
     return _verdict(values["mismatches"], values["integers_compared"])
 
 
-def model_command(*, config, skip, model, texts, batch, order, length, json_path, **options):
+def model_command(*, config, skip, model, texts, batch, order, length, json_path, planned=False, **options):
     """See `cli.model`."""
     config = load_config(config, skip)
     if texts and batch:
@@ -73,6 +74,8 @@ def model_command(*, config, skip, model, texts, batch, order, length, json_path
     checkpoint = load_checkpoint(model)
     options = model_options(checkpoint, length, options)
     texts = texts or full_texts(checkpoint, batch or 1, options["length"])
+    if planned:
+        return _planned(config, checkpoint, texts, order, json_path, **options)
     with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, stages(config.name) as stage:
         values = report(infer(config, checkpoint, texts, folder=Path(folder), order=order, stage=stage, **options))
     if json_path:
@@ -94,6 +97,28 @@ def model_command(*, config, skip, model, texts, batch, order, length, json_path
         table.add_row(*row)
     console.print(table)
     return _verdict(values["mismatches"], values["tensors_compared"], "intermediate tensors")
+
+
+def _planned(config, checkpoint, texts, order, json_path, *, length, **options):
+    """What the compiler's planner expects, without a simulation."""
+    ids, lengths = encode_texts(checkpoint, texts, length)
+    program = compile_encoder(checkpoint, config, ids, lengths, order=order, **options)
+    if program.planned_cycles is None:
+        raise CompileError("--planned: there is no plan, since the planned order does not fit the activation buffer, or "
+                           "instructions do not overlap: raise activation_tiles, lower --batch, or leave --no-overlap out")
+    values = {"config": design_name(config), "sequences": len(texts), "instructions": len(program.instructions),
+              "planned_cycles": program.planned_cycles}
+    if json_path:
+        write_json(json_path, values)
+    table = Table("", "", title=f"{len(texts)} sentence(s) on {design_name(config)}, planned, not run", show_header=False)
+    for row in (
+        ("cycles planned", f"{program.planned_cycles:,}"),
+        ("cycles per sentence", f"{program.planned_cycles / len(texts):,.1f}"),
+        ("instructions", f"{len(program.instructions):,}"),
+    ):
+        table.add_row(*row)
+    console.print(table)
+    return 0
 
 
 def ita_command(*, config, layernorm, trace, json_path):
