@@ -17,8 +17,12 @@ from acceltran.hw.control.errors import ErrorCode
 from acceltran.hw.isa import INSTRUCTIONS
 from acceltran.hw.registers import to_c_header
 from acceltran.sw.bench.points import GROUPS
+from acceltran.sw.checkpoint import encode_texts, load_checkpoint
 from acceltran.sw.cli import app
+from acceltran.sw.compiler import compile_encoder
+from acceltran.sw.disassemble import disassemble
 from acceltran.sw.evaluate.document import _STRENGTHS
+from acceltran.sw.options import DEFAULT_MODEL
 from acceltran.sw.train import VARIANTS
 
 ROOT = Path(__file__).parents[1]
@@ -389,3 +393,19 @@ def test_v10_the_refusals_are_those_of_the_checks():
     with pytest.raises(ConfigError) as error:
         AcceleratorConfig.load("nope")
     assert messages == [*refused, str(error.value)]
+
+
+def test_v10_the_example_program_is_what_the_commands_give(tmp_path):
+    """The commands of docs/programming.md print the lines below them."""
+    document = ROOT / "docs/programming.md"
+    text = document.read_text()
+    section = text[text.index("## Example"):]
+    lines, shown = (block.strip("\n").splitlines() for block in section.split("```")[1:4:2])
+    compiled = shlex.split(lines[0])
+    assert compiled[:2] == ["acceltran", "compile"] and lines[1] == f"acceltran disassemble {compiled[-1]}"
+    options = dict(zip(compiled[2:-1:2], compiled[3::2], strict=True))
+    checkpoint, config = load_checkpoint(ROOT / DEFAULT_MODEL), AcceleratorConfig.load(options["--config"])
+    ids, lengths = encode_texts(checkpoint, [options["--text"]])
+    program = disassemble(compile_encoder(checkpoint, config, ids, lengths).raw).splitlines()
+    assert re.search(r"(\d+) instructions", section)[1] == str(len(program))
+    assert len(shown) > 10 and not set(shown) - set(program) - {"   ..."}
