@@ -18,6 +18,9 @@ KNOTS = 9
 CURVE_STRIDE = 16
 """Words from one threshold curve to the next in the register window."""
 
+_THRESHOLD_BITS = 23
+"""Bits of a threshold with the longest words: W - 1."""
+
 _SKIPS = ("none", "activation", "both")
 _FUNCTIONS = ("relu", "gelu", "tanh")
 
@@ -39,7 +42,8 @@ class Register:
     Parameters
     ----------
     access : "ro" read-only, "rw" read and write, "wo" write-only (reads zero), "w1c" writing 1 clears a bit
-    width : bits in use; with `fields`, up to the last of them
+    width : bits in use at most; with `fields`, up to the last of them
+    reset : what it reads after the reset pin; None where the configuration decides, or nothing does
     constant : the value is fixed when the accelerator is generated, see `config_values`
     """
 
@@ -49,7 +53,7 @@ class Register:
     doc: str
     fields: tuple[RegisterField, ...] = ()
     width: int = 32
-    reset: int = 0
+    reset: int | None = 0
     count: int = 1
     constant: bool = False
 
@@ -61,6 +65,13 @@ class Register:
     def parts(self):
         """Its fields; a register without named ones is a single field `value`."""
         return self.fields or (RegisterField("value", 0, self.width, self.doc),)
+
+    @property
+    def reset_text(self):
+        """The reset value in words."""
+        if self.reset is None:
+            return "configuration" if self.constant else "undefined"
+        return f"0x{self.reset:x}"
 
 
 def _fields(*entries):
@@ -106,7 +117,8 @@ _EVENTS = _fields(("done", 1, "a run ended with HALT"), ("error", 1, "a run ende
 _CONTROL = (
     Register("ID", 0x000, "ro", "identifies an AccelTran", reset=IDENTIFIER, constant=True),
     Register("VERSION", 0x004, "ro", "version of the generator", _fields(
-        ("patch", 8, "third number"), ("minor", 8, "second number"), ("major", 8, "first number")), constant=True),
+        ("patch", 8, "third number"), ("minor", 8, "second number"), ("major", 8, "first number")),
+             reset=VERSION[0] << 16 | VERSION[1] << 8 | VERSION[2], constant=True),
     Register("CONTROL", 0x008, "wo", "commands; both bits clear themselves", _fields(
         ("start", 1, "start the program; ignored while running, resetting, or after an error"),
         ("reset", 1, "soft reset: abort, wait for the bus, return to idle; wins over start"))),
@@ -115,7 +127,7 @@ _CONTROL = (
         ("running", 1, "a program is running"),
         ("done", 1, "the last program reached HALT; cleared by start and reset"),
         ("error", 1, "the last program stopped with an error; cleared by reset"),
-        ("resetting", 1, "a soft reset is under way"))),
+        ("resetting", 1, "a soft reset is under way")), reset=1),
     Register("IRQ_STATUS", 0x010, "w1c", "pending interrupts; also cleared by reset", _EVENTS),
     Register("IRQ_ENABLE", 0x014, "rw", "interrupts that drive the irq pin", _EVENTS),
     Register("ERROR_CODE", 0x018, "ro", "the first error of the run, see the error codes; cleared by reset",
@@ -130,48 +142,51 @@ _CONTROL = (
 )
 
 _CONFIG = (
-    Register("CONFIG_IDENTITY", 0x040, "ro", "CRC-32 of the configuration's JSON", constant=True),
+    Register("CONFIG_IDENTITY", 0x040, "ro", "CRC-32 of the configuration's JSON", reset=None, constant=True),
     Register("CONFIG_VALUE", 0x044, "ro", "words", _fields(
         ("tile", 8, "rows and columns of a tile"), ("integer_bits", 8, "integer bits of the default binary point"),
         ("fraction_bits", 8, "fraction bits"), ("lines_per_beat", 8, "lines in a beat of a tile stream")),
-        constant=True),
+        reset=None, constant=True),
     Register("CONFIG_GRID", 0x048, "ro", "PEs", _fields(
         ("rows", 8, "rows of PEs"), ("columns", 8, "columns of PEs"), ("operand_slots", 4, "tiles that a PE holds"),
         ("window", 4, "entries of a lane's window"), ("skip", 2, "0 none, 1 activation, 2 both"),
-        ("psum_tiles", 3, "output tiles that a PE holds")), constant=True),
+        ("psum_tiles", 3, "output tiles that a PE holds")), reset=None, constant=True),
     Register("CONFIG_ACTIVATION", 0x04C, "ro", "activation buffer", _fields(
-        ("tiles", 24, "slots"), ("banks", 8, "banks")), constant=True),
+        ("tiles", 24, "slots"), ("banks", 8, "banks")), reset=None, constant=True),
     Register("CONFIG_WEIGHT", 0x050, "ro", "weight buffer", _fields(
-        ("tiles", 24, "slots"), ("banks", 8, "banks")), constant=True),
-    Register("CONFIG_VECTOR", 0x054, "ro", "lines of the vector buffer", constant=True),
+        ("tiles", 24, "slots"), ("banks", 8, "banks")), reset=None, constant=True),
+    Register("CONFIG_VECTOR", 0x054, "ro", "lines of the vector buffer", reset=None, constant=True),
     Register("CONFIG_BUS", 0x058, "ro", "AXI4 manager", _fields(
         ("width", 12, "data bits"), (None, 4, ""), ("burst_beats", 8, "longest burst"),
-        ("outstanding_reads", 8, "read bursts in flight")), constant=True),
+        ("outstanding_reads", 8, "read bursts in flight")), reset=None, constant=True),
     Register("CONFIG_UNITS", 0x05C, "ro", "vector engine and post-process", _fields(
         ("softmax_units", 8, "softmax units"), ("layernorm_units", 8, "layer-norm units"),
         ("relu", 1, "ReLU is built"), ("gelu", 1, "GeLU is built"), ("tanh", 1, "tanh is built"),
-        ("layernorm_slices", 3, "tile columns that a layer-norm unit works on at once")), constant=True),
+        ("layernorm_slices", 3, "tile columns that a layer-norm unit works on at once")), reset=None, constant=True),
     Register("CONFIG_CONTROL", 0x060, "ro", "control unit", _fields(
         ("prune_curves", 8, "threshold curves"), ("instruction_queue", 8, "instructions queued per engine")),
-        constant=True),
-    Register("CONFIG_MAX_INNER", 0x064, "ro", "largest inner dimension of a product, in elements", constant=True),
-    Register("CONFIG_LOOP_ORDERS", 0x068, "ro", "bit n: loop order n is built", width=len(LoopOrder), constant=True),
+        reset=None, constant=True),
+    Register("CONFIG_MAX_INNER", 0x064, "ro", "largest inner dimension of a product, in elements", reset=None, constant=True),
+    Register("CONFIG_LOOP_ORDERS", 0x068, "ro", "bit n: loop order n is built", width=len(LoopOrder), reset=None,
+             constant=True),
 )
 
 _COUNTER_BASE, _TAU_BASE, _CURVE_BASE = 0x100, 0x400, 0x800
 
 _COUNTER_REGISTERS = tuple(
     Register(f"{name.upper()}_{half}", _COUNTER_BASE + 8 * n + 4 * high, "ro",
-             f"{doc}, bits 63 to 32 at the last read of a LO register" if high else f"{doc}, bits 31 to 0")
+             f"{doc}, bits 63 to 32 at the last read of a LO register" if high else f"{doc}, bits 31 to 0",
+             reset=None if high else 0)
     for n, (name, doc) in enumerate(COUNTERS) for high, half in enumerate(("LO", "HI"))
 )
 
 _WINDOWS = (
-    Register("TAU", _TAU_BASE, "ro", "word c: threshold of curve c + 1 (instruction field `curve`) in the last run; "
-             "the words beyond prune_curves are unmapped", count=32),
+    Register("TAU", _TAU_BASE, "ro", "word c: threshold of curve c + 1 (instruction field `curve`) in the last run, W - 1 "
+             "bits; the words beyond prune_curves are unmapped", width=_THRESHOLD_BITS, count=32),
     Register("CURVE", _CURVE_BASE, "rw", f"word {CURVE_STRIDE} c + n: knot n (0 to {KNOTS - 1}) of curve c, the "
              "threshold for a sparsity of n/8, W - 1 bits in units of the pruned tensor; the other words are unmapped. "
-             "Do not write while a run starts", count=32 * CURVE_STRIDE),
+             "Do not write while a run starts. No reset clears it", width=_THRESHOLD_BITS, reset=None,
+             count=32 * CURVE_STRIDE),
 )
 
 REGISTERS = (*_CONTROL, *_CONFIG, *_COUNTER_REGISTERS, *_WINDOWS)
@@ -225,7 +240,7 @@ def to_json():
         "address_bits": ADDRESS_BITS,
         "registers": [{
             "name": r.name, "offset": r.offset, "count": r.count, "width": r.width, "access": r.access,
-            "reset": r.reset, "doc": r.doc,
+            "reset": r.reset, "constant": r.constant, "doc": r.doc,
             "fields": [{"name": f.name, "offset": f.offset, "bits": f.bits, "doc": f.doc} for f in r.fields],
         } for r in REGISTERS],
         "error_codes": {c.name: int(c) for c in ErrorCode},
@@ -257,13 +272,13 @@ def to_markdown():
         "# Registers", "",
         "AXI4-Lite, 32-bit data, byte offsets. Unmapped addresses, writes to read-only registers and writes that do",
         "not enable all four bytes answer SLVERR and change nothing. Bits above those listed read zero and are ignored",
-        "when written.",
+        "when written. Reset values are those after the reset pin. Access: ro is read-only, rw is read and write, wo",
+        "reads zero, w1c clears the bits that are written as 1.",
         "", "| offset | register | access | reset | meaning |", "|---|---|---|---|---|",
     ]
     for r in REGISTERS:
         place = f"0x{r.offset:03x}" + (f" to 0x{r.offset + 4 * r.count - 4:03x}" if r.count > 1 else "")
-        reset = "configuration" if r.constant and not r.reset else f"0x{r.reset:x}"
-        text.append(f"| {place} | `{r.name}` | {r.access} | {reset} | {r.doc} |")
+        text.append(f"| {place} | `{r.name}` | {r.access} | {r.reset_text} | {r.doc} |")
     text += ["", "## Fields", "", "| register | bits | field | meaning |", "|---|---|---|---|"]
     for r in REGISTERS:
         for f in r.fields:

@@ -6,12 +6,13 @@ from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
 
+from ..sw.design_name import differences, nearest_preset
 from .grid_model import run_points
 from .grid_work import GridPoint
 
 __all__ = [
-    "REFERENCES", "SECTIONS", "Reference", "Section", "compare", "explore", "main", "markdown", "total_runs",
-    "update_document", "values",
+    "REFERENCES", "SECTIONS", "Reference", "Section", "compare", "explore", "main", "markdown", "point_name",
+    "total_runs", "update_document", "values",
 ]
 
 PAIRS = ((0.5, 0.5), (0.5, 0.0), (0.9, 0.0), (0.0, 0.5), (0.7, 0.5))
@@ -44,12 +45,36 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """A figure measured on the RTL: cycles of a MATMUL, or cycles per step of a PE core once its first output tile is out."""
+    """A figure measured on the RTL: cycles of a MATMUL, or cycles per step of a PE core once its first output tile is out.
+
+    `what` is "array" or "PE core".
+    """
 
     what: str
     point: GridPoint
     cycles: int | None = None
     cycles_per_step: float | None = None
+
+    @property
+    def name(self):
+        """What was measured; an array by its design."""
+        return self.what if self.cycles is None else point_name(self.point)
+
+
+def point_name(point):
+    """The design of a point: the nearest preset, with what differs from it and from the PE array that is built for it."""
+    preset, changed = nearest_preset({
+        "fraction_bits": 16, "tile": point.tile, "grid_rows": point.rows, "grid_columns": point.columns, "skip": point.skip,
+        "window": point.window, "operand_slots": point.operand_slots, "psum_tiles": point.psum_tiles,
+        "lines_per_beat": point.lines_per_beat})
+    lines, slots = point.lines_per_beat, point.operand_slots
+    built = {"a_rows": min(lines * point.psum_tiles, max(lines, point.tile // 2)), "b_rows": lines, "a_slots": slots,
+             "b_slots": slots, "write_lines": lines, "fifo_tiles": 2, "holds": 1, "drain": 1, "ports": "diagonal",
+             "step_queue": 4, "shared": "b"}
+    values = {name: getattr(point, name) for name in built}
+    values |= {"a_rows": point.rows_per_beat[0], "b_rows": point.rows_per_beat[1], "a_slots": point.a_slots or slots,
+               "b_slots": point.b_slots or slots}
+    return differences(preset, changed | {name: value for name, value in values.items() if value != built[name]})
 
 
 def _grid(**lists):
@@ -115,9 +140,9 @@ _RTL = GridPoint()
 _CORE = GridPoint(rows=1, columns=1, m=160, k=256, n=16)
 _CORE_8 = GridPoint(rows=1, columns=1, tile=8, m=160, k=128, n=8)
 REFERENCES = (
-    *(Reference(what="mini", point=_RTL.but(a_sparsity=a, b_sparsity=b), cycles=cycles) for a, b, cycles in (
+    *(Reference(what="array", point=_RTL.but(a_sparsity=a, b_sparsity=b), cycles=cycles) for a, b, cycles in (
         (0, 0, 8250), (0.5, 0.5, 3281), (0.5, 0, 4501), (0.9, 0, 2105), (0.7, 0.5, 2312), (0, 0.5, 5678))),
-    Reference(what="mini", point=_RTL.but(m=64, k=64, n=64), cycles=314),
+    Reference(what="array", point=_RTL.but(m=64, k=64, n=64), cycles=314),
     *(Reference(what="PE core", point=_CORE.but(a_sparsity=a, b_sparsity=b), cycles_per_step=16 / speed)
       for a, b, speed in ((0, 0, 1), (0.5, 0.5, 2.599), (0.5, 0, 1.907), (0.7, 0.5, 3.724), (0.9, 0, 3.969), (0, 0.5, 1.467))),
     *(Reference(what="PE core", point=_CORE_8.but(a_sparsity=a, b_sparsity=b), cycles_per_step=8 / speed)
@@ -129,8 +154,8 @@ REFERENCES = (
                                                   lines_per_beat=2), cycles_per_step=8 / speed)
       for a, b, speed in ((0.5, 0.5, 1.889), (0.5, 0, 1.772), (0.9, 0, 2.0), (0, 0.5, 1.0))),
 )
-"""Recorded on the RTL: products on `mini` with their operands in the buffers, and PE cores by themselves (`check_speed` of
-`tests/hw/test_pe_core.py`)."""
+"""Recorded on the RTL: products on whole arrays with their operands in the buffers, and PE cores by themselves (`check_speed`
+of `tests/hw/test_pe_core.py`)."""
 
 
 def compare(finished=None, references=REFERENCES):
@@ -163,8 +188,8 @@ def _pair(a, b):
     return f"{_percent(a)}x{_percent(b)}"
 
 
-def _label(change):
-    return ", ".join(f"{name} {value}" for name, value in change.items()) or "start"
+def _label(change, base):
+    return ", ".join(f"{name} {value}" for name, value in change.items()) or f"start: {point_name(base)}"
 
 
 def _line(cells):
@@ -181,7 +206,8 @@ def section_table(section, results):
         dense, *sparse = results[n * width:(n + 1) * width]
         lost = sparse[0].lost
         text.append(_line([
-            _label(change), f"{dense.cycles:,} / {dense.point.bound:,}", *(f"{dense.cycles / x.cycles:.2f}" for x in sparse),
+            _label(change, section.base), f"{dense.cycles:,} / {dense.point.bound:,}",
+            *(f"{dense.cycles / x.cycles:.2f}" for x in sparse),
             " / ".join(_percent(lost[cause]) for cause in ("a operand", "b operand", "output", "imbalance")),
         ]))
     return "\n".join(text)
@@ -189,14 +215,15 @@ def section_table(section, results):
 
 def reference_table(rows):
     """Model and RTL, side by side."""
-    head = ("what", "T, lines per beat, window, slots, skip", "product", "sparsity", "RTL", "model", "deviation")
+    head = ("what", "T, lines per beat, window, slots, output tiles, skip", "product", "sparsity", "RTL", "model", "deviation")
     text = [_line(head), _line("---" for _ in head)]
     for reference, model, deviation in rows:
         p = reference.point
         window = p.window if p.skip == "both" else 1
         measured = f"{reference.cycles:,}" if reference.cycles else f"{reference.cycles_per_step:.3f} per step"
         text.append(_line([
-            reference.what, f"{p.tile}, {p.lines_per_beat}, {window}, {p.operand_slots}, {p.skip}", f"{p.m} x {p.k} x {p.n}",
+            reference.name, f"{p.tile}, {p.lines_per_beat}, {window}, {p.operand_slots}, {p.psum_tiles}, {p.skip}",
+            f"{p.m} x {p.k} x {p.n}",
             _pair(p.a_sparsity, p.b_sparsity), measured, f"{model:,.0f}" if reference.cycles else f"{model:.3f}",
             f"{100 * deviation:+.1f} %",
         ]))

@@ -11,6 +11,7 @@ from ..hw.isa import Engine
 from ..sw.checkpoint import encode_texts
 from ..sw.compiler import compile_encoder
 from ..sw.compiler.graph import Softmax, Store
+from ..sw.design_name import design_name
 from ..sw.golden.counts import multiplication_counts
 from ..sw.golden.execute import golden_run, results
 from .replay import BufferReplay
@@ -142,10 +143,11 @@ def report(inference):
                 "golden_index": int(golden.argmax()),
             })
     return {
-        "config": config.name,
+        "config": design_name(config),
         "prediction": predictions[0]["label"] if len(predictions) == 1 else [p["label"] for p in predictions],
         "predictions": predictions,
         "cycles": cycles,
+        "planned_cycles": program.planned_cycles,
         "ideal_cycles": -(-counts.none // config.multipliers),
         "lost_cycles": {cause: counters[f"lost_{cause}"] / config.multipliers
                         for cause in ("operands", "output", "imbalance", "idle")},

@@ -2,6 +2,7 @@
 
 from ..hw.isa import Opcode
 from ..sw.compiler import compile_graph
+from ..sw.design_name import design_name
 from ..sw.golden.execute import execute
 from ..sw.ita import PRODUCTS, SIZE, ita_graph
 from .inference import compare_tensors
@@ -46,7 +47,7 @@ def measure_ita(config, *, layernorm, folder, model=None, activity=False):
     multiplications = PRODUCTS * SIZE**3
     ideal = -(-multiplications // config.multipliers)
     values = {
-        "config": config.name, "layernorm": layernorm, "cycles": cycles, "ideal_cycles": ideal,
+        "config": design_name(config), "layernorm": layernorm, "cycles": cycles, "ideal_cycles": ideal,
         "utilisation": ideal / cycles, "ita_cycles": ITA_CYCLES, "program_cycles": run.counters["cycles"],
         "mismatches": sum(mismatches.values()), "mismatched_tensors": mismatches, "tensors_compared": len(program.tensors),
         "instructions": len(program.instructions),

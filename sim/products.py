@@ -8,7 +8,9 @@ import torch
 
 from ..hw.isa import INSTRUCTION_BYTES, Buffer, LoopOrder, Opcode
 from ..sw.compiler import CompileError
+from ..sw.compiler.allocate import activation_slots
 from ..sw.compiler.loop_order import best_order
+from ..sw.design_name import design_name
 from ..sw.golden.matmul import matmul
 from ..sw.golden.post_process import post_process
 from .design import build_system
@@ -88,7 +90,7 @@ class _Place:
 
 
 def _place(config, product):
-    """Put A, C and maybe B in the activation buffer, with pitches free of bank conflicts.
+    """Put A, C and maybe B in the activation buffer as the compiler places tensors: a batch is one, one matrix below the other.
 
     Raises
     ------
@@ -106,17 +108,13 @@ def _place(config, product):
     rows, inner, columns = (-(-size // t) for size in (product.m, product.k, product.n))
     shapes = {"a": (rows, inner), "b": (inner, columns), "c": (rows, columns)}
     in_activation = "abc" if product.b_from == "activation" else "ac"
-    spread_a = 2 if c.grid_rows > 1 else 1  # The tiles of a request for A must be in different banks.
-    for spread in (c.activation_banks, 2, 1):
-        pitch = {x: -(-(shapes[x][1] - 1) // every) * every + 1 if x in in_activation else shapes[x][1]
-                 for x, every in (("a", max(spread, spread_a)), ("b", spread), ("c", spread))}
-        batch = {x: shapes[x][0] * pitch[x] for x in "abc"}
-        slot, used = {"b": 0}, 0
-        for x in in_activation:
-            slot[x], used = used, used + product.batch * batch[x]
-        if used <= c.activation_tiles:
-            break
-    else:
+    pitch = {x: shapes[x][1] for x in shapes}
+    slot, used = {"b": 0}, 0
+    for x in in_activation:
+        pitch[x], size = activation_slots(product.batch * shapes[x][0], shapes[x][1])
+        slot[x], used = used, used + size
+    batch = {x: shapes[x][0] * pitch[x] for x in shapes}
+    if used > c.activation_tiles:
         largest = max("mkn", key=lambda x: getattr(product, x))
         raise CompileError(
             f"{largest} = {getattr(product, largest)}: the product takes {used} tiles of the activation buffer, which has "
@@ -262,7 +260,7 @@ def measure_products(config, products, *, folder, model=None, stage=lambda name:
         unequal, compared = bench.compare(number, result)
         ideal = -(-product.multiplications // config.multipliers)
         values.append({
-            "config": config.name, "skip": config.skip, **asdict(product), "multipliers": config.multipliers,
+            "config": design_name(config), "skip": config.skip, **asdict(product), "multipliers": config.multipliers,
             "padded": any(size % config.tile for size in (product.m, product.k, product.n)),
             "cycles": cycles, "ideal_cycles": ideal, "utilisation": ideal / cycles,
             "lost_cycles": {cause: lost[cause] / config.multipliers for cause in CAUSES},

@@ -20,7 +20,7 @@ Examples, from a checkout of the project:
 
   acceltran run --text "a warm , funny film"              BERT-Tiny on the simulated RTL
 
-  acceltran run --config my.toml --tau 0.05 --json r.json a configuration of your own, pruned at run time
+  acceltran run --config my.toml --tau 0.05 --json r.json   a configuration of your own, pruned at run time
 
 Exit codes: 0 all is well, 1 the RTL and the golden model differ or a run failed, 2 bad input.
 """

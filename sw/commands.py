@@ -221,7 +221,8 @@ def compile_command(*, config, model, texts, file, length, order, output, sites,
     options |= site_options(sites, target_sparsity)
     program = compile_encoder(checkpoint, config, ids, lengths, order=loop_order(order), **options)
     program.save(output)
-    console.print(f"{output}: {len(program.instructions)} instructions, image of {len(program.image):,} bytes")
+    planned = f", {program.planned_cycles:,} cycles planned" if program.planned_cycles else ""
+    console.print(f"{output}: {len(program.instructions)} instructions, image of {len(program.image):,} bytes{planned}")
 
 
 def disassemble_command(program):

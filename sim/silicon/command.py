@@ -11,6 +11,7 @@ from rich.table import Table
 
 from ...hw.config import AcceleratorConfig, ConfigError
 from ...sw.commands import check_outputs, console, load_config, progress
+from ...sw.design_name import design_name
 from ..inference import write_json
 from .area import measure, plain_name, report
 from .design import accelerator_modules, find_block, with_children
@@ -94,7 +95,7 @@ def synthesise(*, config, top, skip=None, liberty=(), clock=None, timed=False, m
     with progress_bar("mapping modules", len(modules)) as done:
         mapped = map_modules(modules, library, clock=clock, jobs=jobs, done=done)
     measured = measure(modules, mapped, library)
-    values = {"config": config.name, "top": top, "clock_mhz": clock, **report(modules, measured, library, sram)}
+    values = {"config": design_name(config), "top": top, "clock_mhz": clock, **report(modules, measured, library, sram)}
     if top == "accelerator" and clock and values["unit"] == "um2":
         values["summary"] = summary(config, values)
     if timed and timing_tool():

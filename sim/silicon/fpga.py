@@ -9,6 +9,7 @@ import sysconfig
 
 from ...hw.config import ConfigError
 from ...hw.generate import generate
+from ...sw.design_name import design_name
 from .block_sites import block_sites
 from .design import RUN_PASSES
 from .mapper import SynthesisError
@@ -141,7 +142,8 @@ def place_and_route(config, folder, *, device="85k", speed=6, seed=1, stage=lamb
     values = json.loads(report.read_text())
     (clock, entry), = ((name, entry) for name, entry in values["fmax"].items() if "clk" in name)
     worst, = (path["path"] for path in values["critical_paths"] if path["from"] == path["to"] == f"posedge {clock}")
-    return {"config": config.name, "device": f"LFE5U-{device.removesuffix('k')}F-{speed}", "fmax_mhz": entry["achieved"],
+    return {"config": design_name(config), "device": f"LFE5U-{device.removesuffix('k')}F-{speed}",
+            "fmax_mhz": entry["achieved"],
             "worst_path": {"from": worst[0]["from"]["cell"], "to": worst[-1]["to"]["cell"],
                            "ns": sum(part["delay"] for part in worst),
                            "wires_ns": sum(part["delay"] for part in worst if part["type"] == "routing")},

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...hw.config import ConfigError
 from ...sw.commands import check_outputs, console, load_config, load_inputs, site_options, stages
+from ...sw.design_name import design_name
 from ..design import build_system
 from ..inference import infer, write_json
 from .activity import bank_accesses, instance_modules, module_activity
@@ -100,7 +101,7 @@ def traced_inference(config, checkpoint, texts, modules, **options):
         counts = read_toggles(Path(folder) / LOG)
     instances, counters = instance_modules(modules), inference.run.counters
     return {
-        "config": config.name, "counters": counters, "sequences": len(texts), "activity_from": config.name,
+        "config": design_name(config), "counters": counters, "sequences": len(texts), "activity_from": design_name(config),
         "activity": module_activity(instances, counts, cycles=counters["cycles"], root=_ROOT),
         "banks": bank_accesses(instances, counts, root=_ROOT),
     }
@@ -124,12 +125,12 @@ def estimated_inference(config, modules, run, activity):
             raise ConfigError(f"{name} = {str(path)!r}: {reason}; give the --json of acceltran "
                               f"{'run' if name == 'run' else 'power'}") from None
     run, earlier = reports["run"], reports["activity"]
-    if run["config"] != config.name:
-        raise ConfigError(f"run: is of configuration {run['config']!r}, not {config.name!r}; run acceltran run --config "
-                          f"{config.name} --json")
+    if run["config"] != design_name(config):
+        raise ConfigError(f"run: is of configuration {run['config']!r}, not {design_name(config)!r}; run acceltran run "
+                          f"--config {config.name} --json")
     counters = run["counters"]
     return {
-        "config": config.name, "counters": counters, "sequences": len(run["predictions"]),
+        "config": design_name(config), "counters": counters, "sequences": len(run["predictions"]),
         "activity_from": earlier["config"],
         "activity": estimated_activity(modules, config, counters, earlier),
         "banks": estimated_accesses(modules, config, counters),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ...hw.config import AcceleratorConfig
 from ...sw.commands import check_outputs, console, stages
+from ...sw.design_name import design_name
 from ...sw.evaluate.document import update_part
 from ..inference import write_json
 from .ablation import ablate, ablation_table
@@ -20,7 +21,7 @@ def fpga_command(*, config, device, speed, seed, folder, json_path):
     config = AcceleratorConfig.load(config)
     with stages(config.name) as stage:
         values = place_and_route(config, folder, device=device, speed=speed, seed=seed, stage=stage)
-    table = plain_table("resource", "used", "of", "%", title=f"{config.name} on {values['device']}, after routing")
+    table = plain_table("resource", "used", "of", "%", title=f"{design_name(config)} on {values['device']}, after routing")
     for name, entry in values["utilisation"].items():
         share = f"{100 * entry['used'] / entry['available']:.1f}" if entry["available"] else ""
         table.add_row(name, f"{entry['used']:,}", f"{entry['available']:,}", share)

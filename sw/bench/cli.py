@@ -78,6 +78,7 @@ def model(
     order: Annotated[str | None, typer.Option(help="Loop order of every product (default: the best).")] = None,
     overlap: Annotated[bool, typer.Option(help="Let instructions overlap; else each waits for the one before.")] = True,
     resident: Annotated[bool, typer.Option(help="Weights are in the buffers before cycles count.")] = False,
+    planned: Annotated[bool, typer.Option("--planned", help="Only say how long the compiler expects it to take.")] = False,
     json_path: JsonOption = None,
 ):
     """Run a whole encoder, everything from the first fetch to the last store, and say where its cycles went.
@@ -86,13 +87,15 @@ def model(
     integer differs.
 
     Example: acceltran bench model --target-sparsity 0.5 --weight-sparsity 0.5
+
+    Example: acceltran bench model --config server --batch 32 --resident --planned
     """
     from .commands import model_command
 
     raise typer.Exit(model_command(
         config=config, skip=skip, model=model, texts=text, batch=batch, order=order, json_path=json_path, length=length,
         layers=layers, tau=tau, target_sparsity=target_sparsity, weight_sparsity=weight_sparsity, overlap=overlap,
-        resident=resident,
+        resident=resident, planned=planned,
     ))
 
 

@@ -11,8 +11,10 @@ from ...sim.inference import infer, report, write_json
 from ...sim.ita import measure_ita
 from ...sim.products import CAUSES, Product, measure_products
 from ...sim.timeline import write_timeline
-from ..checkpoint import ModelError, load_checkpoint
+from ..checkpoint import ModelError, encode_texts, load_checkpoint
 from ..commands import check_outputs, console, load_config, loop_order, stages
+from ..compiler import CompileError, compile_encoder
+from ..design_name import design_name
 from .points import ORDER_BATCH, ORDER_SHAPES, full_texts, model_options
 
 __all__ = ["ita_command", "matmul_command", "model_command", "orders_command", "table_command"]
@@ -39,7 +41,7 @@ def matmul_command(*, config, skip, json_path, order, **options):
     (values,) = _measure(config, [product])
     if json_path:
         write_json(json_path, values)
-    table = Table("", "", title=f"{product.m} x {product.k} x {product.n} on {config.name}", show_header=False)
+    table = Table("", "", title=f"{product.m} x {product.k} x {product.n} on {design_name(config)}", show_header=False)
     rows = [
         ("loop order", values["order"]),
         ("cycles", f"{values['cycles']:,}"),
@@ -62,7 +64,7 @@ def matmul_command(*, config, skip, json_path, order, **options):
     return _verdict(values["mismatches"], values["integers_compared"])
 
 
-def model_command(*, config, skip, model, texts, batch, order, length, json_path, **options):
+def model_command(*, config, skip, model, texts, batch, order, length, json_path, planned=False, **options):
     """See `cli.model`."""
     config = load_config(config, skip)
     if texts and batch:
@@ -72,11 +74,13 @@ def model_command(*, config, skip, model, texts, batch, order, length, json_path
     checkpoint = load_checkpoint(model)
     options = model_options(checkpoint, length, options)
     texts = texts or full_texts(checkpoint, batch or 1, options["length"])
+    if planned:
+        return _planned(config, checkpoint, texts, order, json_path, **options)
     with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, stages(config.name) as stage:
         values = report(infer(config, checkpoint, texts, folder=Path(folder), order=order, stage=stage, **options))
     if json_path:
         write_json(json_path, values)
-    table = Table("", "", title=f"{len(texts)} sentence(s) on {config.name}", show_header=False)
+    table = Table("", "", title=f"{len(texts)} sentence(s) on {design_name(config)}", show_header=False)
     use, counters = values["utilisation"], values["counters"]
     for row in (
         ("cycles", f"{values['cycles']:,}"),
@@ -95,6 +99,28 @@ def model_command(*, config, skip, model, texts, batch, order, length, json_path
     return _verdict(values["mismatches"], values["tensors_compared"], "intermediate tensors")
 
 
+def _planned(config, checkpoint, texts, order, json_path, *, length, **options):
+    """What the compiler's planner expects, without a simulation."""
+    ids, lengths = encode_texts(checkpoint, texts, length)
+    program = compile_encoder(checkpoint, config, ids, lengths, order=order, **options)
+    if program.planned_cycles is None:
+        raise CompileError("--planned: there is no plan, since the planned order does not fit the activation buffer, or "
+                           "instructions do not overlap: raise activation_tiles, lower --batch, or leave --no-overlap out")
+    values = {"config": design_name(config), "sequences": len(texts), "instructions": len(program.instructions),
+              "planned_cycles": program.planned_cycles}
+    if json_path:
+        write_json(json_path, values)
+    table = Table("", "", title=f"{len(texts)} sentence(s) on {design_name(config)}, planned, not run", show_header=False)
+    for row in (
+        ("cycles planned", f"{program.planned_cycles:,}"),
+        ("cycles per sentence", f"{program.planned_cycles / len(texts):,.1f}"),
+        ("instructions", f"{len(program.instructions):,}"),
+    ):
+        table.add_row(*row)
+    console.print(table)
+    return 0
+
+
 def ita_command(*, config, layernorm, trace, json_path):
     """See `cli.ita`."""
     config = load_config(config)
@@ -108,7 +134,8 @@ def ita_command(*, config, layernorm, trace, json_path):
             write_timeline(trace, config, run, labels)
     if json_path:
         write_json(json_path, values)
-    table = Table("", "", title=f"ITA's workload on {config.name}{', with layer-norm' if layernorm else ''}", show_header=False)
+    title = f"ITA's workload on {design_name(config)}{', with layer-norm' if layernorm else ''}"
+    table = Table("", "", title=title, show_header=False)
     for row in (
         ("cycles", f"{values['cycles']:,}"),
         ("ideal cycles, dense", f"{values['ideal_cycles']:,}"),
@@ -130,7 +157,7 @@ def orders_command(*, config, skip, json_path, **options):
     if json_path:
         write_json(json_path, values)
     table = Table("m x k x n", "order", "A tiles", "B tiles", "words read + written", "cycles", "mismatches",
-                  title=f"loop orders, batch {ORDER_BATCH}, {config.name}, psum_tiles = {config.psum_tiles}")
+                  title=f"loop orders, batch {ORDER_BATCH}, {design_name(config)}, psum_tiles = {config.psum_tiles}")
     for v in values:
         table.add_row(f"{v['m']} x {v['k']} x {v['n']}", v["order"], f"{v['a_tile_loads']:,}", f"{v['b_tile_loads']:,}",
                       f"{v['word_reads'] + v['word_writes']:,}", f"{v['cycles']:,}", f"{v['mismatches']:,}")

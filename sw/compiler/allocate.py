@@ -6,7 +6,7 @@ import numpy as np
 
 from .errors import CompileError
 
-__all__ = ["Placement", "activation_pitch", "lifetimes", "place_activations", "place_blocks", "required_tiles"]
+__all__ = ["Placement", "activation_slots", "lifetimes", "place_activations", "place_blocks", "required_tiles"]
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,14 @@ class Placement:
     release: int = 0
 
 
-def activation_pitch(rows, columns):
-    """Smallest odd pitch: neighbours in a column lie in different banks, since the number of banks is a power of two.
+def activation_slots(rows, columns):
+    """(Pitch, slots) of an activation tensor of so many tiles: the one rule for every matrix in the activation buffer.
 
-    A tensor of one tile row needs no gaps.
+    The pitch is the smallest odd one: neighbours in a column lie in different banks, since the number of banks is a power of
+    two. A tensor of one tile row needs no gaps.
     """
-    return columns if rows == 1 else columns | 1
+    pitch = columns if rows == 1 else columns | 1
+    return pitch, (rows - 1) * pitch + columns
 
 
 def lifetimes(steps, home):
@@ -102,8 +104,8 @@ def _shapes(graph, steps):
     for name, (first, last) in lifetimes(steps, "activation").items():
         tensor = graph.tensors[name]
         rows, columns = tensor.rows // graph.tile, tensor.columns // graph.tile
-        pitch = activation_pitch(rows, columns)
-        shapes[name] = (rows - 1) * pitch + columns, pitch, first, last
+        pitch, size = activation_slots(rows, columns)
+        shapes[name] = size, pitch, first, last
     return shapes
 
 

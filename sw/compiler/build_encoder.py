@@ -6,6 +6,7 @@ import torch
 
 from ..golden.exponential import ARGUMENT_FRAC
 from ..golden.layernorm import layernorm_fields
+from .densities import density
 from .errors import CompileError
 from .formats import product_fields
 from .graph import Gather, Graph, LayerNorm, Load, MatMul, Softmax, Store, Tensor
@@ -86,10 +87,21 @@ class _Builder:
         graph.operations.append(Store(x=graph.whole(name), output=name, shape=shape))
         return graph
 
-    def _activation(self, name, source, columns, kind, rows, first=0):
-        self.graph.add(Tensor(name=name, rows=rows, columns=columns, frac=self.encoder.fracs[source], kind=kind, first=first))
+    def _activation(self, name, source, columns, kind, rows, first=0, valid=None):
+        self.graph.add(Tensor(name=name, rows=rows, columns=columns, frac=self.encoder.fracs[source], kind=kind, first=first,
+                              density=self._density(source, valid)))
         self.base[name] = source
         return self.graph.whole(name)
+
+    def _density(self, source, valid):
+        """Expected density; `valid` is the number of probabilities in a row, which add up to 1, the others are zero."""
+        encoder, graph = self.encoder, self.graph
+        if source not in encoder.profiles:
+            return 1.0
+        samples, tau = encoder.profiles[source], graph.tau(encoder.curve_numbers[source])
+        if valid is None:
+            return density(samples, tau)
+        return density(samples, tau, 2.0 ** encoder.fracs[source] / valid) * valid / graph.sequence
 
     def _constant(self, name, kind):
         if name not in self.graph.tensors:
@@ -177,7 +189,7 @@ class _Builder:
         query, key, value, context = parts
         scores, probabilities = (
             self._activation(f"{inside}{name}.{sequence}.{head}", inside + name, graph.sequence, name, graph.sequence,
-                             sequence * graph.sequence)
+                             sequence * graph.sequence, graph.lengths[sequence])
             for name in ("scores", "probabilities"))
         fracs = {name: encoder.fracs[inside + name] for name in ("query", "key", "value", "scores", "probabilities",
                                                                  "context")}

@@ -1,5 +1,7 @@
 """From a checkpoint and token numbers to a program."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ...hw.isa import Opcode
@@ -78,7 +80,7 @@ def compile_graph(graph, config, ids=None, *, order=None, overlap=True, resident
     if graph.sequence > config.max_inner:
         raise CompileError(f"contexts sum over {graph.sequence} tokens, the accumulators are made for {config.max_inner}: "
                            f"raise max_inner to {1 << (graph.sequence - 1).bit_length()}, or shorten the sequences")
-    steps, preload, blocks, placements = _scheduled(graph, config, order, overlap, resident)
+    steps, preload, blocks, placements, planned = _scheduled(graph, config, order, overlap, resident)
 
     def slots_of(region):
         place = placements[region.owner]
@@ -92,7 +94,7 @@ def compile_graph(graph, config, ids=None, *, order=None, overlap=True, resident
         check_progress([step.engine for step in part], marks, config.instruction_queue)
         programs.append((part, marks))
     try:
-        return emit(graph, config, programs, blocks, placements, ids, base)
+        return replace(emit(graph, config, programs, blocks, placements, ids, base), planned_cycles=planned)
     except CompileError:
         raise
     except ValueError as error:
@@ -100,12 +102,12 @@ def compile_graph(graph, config, ids=None, *, order=None, overlap=True, resident
 
 
 def _scheduled(graph, config, order, overlap, resident):
-    """Steps of the program and of the preload, blocks, and the placements of everything."""
+    """Steps of the program and of the preload, blocks, the placements of everything, and the cycles planned, if any are."""
     if overlap:
         plan = lower(graph, config, chunks=_PLANNED[0]["chunks"], order=order, fine=True)
         kept, preload = _split(graph, plan.steps, resident)
         loaded = {} if resident else plan.blocks
-        steps, targets = plan_order(kept, loaded, Cost(graph, config))
+        steps, targets, end = plan_order(kept, loaded, Cost(graph, config))
         for attempt in _PLANNED:
             try:
                 placed = _placed(graph, config, plan.blocks, steps, preload, resident, **attempt)
@@ -115,7 +117,8 @@ def _scheduled(graph, config, order, overlap, resident):
                 activations, blocks = placed
                 if not resident:
                     steps = insert_planned_loads(steps, plan.blocks, blocks, targets)
-                return steps, _preload(plan.blocks, preload, resident), plan.blocks, _placements(activations, blocks)
+                preload = _preload(plan.blocks, preload, resident)
+                return steps, preload, plan.blocks, _placements(activations, blocks), round(end)
     for attempt in _ATTEMPTS if overlap else _ATTEMPTS[2:]:
         plan = lower(graph, config, order=order, chunks=attempt["chunks"], stagger=attempt["stagger"])
         steps, preload = _split(graph, plan.steps, resident)
@@ -124,7 +127,8 @@ def _scheduled(graph, config, order, overlap, resident):
             activations, blocks = placed
             if not resident:
                 steps = insert_loads(steps, plan.blocks, blocks, config.instruction_queue)
-            return steps, _preload(plan.blocks, preload, resident), plan.blocks, _placements(activations, blocks)
+            preload = _preload(plan.blocks, preload, resident)
+            return steps, preload, plan.blocks, _placements(activations, blocks), None
     need, largest, size = required_tiles(graph, [*preload, *steps])
     need = -(-need // config.activation_banks) * config.activation_banks
     raise CompileError(f"the activations need {need} tiles ({largest} alone {size}), the activation buffer has "

@@ -1,8 +1,9 @@
 """How long instructions take, roughly: what the planner decides by. The simulation, not this, says how long they do take."""
 
-import torch
+import numpy as np
 
 from ...hw.isa import Engine, LoopOrder, Opcode
+from ..golden.tiles import tiles_of
 from .loop_order import order_cost
 
 __all__ = ["Cost"]
@@ -14,7 +15,7 @@ _BANK_USE = 0.4
 
 
 class Cost:
-    """Cycles per step, from its shape, and from how sparse its operands will be.
+    """Cycles per step, from its shape, and from how sparse its operands are: exactly for constants, as expected for the rest.
 
     Parameters
     ----------
@@ -30,8 +31,7 @@ class Cost:
 
     def __init__(self, graph, config):
         self._graph, self._config = graph, config
-        self._activations = 1 - graph.target / 256 if graph.curves and graph.target else 1.0
-        self._weights = {}
+        self._nonzeros = {}
 
     def resource(self, step):
         """What the step occupies: its engine; the vector engine runs softmax and layer-norm side by side."""
@@ -56,8 +56,11 @@ class Cost:
                 row_bits = step.fields["columns"] * self._config.line_bits
                 row = -(-row_bits // self._config.bus_width) + (_ROW_GAP if row_bits % self._config.bus_width else 0)
                 return step.fields["rows"] * (self._config.tile * row + _INDEX_GAP)
-            case Opcode.LOAD | Opcode.STORE:
-                return step.fields["rows"] * step.fields["columns"] * self._tile_load(1.0)
+            case Opcode.LOAD:
+                block = step.fields["block"]
+                return self._transfer(self._tiles(block.owner)[block.row: block.row + block.rows])
+            case Opcode.STORE:
+                return self._transfer(np.full((step.fields["rows"], step.fields["columns"]), self._config.tile**2))
         return 0
 
     def latency(self, step):
@@ -69,29 +72,37 @@ class Cost:
         """Cycles of the LOAD that brings a block."""
         if block.home == "vector":
             return block.columns * self._config.line_bits / self._config.bus_width + _ROW_GAP
-        return block.rows * block.columns * self._tile_load(self._density(block.sources[0]))
+        return self._transfer(self._tiles(block.sources[0])[:, block.column: block.column + block.columns])
 
-    def _tile_load(self, density):
+    def _transfer(self, nonzeros):
+        """Cycles to move packed tiles, from the numbers of their non-zero values: a mask and the lines in use of each."""
         config = self._config
-        lines = density * config.tile
-        return max(1 + lines, (config.mask_bits + lines * config.line_bits) / config.bus_width)
+        lines = int((-(-nonzeros // config.tile)).sum())
+        return max(nonzeros.size + lines, (nonzeros.size * config.mask_bits + lines * config.line_bits) / config.bus_width)
+
+    def _tiles(self, name):
+        """How many values of each tile of a constant are not zero."""
+        if name not in self._nonzeros:
+            self._nonzeros[name] = (tiles_of(self._graph.constants[name].numpy(), self._graph.tile) != 0).sum((2, 3))
+        return self._nonzeros[name]
 
     def _matmul(self, step):
         fields, config = step.fields, self._config
         groups = -(-fields["rows"] // config.grid_rows) * -(-fields["columns"] // config.grid_columns)
         cost = order_cost(LoopOrder(fields["order"]), fields["rows"], fields["inner"], fields["columns"], fields["batch"],
-                          config, **self.densities(step.places["b"]))
+                          config, **self.densities(step.places["a"], step.places["b"]))
         return max(groups * config.tile, cost.cycles)
 
-    def densities(self, b):
-        """Expected densities of the operands of a product with this B (a Region), as `order_cost` takes them."""
-        density = self._activations if b.home == "activation" else self._density(b.owner.rpartition(".")[0])
-        return {"a_density": self._activations, "b_density": density}
+    def densities(self, a, b):
+        """Expected densities of the operands of a product, two Regions, as `order_cost` takes them."""
+        return {"a_density": self._density(a), "b_density": self._density(b)}
 
-    def _density(self, name):
-        if name not in self._weights:
-            self._weights[name] = float((self._graph.constants[name] != 0).to(torch.float64).mean())
-        return self._weights[name]
+    def _density(self, region):
+        if region.home == "activation":
+            return self._graph.tensors[region.owner].density
+        name, _, first = region.owner.rpartition(".")
+        first = int(first) + region.column
+        return float(self._tiles(name)[:, first: first + region.columns].mean()) / self._graph.tile**2
 
     def _row(self, step):
         config, columns = self._config, step.fields["columns"]

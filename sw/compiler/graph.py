@@ -22,6 +22,7 @@ class Tensor:
         context, attention, ffn_input, hidden, output, pooler, logits; weight, vector, table
     home : activation, weight, vector or table: where the hardware keeps it
     first : row of the batch that is its first, for a tensor of one sequence
+    density : share of its values that are expected not to be zero, for the planner
     """
 
     name: str
@@ -31,6 +32,7 @@ class Tensor:
     kind: str
     home: str = "activation"
     first: int = 0
+    density: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

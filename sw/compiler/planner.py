@@ -32,14 +32,15 @@ def plan_order(steps, blocks, cost):
     -------
     steps : in their new order
     targets : by owner of a block, how many of the steps stand before its LOAD
+    end : planned cycles until everything is done
     """
     jobs = _Jobs(steps, blocks, cost)
     jobs.order_memory(jobs.schedule(memory=False)[0])
-    starts, _ = min((jobs.schedule(patience=patience) for patience in _PATIENCE), key=lambda plan: plan[1])
+    starts, end = min((jobs.schedule(patience=patience) for patience in _PATIENCE), key=lambda plan: plan[1])
     order = sorted(range(len(steps)), key=lambda n: (starts[n], n))
     times = [starts[n] for n in order]
     targets = {owner: bisect_left(times, starts[number] - _LEAD) for owner, number in jobs.loads.items()}
-    return [steps[n] for n in order], targets
+    return [steps[n] for n in order], targets, end
 
 
 def _overlap(a, b):

@@ -18,7 +18,7 @@ from .graph import Graph, unpad
 __all__ = ["Program"]
 
 _MANIFEST, _PROGRAM, _IMAGE = "manifest.json", "program.bin", "image.bin"
-_PLAIN = ("base", "entry", "preload", "curves", "target", "outputs", "tensors", "sections")
+_PLAIN = ("base", "entry", "preload", "curves", "target", "outputs", "tensors", "sections", "planned_cycles")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,7 @@ class Program:
         it, none where the preload does; it is whole when the last is complete), slot, pitch, rows, columns (tiles), frac, kind
     sections : address and bytes of each part of the image, by name
     config : AcceleratorConfig it is compiled for
+    planned_cycles : how long the planner expects it to take; None where its plan did not fit, or instructions do not overlap
     graph : the Graph that `golden_run` executes; None in a program that was loaded
     """
 
@@ -53,6 +54,7 @@ class Program:
     tensors: dict[str, dict]
     sections: dict[str, tuple[int, int]]
     config: AcceleratorConfig
+    planned_cycles: int | None = None
     graph: Graph | None = field(default=None, repr=False)
 
     @property

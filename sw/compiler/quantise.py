@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from ..checkpoint import BertConfig
@@ -10,6 +11,7 @@ from ..golden.layernorm import BETA_LEADS, GAMMA_LEADS
 from ..golden.softmax import logit_factor
 from .calibrate import calibrate
 from .curves import TARGET_ONE, constant_curves, profiled_curves, site_curves
+from .densities import profile
 from .errors import CompileError
 from .formats import MARGIN, binary_point, quantise_constant, scores_frac
 
@@ -44,6 +46,7 @@ class QuantisedEncoder:
     maxima : largest magnitude expected of every activation, in its own units (`folded_factor`)
     constants : (integers, binary point) of every table, weight matrix [in, out] and vector, by name
     curves, curve_numbers, target : DynaTran, see `Graph`; number 0 where nothing is pruned
+    profiles : integer magnitudes seen of every operand of a product, in short (`densities.profile`), by name
     """
 
     hardware: object
@@ -57,6 +60,7 @@ class QuantisedEncoder:
     curves: list[tuple[int, ...]]
     curve_numbers: dict[str, int]
     target: int
+    profiles: dict[str, np.ndarray]
 
 
 def prune_weights(weight, sparsity):
@@ -97,7 +101,7 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, si
     kinds = pruned_sites(layers, whole and checkpoint.has_pooler)
     checkpoint = pruned_checkpoint(checkpoint, layers, weight_sparsity)
     profiled = target_sparsity is not None and site_taus is None
-    seen = calibrate(checkpoint, calibration_texts, layers=layers, keep=kinds if profiled else ())
+    seen = calibrate(checkpoint, calibration_texts, layers=layers, keep=kinds)
     products = list(_products(layers, whole and checkpoint.has_pooler, whole and checkpoint.has_classifier))
     constants, vectors = _constants(checkpoint, hardware, layers, [name for name, _ in products])
     maxima = {name: value * folded_factor(checkpoint.config, name) * MARGIN for name, value in seen.maxima.items()}
@@ -123,6 +127,7 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, si
         hardware=hardware, model=checkpoint.config, layers=layers, has_pooler=whole and checkpoint.has_pooler,
         has_classifier=whole and checkpoint.has_classifier, fracs=fracs, maxima=maxima, constants=constants,
         curves=curves, curve_numbers=numbers, target=target,
+        profiles={name: profile(seen.magnitudes[name], units) for name, units in sites.items()},
     )
 
 

@@ -276,7 +276,7 @@ class _Lowering:
     def _matmul(self, operation, a, b, c, column):
         order = self.order
         if order is None:
-            order = best_order(a.rows, a.columns, c.columns, 1, self.config, **self.cost.densities(b))
+            order = best_order(a.rows, a.columns, c.columns, 1, self.config, **self.cost.densities(a, b))
         fields = {
             "b_buffer": int(b.home == "activation"), "transpose": int(operation.transpose), "batch": 1,
             "rows": a.rows, "inner": a.columns, "columns": c.columns, "order": int(order),

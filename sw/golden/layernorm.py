@@ -96,7 +96,7 @@ class LayerNormFormat:
 
 def layernorm(x, gamma, beta, *, residual=None, x_shift, r_shift=0, reciprocal, reciprocal_shift, epsilon, beta_shift,
               shift, tau=0, width):
-    """Layer-norm of every row, in the integers of `hw.vector.LayerNormUnit`.
+    """Layer-norm of every row, in the integers of `hw.vector.layernorm_unit.LayerNormUnit`.
 
     Parameters
     ----------

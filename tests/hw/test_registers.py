@@ -6,13 +6,20 @@ import shutil
 import subprocess
 import zlib
 
+import cocotb
 import pytest
+from cocotb.triggers import FallingEdge
+from cocotbext.axi import AxiResp
+from control_bench import DONE, HALT, IDLE, START, Bench
 
 from acceltran.hw.config import PRESETS, AcceleratorConfig
+from acceltran.hw.control.control_unit import ControlUnit
 from acceltran.hw.control.errors import ErrorCode
 from acceltran.hw.registers import (
     ADDRESS_BITS,
     COUNTERS,
+    CURVE_STRIDE,
+    KNOTS,
     REGISTERS,
     by_name,
     config_values,
@@ -21,6 +28,100 @@ from acceltran.hw.registers import (
     to_json,
     to_markdown,
 )
+from acceltran.sim.unit import simulate_component
+
+_WORDS = 1 << ADDRESS_BITS - 2
+
+
+def _mapped(config):
+    """(register, word of its window) by offset, of everything that answers in an accelerator."""
+    mapped = {r.offset: (r, 0) for r in REGISTERS if r.count == 1}
+    tau, curve = by_name("TAU"), by_name("CURVE")
+    mapped |= {tau.offset + 4 * c: (tau, c) for c in range(config.prune_curves)}
+    mapped |= {curve.offset + 4 * n: (curve, n) for n in range(CURVE_STRIDE * config.prune_curves) if n % CURVE_STRIDE < KNOTS}
+    return mapped
+
+
+def _used(register, config):
+    """Mask of the bits that a register has in an accelerator."""
+    if register.count > 1:
+        return (1 << config.width - 1) - 1
+    return sum((1 << f.bits) - 1 << f.offset for f in register.parts)
+
+
+async def _read_all(bench, stored):
+    """Read every word of the address space, and compare with the map or, where the host wrote, with `stored`."""
+    mapped, constants = _mapped(bench.config), config_values(bench.config)
+    for offset in range(0, 4 * _WORDS, 4):
+        if offset not in mapped:
+            assert await bench.host.read(offset, resp=AxiResp.SLVERR) == 0, hex(offset)
+            continue
+        register, _ = mapped[offset]
+        value = await bench.host.read(offset)
+        expected = stored.get(offset, constants.get(register.name, register.reset))
+        assert expected is None or value == expected, (register.name, hex(offset), value)
+        assert not value & ~_used(register, bench.config), register.name
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def check_every_register(dut):
+    bench = await Bench(dut, 11).open()
+    host, rng, config = bench.host, bench.rng, bench.config
+    await _read_all(bench, {})
+    stored = {}
+    for offset, (register, _) in _mapped(config).items():
+        value = rng.getrandbits(32)
+        if register.access == "ro":
+            await host.write(offset, value, resp=AxiResp.SLVERR)
+        elif register.access == "rw":
+            await host.write(offset, value)
+            stored[offset] = value & _used(register, config)
+        elif register.access == "wo":
+            await host.write(offset, 0)
+        else:
+            await host.write(offset, 0xFFFF_FFFF)
+    for offset in sorted({*range(0, 4 * _WORDS, 4)} - {*_mapped(config)}):
+        await host.write(offset, 0xFFFF_FFFF, resp=AxiResp.SLVERR)
+    await _read_all(bench, stored)
+
+    # What a run sets, writing zeros keeps and writing ones clears.
+    program = [HALT]
+    await bench.load(program)
+    await host.write("IRQ_ENABLE", 0)
+    await host.write("CONTROL", START)
+    while await host.read("STATUS") != IDLE | DONE:
+        pass
+    for value, left in ((0, 1), (2, 1), (1, 0)):
+        await host.write("IRQ_STATUS", value)
+        assert await host.read("IRQ_STATUS") == left
+
+    # The reset pin brings back what the map says, and leaves the knots.
+    dut.rst.value = 1
+    for _ in range(2):
+        await FallingEdge(dut.clk)
+    dut.rst.value = 0
+    await _read_all(bench, {o: v for o, v in stored.items() if _mapped(config)[o][0].reset is None})
+
+
+@pytest.mark.parametrize("values", [
+    {"tile": 8, "integer_bits": 4, "fraction_bits": 4, "lines_per_beat": 1, "prune_curves": 4, "instruction_queue": 2}, {},
+], ids=["small", "default"])
+def test_v5_the_map_says_what_the_hardware_reads(values):
+    config = AcceleratorConfig.from_dict(values)
+    simulate_component(ControlUnit(config=config), config=config.to_dict())
+
+
+def test_v5_the_exports_have_the_resets_of_the_map():
+    exported = {r["name"]: r for r in json.loads(to_json())["registers"]}
+    resets = dict(re.findall(r"^\| 0x[0-9a-f]{3}[^|]*\| `(\w+)` \| \w+ \| (\w+) \|", to_markdown(), re.M))
+    assert resets["STATUS"] == "0x1" and exported["STATUS"]["reset"] == 1
+    assert resets["CONFIG_GRID"] == "configuration" and exported["CONFIG_GRID"]["reset"] is None
+    assert resets["CURVE"] == resets["CYCLES_HI"] == "undefined"
+    values = config_values(AcceleratorConfig())
+    for r in REGISTERS:
+        assert exported[r.name]["reset"] == r.reset and exported[r.name]["constant"] == r.constant
+        assert r.reset is None or int(resets[r.name], 0) == r.reset < 1 << r.width
+        assert not r.constant or r.reset in (None, values[r.name])
 
 
 def test_no_overlap():

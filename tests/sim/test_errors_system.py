@@ -18,7 +18,7 @@ from acceltran.sim.system import RunResult, read_memory, write_image
 from acceltran.sw.golden.exponential import ARGUMENT_FRAC
 from acceltran.sw.golden.layernorm import layernorm, layernorm_fields
 from acceltran.sw.golden.matmul import matmul
-from acceltran.sw.golden.post_process import post_process
+from acceltran.sw.golden.post_process import FUNCTION_SHIFTS, SHIFTS, post_process
 from acceltran.sw.golden.softmax import softmax
 from acceltran.sw.golden.tiles import lines_to_bytes
 
@@ -271,6 +271,29 @@ def test_matrix_errors(suite, tmp_path):
     for fields in ({"rows": 0}, {"inner": 0}, {"columns": 0}, {"batch": 0}, {"shift": -64}):
         suite.add_bad([suite.product(**fields), HALT], "ENGINE_FIELD", "MATRIX", 0)
         suite.add_bad([*start, suite.product(**fields), suite.product(), HALT], "ENGINE_FIELD", "MATRIX", 6)
+    suite.check(tmp_path)
+
+
+def test_h5_shifts_and_pitches_that_the_matrix_engine_refuses(suite, tmp_path):
+    """One step inside a limit runs to the end, one step outside is an error of the instruction."""
+    config = suite.config
+    start = [*suite.good[:5], suite.product(wait_memory=2)]
+    aligned = config.accumulator_width - config.width
+    transposed = {"transpose": 1, "b_pitch": 3, "bias": 0}
+    limits = [({}, "bias_shift", aligned, aligned + 1), ({}, "shift", SHIFTS.start, SHIFTS.start - 1),
+              ({}, "function_shift", FUNCTION_SHIFTS.start, FUNCTION_SHIFTS.start - 1),
+              ({}, "function_shift", FUNCTION_SHIFTS.stop - 1, FUNCTION_SHIFTS.stop)]
+    if config.grid_rows > 1:
+        limits.append(({"rows": 2}, "a_pitch", 5, 4))
+    if config.grid_columns > 1:
+        limits += [(transposed, "b_pitch", 3, 2), (transposed | {"b_buffer": 1}, "b_pitch", 3, 2)]
+    for fields, name, inside, outside in limits:
+        suite.run(suite.program([*start, suite.product(**fields | {name: inside}), HALT]), None)
+        suite.add_bad([*start, suite.product(**fields | {name: outside}), suite.product(), HALT], "ENGINE_FIELD", "MATRIX", 6)
+    # Tiles that are read one after the other may lie in the same bank.
+    alone = [{"rows": 1, "a_pitch": 4}, {"columns": 1, "transpose": 1, "b_pitch": 2}, {"b_pitch": 2}]
+    suite.run(suite.program([*start, *(suite.product(**fields) for fields in alone), HALT]), None)
+    suite.add_good()
     suite.check(tmp_path)
 
 

@@ -6,11 +6,14 @@ import pytest
 from test_encoder_system import CONFIGS
 
 from acceltran.hw.config import AcceleratorConfig
-from acceltran.hw.isa import LoopOrder
+from acceltran.hw.isa import Engine, LoopOrder, Opcode
 from acceltran.sim import products as module
 from acceltran.sim.design import build_system
 from acceltran.sim.products import Product, measure_products
 from acceltran.sw.compiler import CompileError
+from acceltran.sw.compiler.allocate import place_activations
+from acceltran.sw.compiler.graph import Graph, Tensor
+from acceltran.sw.compiler.steps import Region, Step
 
 CONFIG = CONFIGS["four_pes"]
 CASES = [
@@ -99,9 +102,36 @@ def test_every_order_keeps_the_operands():
     assert dataclasses.replace(product, seed=1).operands != product.operands
 
 
-def test_pitches_tighten_until_a_product_fits():
+@pytest.mark.parametrize("preset", ["nano", "mini", "edge", "server"])
+@pytest.mark.parametrize("size", [{"m": 128, "k": 32, "n": 528}, {"m": 16, "k": 64, "n": 16},
+                                  {"m": 64, "k": 64, "n": 64, "batch": 2}])
+def test_p5_a_product_lies_as_the_compiler_places_it(preset, size):
+    """The pitches of A, B and C are those of the same tensors in a compiled program, and nothing overlaps."""
+    config = AcceleratorConfig.load(preset)
+    product = Product(b_from="activation", **size)
+    place, t = module._place(config, product), config.tile
+    graph = Graph(tile=t, width=config.width, batch=1, sequence=t, lengths=(t,))
+    shapes = {"a": (place.rows, place.inner), "b": (place.inner, place.columns), "c": (place.rows, place.columns)}
+    steps = []
+    for name, (rows, columns) in shapes.items():
+        rows *= product.batch
+        graph.add(Tensor(name=name, rows=rows * t, columns=columns * t, frac=0, kind=name))
+        steps.append(Step(Opcode.MATMUL, Engine.MATRIX, {}, {}, [], [Region("activation", name, 0, 0, rows, columns)], name))
+    for step in steps:
+        step.reads = [other.writes[0] for other in steps]
+    placed = place_activations(graph, steps, config.activation_tiles, pack=False)
+    taken = set()
+    for name, (rows, columns) in shapes.items():
+        assert place.pitch[name] == placed[name].pitch
+        slots = {place.slot[name] + n * place.batch[name] + i * place.pitch[name] + j
+                 for n in range(product.batch) for i in range(rows) for j in range(columns)}
+        assert len(slots) == product.batch * rows * columns and not slots & taken
+        taken |= slots
+    assert max(taken) < config.activation_tiles
+
+
+def test_the_activation_buffer_is_the_limit():
     config = AcceleratorConfig.load("mini")
-    roomy, tight = (module._place(config, Product(m=m, k=512, n=128)) for m in (128, 592))
-    assert (roomy.pitch["a"], roomy.pitch["c"], tight.pitch["a"], tight.pitch["c"]) == (33, 9, 33, 8)
-    with pytest.raises(CompileError, match="activation_tiles = 1536"):
-        module._place(config, Product(m=640, k=512, n=192))
+    assert module._place(config, Product(m=576, k=512, n=128)).pitch == {"a": 33, "b": 8, "c": 9}
+    with pytest.raises(CompileError, match="takes 1552 tiles .* activation_tiles = 1536"):
+        module._place(config, Product(m=592, k=512, n=128))

@@ -11,7 +11,7 @@ from acceltran.hw.config import AcceleratorConfig
 from acceltran.hw.isa import Engine, Opcode
 from acceltran.sw.checkpoint import encode_texts, load_checkpoint
 from acceltran.sw.compiler import CompileError, compile_graph, quantise_encoder
-from acceltran.sw.compiler.allocate import activation_pitch, lifetimes, place_activations, place_blocks, required_tiles
+from acceltran.sw.compiler.allocate import activation_slots, lifetimes, place_activations, place_blocks, required_tiles
 from acceltran.sw.compiler.build_encoder import build_graph
 from acceltran.sw.compiler.graph import Graph, Tensor
 from acceltran.sw.compiler.steps import Block, Region, Step
@@ -63,7 +63,7 @@ def test_live_tensors_never_overlap(spans, pack, spare):
     assert placed is not None or not (pack or spare > 1000)
     for name, place in (placed or {}).items():
         rows, columns, first, _ = spans[int(name[1:])]
-        assert place.pitch == activation_pitch(rows, columns)
+        assert place.pitch == activation_slots(rows, columns)[0]
         assert max(slots(place, rows, columns)) < need + spare
         assert place.release <= first
     for (a, p), (b, q) in combinations((placed or {}).items(), 2):
@@ -77,10 +77,11 @@ def test_live_tensors_never_overlap(spans, pack, spare):
 @pytest.mark.parametrize("banks", [1, 2, 4, 64])
 @pytest.mark.parametrize("columns", [1, 2, 5, 8, 48])
 def test_pitch_spreads_columns_over_banks(banks, columns):
-    pitch = activation_pitch(4, columns)
+    pitch, slots = activation_slots(4, columns)
+    assert slots == 3 * pitch + columns
     assert columns <= pitch <= columns + 1
     assert len({i * pitch % banks for i in range(banks)}) == banks
-    assert activation_pitch(1, columns) == columns
+    assert activation_slots(1, columns) == (columns, columns)
 
 
 def test_lifetimes_span_first_write_to_last_read():

@@ -1,15 +1,18 @@
 """The measurements of docs/benchmarks.md: what is kept, what is measured again, what the document says."""
 
 import json
+import sys
 from types import SimpleNamespace
 
 import pytest
 
 from acceltran.hw.config import AcceleratorConfig
 from acceltran.sim.products import CAUSES, Product
+from acceltran.sw import cli
 from acceltran.sw.bench import points
 from acceltran.sw.bench.document import write_document
 from acceltran.sw.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.compiler import Program, compile_encoder
 from models import make_checkpoint
 
 
@@ -143,3 +146,28 @@ def test_groups_hold_what_the_bars_need():
         assert Product(m=128, k=512, n=128) in points.GROUPS[name].products
     assert len(points.GROUPS["orders"].products) == 4 * 24
     assert {p.batch for p in points.GROUPS["orders"].products} == {4}
+
+
+def test_a_plan_without_simulation(tmp_path, monkeypatch, capsys):
+    """`bench model --planned` says what the planner expects of the program that would run."""
+    folder = make_checkpoint(tmp_path / "model", positions=64)
+    base = ["acceltran", "bench", "model", "--config", "nano", "--model", str(folder), "--batch", "2", "--planned"]
+
+    def run(*more):
+        monkeypatch.setattr(sys, "argv", [*base, *more])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return stop.value.code, capsys.readouterr()
+
+    code, output = run("--length", "64", "--json", str(tmp_path / "plan.json"))
+    values = json.loads((tmp_path / "plan.json").read_text())
+    checkpoint, config = load_checkpoint(folder), AcceleratorConfig.load("nano")
+    ids, lengths = encode_texts(checkpoint, points.full_texts(checkpoint, 2, 64), 64)
+    program = compile_encoder(checkpoint, config, ids, lengths)
+    assert not code and values == {"config": "nano", "sequences": 2, "instructions": len(program.instructions),
+                                   "planned_cycles": program.planned_cycles}
+    assert f"{program.planned_cycles:,}" in output.out and program.planned_cycles > 5000
+    program.save(tmp_path / "program")
+    assert Program.load(tmp_path / "program").planned_cycles == program.planned_cycles
+    code, output = run("--no-overlap")
+    assert code == 2 and output.err.startswith("error: --planned") and output.err.count("\n") == 1

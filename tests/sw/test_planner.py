@@ -96,7 +96,7 @@ def test_loads_come_in_the_order_of_need():
     blocks = {f"w{n}": Block("weight", f"w{n}", 1, size, ("w",)) for n, size in ((0, 40), (1, 300), (2, 10))}
     steps = [step("a", Engine.MATRIX, 500, ["w2"]), step("b", Engine.MATRIX, 500, ["w0", "a"]),
              step("c", Engine.MATRIX, 500, ["w1", "b"])]
-    order, targets = plan_order(steps, blocks, Fixed())
+    order, targets, _ = plan_order(steps, blocks, Fixed())
     assert names(order) == ["a", "b", "c"]
     placed = {owner: (Placement(n, 1), {"w2": 0, "w0": 1, "w1": 2}[owner]) for n, owner in enumerate(blocks)}
     loads = [s.fields["block"] for s in insert_planned_loads(order, blocks, placed, targets) if s.opcode is Opcode.LOAD]
