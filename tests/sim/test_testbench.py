@@ -12,6 +12,7 @@ import pytest
 from acceltran.hw.buffer.sram import SRAM_VERILOG
 from acceltran.hw.config import PRESETS, AcceleratorConfig
 from acceltran.hw.crossbar import CROSSBAR_VERILOG
+from acceltran.hw.generate import WAIVERS
 from acceltran.sim.design import accelerator_verilog
 from acceltran.sim.icarus import STANDARDS
 from acceltran.sim.verilator import toolchain
@@ -40,7 +41,7 @@ def smallest(config, **options):
 def write(folder, program, golden, accelerator=None):
     """A design with its testbench, as `generate` writes it, but with Verilog from the cache, or with a stand-in."""
     folder.mkdir(exist_ok=True)
-    for path in (SRAM_VERILOG, CROSSBAR_VERILOG):
+    for path in (SRAM_VERILOG, CROSSBAR_VERILOG, WAIVERS):
         shutil.copy(path, folder)
     (folder / "accelerator.v").write_text(accelerator or accelerator_verilog(program.config))
     for name, text in make_testbench(program, golden, folder).items():
@@ -162,8 +163,8 @@ def test_generated_by_the_command(tmp_path, monkeypatch, capsys):
 def verilator(command, folder, *arguments, env, plusargs=()):
     """Build a testbench with Verilator, as its users would, and run it; the lines it prints."""
     subprocess.run([
-        command, "--binary", "--timing", "-Wno-lint", "-Wno-UNOPTFLAT", "-Mdir", folder / "build", "-o", "tb", "--top-module",
-        "testbench", *arguments, "-f", folder / "testbench.f",
+        command, "--binary", "--timing", "-Mdir", folder / "build", "-o", "tb", "--top-module", "testbench", *arguments,
+        folder / WAIVERS.name, "-f", folder / "testbench.f",
     ], check=True, cwd="/", env=env, stdout=subprocess.DEVNULL)
     done = subprocess.run([folder / "build/tb", *plusargs], check=True, capture_output=True, text=True, cwd="/")
     return done.stdout.splitlines()
