@@ -54,7 +54,7 @@ class Bench:
         self.dut, self.rng = dut, random.Random(seed)
         self.config = AcceleratorConfig.from_dict(parameters()["config"])
         self.base, self.program, self.bad, self.silent_from = 0, [], set(), None
-        self.fetched, self.offers, self.tasks = [], 0, []
+        self.fetched, self.offers, self.tasks, self.bus_busy = [], 0, [], False
         self.legal = {"function": range(4), "order": range(24), "curve": range(self.config.prune_curves + 1),
                       "buffer": range(3)}
 
@@ -102,7 +102,7 @@ class Bench:
                 leaving = max(0, leaving - 1)
                 if not leaving:
                     waiting = []
-            dut.memory_idle.value = int(not waiting)
+            dut.memory_idle.value = int(not waiting and not self.bus_busy)
 
     async def _watch_offers(self):
         """Count the instructions that engines are newly offered."""

@@ -11,8 +11,8 @@ from pathlib import Path
 __all__ = ["with_random", "without"]
 
 _BLOCK = re.compile(r"^(\s*)initial\b(?:\s+begin\b.*?^\1end\b[^\n]*\n|[^\n;]*;[^\n]*\n)", re.MULTILINE | re.DOTALL)
-_DECLARATION = re.compile(r"^(\s*(?:output\s+)?reg\b[^;=\n]*?)\s*=\s*[^;\n]*;", re.MULTILINE)
-_REGISTER = re.compile(r"^(  (?:output )?reg (?:signed )?(?:\[(\d+):0\] )?(?:\\\S+ |\w+));", re.MULTILINE)
+_DECLARATION = re.compile(r"^(\s*(?:output\s+)?reg\b[^;=\n]*?) ?=\s*[^;\n]*;", re.MULTILINE)
+_REGISTER = re.compile(r"^(  (?:output )?reg (?:signed )?(?:\[(\d+):0\] )?(\\\S+ |\w+));", re.MULTILINE)
 
 
 def without(text):
@@ -20,13 +20,18 @@ def without(text):
     return _DECLARATION.sub(r"\1;", _BLOCK.sub("", text))
 
 
-def with_random(text, seed):
-    """The text with random bits in every register that it declares."""
+def with_random(text, seed, declared):
+    """The text with random bits in every register: in its declaration, or by an `initial` of its own.
+
+    The former is no event under SystemVerilog's rules: an ``always @*`` of registers that start with what they are reset to
+    would not wake up.
+    """
     rng = random.Random(seed)
 
     def give(match):
         bits = int(match[2] or 0) + 1
-        return f"{match[1]} = {bits}'h{rng.getrandbits(bits):x};"
+        value = f"{bits}'h{rng.getrandbits(bits):x}"
+        return f"{match[1]} = {value};" if declared else f"{match[0]} initial {match[3]} <= {value};"
 
     return _REGISTER.sub(give, text)
 

@@ -105,6 +105,20 @@ async def check_start_while_running(dut):
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
+async def check_done_waits_for_the_bus(dut):
+    bench = await Bench(dut, 9).open()
+    host = bench.host
+    await bench.load([HALT])
+    bench.bus_busy = True
+    await host.write("CONTROL", START)
+    await bench.cycles(200)
+    assert await host.read("STATUS") == RUNNING
+    bench.bus_busy = False
+    await bench.cycles(5)
+    assert await host.read("STATUS") == IDLE | DONE
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def check_errors(dut):
     bench = await Bench(dut, 4).open()
     host, rng = bench.host, bench.rng
@@ -307,3 +321,8 @@ PRESETS = {
 def test_control_unit(name):
     config = AcceleratorConfig.from_dict(PRESETS[name])
     simulate_component(ControlUnit(config=config), config=config.to_dict())
+
+
+def test_h3_a_run_is_done_when_the_bus_is_idle():
+    config = AcceleratorConfig.from_dict(next(iter(PRESETS.values())))
+    simulate_component(ControlUnit(config=config), config=config.to_dict(), testcase="check_done_waits_for_the_bus")
