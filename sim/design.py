@@ -28,7 +28,7 @@ module system(
     accelerator dut(.clk(clk), .rst(rst), .irq(irq),
 {connections}
     );
-    acceltran_memory #(.DATA({bus_width}), .BYTES(1 << {memory_bits}), .LATENCY({latency})) memory(
+    acceltran_memory #(.DATA({bus_width}), .BYTES({memory_bytes}), .LATENCY({latency})) memory(
         .clk(clk), .rst(rst),
 {memory_connections}
     );
@@ -53,6 +53,9 @@ module system(
     end
 endmodule
 """
+
+_LONG_ONE = "64'd1"
+"""Plain numbers of Verilog are signed and have 32 bits."""
 
 _OPTIMISATION = ("OPT_FAST=-O2 -fno-tree-slp-vectorize", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
 """Of what runs in every cycle, once, and of Verilator's own code. GCC 12 makes vectors of -1 of sums of comparisons, such as
@@ -103,7 +106,8 @@ def system_verilog(config, *, latency=40, memory_bits=27, fields=False):
             f"        .{n.removeprefix('m_axi__')}({n})" for n in wires
             if n.startswith("m_axi__") and n.removeprefix("m_axi__") not in used
         ),
-        bus_width=config.bus_width, memory_bits=memory_bits, latency=latency,
+        bus_width=config.bus_width, latency=latency,
+        memory_bytes=f"{'1' if memory_bits < 31 else _LONG_ONE} << {memory_bits}",
         timeline_bits=ports["timeline"][1], activity_bits=ports["activity"][1],
     )
     return verilog + text

@@ -9,16 +9,19 @@ import torch
 
 from ..hw.isa import Engine
 from ..sw.checkpoint import encode_texts
-from ..sw.compiler import compile_encoder
+from ..sw.compiler import compile_encoder, compile_quantised
 from ..sw.compiler.graph import Softmax, Store
 from ..sw.design_name import design_name
 from ..sw.golden.counts import multiplication_counts
 from ..sw.golden.execute import golden_run, results
 from .replay import BufferReplay
-from .system import simulate
+from .system import largest_memory, simulate
 from .verilator import SimulationError
 
-__all__ = ["Inference", "compare_tensors", "infer", "report"]
+__all__ = ["COUNTED", "Inference", "compare_tensors", "infer", "report", "zero_shares"]
+
+COUNTED = ("zeros", "elements", "zeros_padded", "elements_padded")
+"""What shares of zeros are made of: of valid tokens, and with padding."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,8 @@ class Inference:
     labels: dict
 
 
-def infer(config, checkpoint, texts, *, folder, length=None, stage=lambda name: None, waves=False, activity=False,
-          latency=40, power_up=None, model=None, **options):
+def infer(config, checkpoint, texts, *, folder, length=None, longest=None, encoder=None, stage=lambda name: None, waves=False,
+          activity=False, latency=40, power_up=None, model=None, **options):
     """Compile `texts` as one batch, run them, compare.
 
     Parameters
@@ -53,7 +56,8 @@ def infer(config, checkpoint, texts, *, folder, length=None, stage=lambda name: 
     config : AcceleratorConfig
     checkpoint : Checkpoint
     folder : for logs and results
-    length : tokens to pad to
+    length, longest : tokens to pad to, and to cut to, see `encode_texts`
+    encoder : QuantisedEncoder, if the caller has it; the options of quantisation are then its own
     stage : called with the name of each stage as it begins
     waves, activity, latency, power_up, model : see `simulate`
     options : see `compile_encoder`
@@ -63,8 +67,10 @@ def infer(config, checkpoint, texts, *, folder, length=None, stage=lambda name: 
     SimulationError : the program does not end, or ends with an error
     """
     stage("compiling")
-    ids, lengths = encode_texts(checkpoint, texts, length)
-    program = compile_encoder(checkpoint, config, ids, lengths, **options)
+    ids, lengths = encode_texts(checkpoint, texts, length, longest=longest)
+    options["memory"] = largest_memory(config)
+    program = (compile_encoder(checkpoint, config, ids, lengths, **options) if encoder is None else
+               compile_quantised(encoder, config, ids, lengths, **options))
     stage("golden model")
     golden = golden_run(program, ids, lengths)
     stage("building and running the RTL")
@@ -144,6 +150,7 @@ def report(inference):
             })
     return {
         "config": design_name(config),
+        "sentences": graph.batch,
         "prediction": predictions[0]["label"] if len(predictions) == 1 else [p["label"] for p in predictions],
         "predictions": predictions,
         "cycles": cycles,
@@ -174,15 +181,21 @@ def report(inference):
 
 
 def sparsity(program, golden):
-    """Share of zeros per tensor class: among the elements of valid tokens, and among all with padding."""
+    """Zeros per tensor class: among the elements of valid tokens, and among all with padding."""
     classes = {}
     for name, place in program.tensors.items():
         matrix = golden[name].numpy()
-        entry = classes.setdefault(place["kind"], [0, 0, 0, 0])
-        for index, part in ((0, _valid_part(program.graph, name, matrix)), (2, matrix)):
-            entry[index] += int((part == 0).sum())
-            entry[index + 1] += part.size
-    return {kind: {"sparsity": a / max(1, b), "sparsity_padded": c / max(1, d)} for kind, (a, b, c, d) in classes.items()}
+        entry = classes.setdefault(place["kind"], dict.fromkeys(COUNTED, 0))
+        for suffix, part in (("", _valid_part(program.graph, name, matrix)), ("_padded", matrix)):
+            entry["zeros" + suffix] += int((part == 0).sum())
+            entry["elements" + suffix] += part.size
+    return {kind: zero_shares(entry) for kind, entry in classes.items()}
+
+
+def zero_shares(counts):
+    """Counts of zeros and elements (`COUNTED`), with the shares."""
+    shares = {f"sparsity{suffix}": counts["zeros" + suffix] / max(1, counts["elements" + suffix]) for suffix in ("", "_padded")}
+    return shares | counts
 
 
 def _valid_part(graph, name, matrix):

@@ -1,6 +1,7 @@
 """Run a compiled program on the RTL of a whole accelerator."""
 
 import json
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +15,18 @@ from .cocotb_run import run_cocotb
 from .design import build_system
 from .verilator import SimulationError
 
-__all__ = ["Interval", "RunResult", "read_memory", "simulate", "simulate_programs", "write_image"]
+__all__ = ["Interval", "RunResult", "largest_memory", "memory_bits_for", "read_memory", "simulate", "simulate_programs",
+           "write_image"]
 
 _PERIOD = 10
 _CLOCK_OFFSET = 5
+_LEAST_BITS, _MOST_BITS = 27, 32
+"""Of the simulated main memory's addresses: small programs share one build; instructions address no more."""
+
+_MOST_WORDS = 1 << 28
+"""Elements of the largest array that Verilator takes."""
+
+_PIECE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ def simulate(config, image, *, program_address, program_length, preload=None, **
 
 
 def simulate_programs(config, image, programs, *, folder, curves=(), target=0, watchdog=1 << 22, timeout=200_000_000,
-                      log_activations=True, activity=False, waves=False, latency=40, memory_bits=27, stall=0.0, stall_seed=1,
+                      log_activations=True, activity=False, waves=False, latency=40, memory_bits=None, stall=0.0, stall_seed=1,
                       power_up=None, model=None):
     """Run programs from one main-memory image (bytes, from address 0), one after the other, each until the interrupt.
 
@@ -88,6 +97,7 @@ def simulate_programs(config, image, programs, *, folder, curves=(), target=0, w
     waves : record an FST of everything (another, slower build)
     stall, stall_seed : share of cycles in which main memory holds each handshake back, at random
     latency : cycles from a read's address to its first data
+    memory_bits : main memory has two to this power bytes; None for as many as the image needs, see `memory_bits_for`
     power_up : seed of what registers and memories hold before the reset; None: zeros
     model : a Build of this system, if the caller has one; the options of the build are then its own
 
@@ -99,7 +109,8 @@ def simulate_programs(config, image, programs, *, folder, curves=(), target=0, w
     ------
     SimulationError : a program does not end within `timeout` cycles
     """
-    model = model or build_system(config, waves=waves, latency=latency, memory_bits=memory_bits)
+    model = model or build_system(config, waves=waves, latency=latency,
+                                  memory_bits=memory_bits or memory_bits_for(len(image)))
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_image(image, config.bus_width, folder / "image.hex")
@@ -138,9 +149,24 @@ def simulate_programs(config, image, programs, *, folder, curves=(), target=0, w
     return results
 
 
+def memory_bits_for(size):
+    """Address bits of the simulated main memory that holds an image of `size` bytes."""
+    return max(_LEAST_BITS, (size - 1).bit_length())
+
+
+def largest_memory(config):
+    """Bytes of the largest main memory that instructions address and this machine can simulate, a power of two."""
+    held = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    largest = min(1 << _MOST_BITS, _MOST_WORDS * config.bus_width // 8)
+    return min(largest, 1 << max(_LEAST_BITS, held.bit_length() - 1))
+
+
 def write_image(image, bus_width, path):
     """Write main memory from address 0 on, for +image of the simulated memory."""
-    path.write_text(to_hex(image, bus_width // 8))
+    size = bus_width // 8
+    with open(path, "w") as file:
+        for start in range(0, len(image), _PIECE * size):
+            file.write(to_hex(image[start: start + _PIECE * size], size))
 
 
 def read_memory(path):

@@ -8,10 +8,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
-__all__ = ["ModelError", "BertConfig", "Checkpoint", "ACTIVATIONS", "tensor_shapes", "load_checkpoint", "encode_texts"]
+__all__ = ["ModelError", "BertConfig", "Checkpoint", "ACTIVATIONS", "count_cut", "tensor_shapes", "load_checkpoint",
+           "encode_texts"]
 
 ACTIVATIONS = ("gelu", "relu", "tanh")
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
 SPECIAL_TOKENS = ("[PAD]", "[CLS]", "[SEP]")
 REQUIRED_SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size",
                   "max_position_embeddings")
@@ -74,12 +76,15 @@ class Checkpoint:
         Canonical Hugging Face names without the leading ``bert.``; linear weights are ``[out, in]``.
     tokenizer : tokenizers.Tokenizer
         Truncation and padding are off.
+    truncation_side : str
+        Where texts that are too long lose tokens, by the tokenizer's files: "right" or "left".
     """
 
     folder: Path
     config: BertConfig
     tensors: dict[str, torch.Tensor]
     tokenizer: Tokenizer
+    truncation_side: str = "right"
 
     @property
     def has_pooler(self):
@@ -149,11 +154,13 @@ def load_checkpoint(folder):
             raise ModelError(f"{folder / name}: file is missing: a model folder holds {CONFIG}, {WEIGHTS} "
                              f"and {TOKENIZER}")
     config = _read_config(folder / CONFIG)
-    return Checkpoint(folder, config, _read_tensors(folder / WEIGHTS, config),
-                      _read_tokenizer(folder / TOKENIZER, config))
+    tokenizer = _read_tokenizer(folder / TOKENIZER, config)
+    side = _truncation_side(folder / TOKENIZER_CONFIG, tokenizer)
+    tokenizer.no_truncation()
+    return Checkpoint(folder, config, _read_tensors(folder / WEIGHTS, config), tokenizer, side)
 
 
-def encode_texts(checkpoint, texts, length=None):
+def encode_texts(checkpoint, texts, length=None, *, longest=None):
     """Tokenise texts to ``[CLS] .. [SEP]``, padded with ``[PAD]``.
 
     Parameters
@@ -164,6 +171,9 @@ def encode_texts(checkpoint, texts, length=None):
         At least one, none empty.
     length : int, optional
         Columns of the result; the longest text's tokens by default.
+    longest : int, optional
+        Tokens, [CLS] and [SEP] included, to which longer texts are cut, at the side that the tokenizer's files say; they
+        are refused by default. `length` and the model's positions cut too.
 
     Returns
     -------
@@ -189,6 +199,9 @@ def encode_texts(checkpoint, texts, length=None):
         tokens = checkpoint.tokenizer.encode(text, add_special_tokens=False).ids if text.strip() else []
         if not tokens:
             raise ModelError(f"text {number} of {len(texts)} is empty ({text[:20]!r}): give at least one word")
+        if longest is not None:
+            room = min(limit, longest) - 2
+            tokens = tokens[:room] if checkpoint.truncation_side == "right" else tokens[-room:]
         if len(tokens) + 2 > limit:
             raise ModelError(f"text {number} of {len(texts)} has {len(tokens) + 2} tokens with [CLS] and [SEP], "
                              f"{reason} allows {limit}: shorten it by {len(tokens) + 2 - limit}")
@@ -198,6 +211,24 @@ def encode_texts(checkpoint, texts, length=None):
     for row, tokens in zip(ids, rows, strict=True):
         row[: len(tokens)] = torch.tensor(tokens)
     return ids, lengths
+
+
+def count_cut(checkpoint, texts, longest):
+    """How many texts have more tokens than `longest`, [CLS] and [SEP] included."""
+    encodings = checkpoint.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+    return sum(len(encoding.ids) + 2 > longest for encoding in encodings)
+
+
+def _truncation_side(path, tokenizer):
+    """Right, unless one of the tokenizer's files says left."""
+    try:
+        stated = json.loads(path.read_text(encoding="utf-8-sig")).get("truncation_side") if path.is_file() else None
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelError(f"{path}: not a JSON object ({error}): fetch the file again, or remove it") from None
+    side = stated or (tokenizer.truncation or {}).get("direction", "right")
+    if side not in ("right", "left"):
+        raise ModelError(f"{path}: truncation_side is {side!r}: set it to \"right\" or \"left\"")
+    return side
 
 
 def _read_config(path):
@@ -288,7 +319,6 @@ def _read_tokenizer(path, config):
         tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
     except Exception as error:  # the library raises plain Exception
         raise ModelError(f"{path}: no valid tokenizer ({error}): fetch the file again") from None
-    tokenizer.no_truncation()
     tokenizer.no_padding()
     for token in SPECIAL_TOKENS:
         if tokenizer.token_to_id(token) is None:

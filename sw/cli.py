@@ -9,7 +9,7 @@ import typer
 from ..sim.silicon.cli import ablate, fpga, power, synth
 from .bench.cli import app as bench_app
 from .evaluate.cli import calibrate, cost, evaluate, seeds, study, train
-from .options import DEFAULT_MODEL, ConfigOption
+from .options import DEFAULT_MODEL, ConfigOption, with_layout
 
 __all__ = ["app", "main"]
 
@@ -66,14 +66,18 @@ def generate(
 
 
 @app.command()
+@with_layout(labels=False)
 def run(
     config: ConfigOption = "mini",
     model: Annotated[
         Path, typer.Option(help="Hugging Face BERT folder: config.json, model.safetensors, tokenizer.json."),
     ] = DEFAULT_MODEL,
     text: Annotated[list[str] | None, typer.Option(help="A sentence; several make a batch.")] = None,
-    file: Annotated[Path | None, typer.Option(help="One sentence per line, run as one batch.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Sentences: one per line, or a column of a csv, tsv or jsonl file.")] = None,
     length: Annotated[int | None, typer.Option(min=2, help="Tokens to pad to (default: the longest sentence).")] = None,
+    truncate: Annotated[bool, typer.Option("--truncate", help="Cut a --text that is too long, as those of a file are, in place "
+                                           "of refusing it.")] = False,
+    batch: Annotated[int | None, typer.Option(min=1, help="Sentences of a program (default: the most that fit).")] = None,
     layers: Annotated[int | None, typer.Option(min=1, help="Run only the first layers.")] = None,
     tau: Annotated[float | None, typer.Option(min=0, help="DynaTran: zero every activation below this magnitude.")] = None,
     target_sparsity: Annotated[float | None, typer.Option(min=0, max=1, help="DynaTran: wanted activation sparsity.")] = None,
@@ -88,8 +92,13 @@ def run(
     trace: Annotated[Path | None, typer.Option(help="Write a timeline for Perfetto or chrome://tracing.")] = None,
     waves: Annotated[Path | None, typer.Option(help="Record all signals to this FST file (slow).")] = None,
     latency: Annotated[int, typer.Option(min=1, max=1000, help="Main memory: cycles to the first data.")] = 40,
+    layout=None,
 ):
     """Run sentences on the simulated RTL and compare every intermediate tensor with the golden model.
+
+    More sentences than fit in one program make several, run one after the other; results come in the order of the file,
+    cycles are summed and given for each batch. Sentences of a file that are longer than the model's positions (or --length)
+    are cut and counted.
 
     Example: acceltran run --text "a warm , funny film" --tau 0.05 --json report.json
     """
@@ -99,6 +108,7 @@ def run(
         config=config, model=model, texts=text, file=file, length=length, layers=layers, tau=tau,
         target_sparsity=target_sparsity, sites=sites, weight_sparsity=weight_sparsity, skip=skip, order=order,
         overlap=overlap, resident=resident, json_path=json_path, trace=trace, waves=waves, latency=latency,
+        truncate=truncate, batch=batch, layout=layout,
     ))
 
 
@@ -116,13 +126,15 @@ def disassemble(
 
 
 @app.command("compile")
+@with_layout(labels=False)
 def compile_(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for program.bin, image.bin and manifest.json.")],
     config: ConfigOption = "mini",
     model: Annotated[Path, typer.Option(help="Hugging Face BERT folder.")] = DEFAULT_MODEL,
     text: Annotated[list[str] | None, typer.Option(help="A sentence; several make a batch.")] = None,
-    file: Annotated[Path | None, typer.Option(help="One sentence per line.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Sentences: one per line, or a column of a csv, tsv or jsonl file.")] = None,
     length: Annotated[int | None, typer.Option(min=2, help="Tokens to pad to.")] = None,
+    truncate: Annotated[bool, typer.Option("--truncate", help="Cut a --text that is too long, as those of a file.")] = False,
     layers: Annotated[int | None, typer.Option(min=1, help="Only the first layers.")] = None,
     tau: Annotated[float | None, typer.Option(min=0, help="DynaTran threshold.")] = None,
     target_sparsity: Annotated[float | None, typer.Option(min=0, max=1, help="DynaTran: wanted sparsity.")] = None,
@@ -131,8 +143,11 @@ def compile_(
     order: Annotated[str | None, typer.Option(help="Loop order of every product (default: the best).")] = None,
     overlap: Annotated[bool, typer.Option(help="Let instructions overlap.")] = True,
     resident: Annotated[bool, typer.Option(help="Bring weights by a program of their own.")] = False,
+    layout=None,
 ):
     """Compile sentences to a program and its main-memory image.
+
+    One program is one batch: more sentences than fit are refused, with the number that does.
 
     Example: acceltran compile --text "a warm , funny film" -o build/program
     """
@@ -140,7 +155,7 @@ def compile_(
 
     compile_command(config=config, model=model, texts=text, file=file, length=length, layers=layers, tau=tau,
                     target_sparsity=target_sparsity, sites=sites, weight_sparsity=weight_sparsity, order=order,
-                    overlap=overlap, resident=resident, output=output)
+                    overlap=overlap, resident=resident, output=output, truncate=truncate, layout=layout)
 
 
 @app.command()

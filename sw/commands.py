@@ -14,13 +14,14 @@ from rich.table import Table
 
 from ..hw.config import AcceleratorConfig, ConfigError
 from ..hw.isa import LoopOrder
-from .checkpoint import ModelError, encode_texts, load_checkpoint
+from .checkpoint import ModelError, count_cut, encode_texts, load_checkpoint
 from .compiler import CompileError, compile_encoder
+from .data_files import Data, read_sentences
 from .disassemble import disassemble
 
-__all__ = ["check_outputs", "compile_command", "console", "disassemble_command", "explore_command",
-           "generate_command", "load_config", "load_inputs", "loop_order", "read_texts", "run_command", "site_options",
-           "stages"]
+__all__ = ["announce", "check_outputs", "compile_command", "console", "disassemble_command", "explore_command",
+           "generate_command", "load_config", "load_inputs", "longest_of", "loop_order", "read_texts", "run_command",
+           "site_options", "stages", "told_cut"]
 
 console = Console(soft_wrap=True, highlight=False)
 progress = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -83,8 +84,31 @@ def check_outputs(*paths):
             raise ConfigError(f"output = {str(path)!r}: is a folder; name a file")
 
 
-def read_texts(texts, file):
-    """The sentences of a command: given one by one, or a file's lines.
+def announce(data, *, cut=0, total=None, longest=None):
+    """Say on standard error what was read from a file.
+
+    Parameters
+    ----------
+    data : Data
+    cut : how many of its sentences were too long, of `total` (default: all) that are used
+    longest : tokens that they were cut to
+    """
+    told = [told_cut(cut, total or len(data.texts), longest)] if cut else []
+    for line in (data.describe(), *data.notes, *told):
+        progress.print(escape(line))
+
+
+def told_cut(cut, total, longest):
+    """A line about sentences that were too long."""
+    return f"{cut} of {total} texts {'was' if cut == 1 else 'were'} cut to {longest} tokens"
+
+
+def read_texts(texts, file, layout=None):
+    """The sentences of a command: given one by one, or those of a file.
+
+    Returns
+    -------
+    Data
 
     Raises
     ------
@@ -93,14 +117,10 @@ def read_texts(texts, file):
     if texts and file:
         raise ModelError("--text and --file: give one of them")
     if file:
-        try:
-            texts = [line.strip() for line in file.read_text().splitlines() if line.strip()]
-        except (OSError, UnicodeDecodeError) as error:
-            raise ModelError(f"file = {str(file)!r}: cannot be read ({error}); give a text file, one sentence per line"
-                             ) from None
+        return read_sentences(file, layout)
     if not texts:
         raise ModelError("no sentence: give --text \"...\" or --file FILE with one sentence per line")
-    return list(texts)
+    return Data(texts=list(texts), lines=[None] * len(texts), reading=None)
 
 
 def loop_order(name):
@@ -124,11 +144,16 @@ def load_config(name, skip=None):
         raise ConfigError(f"--skip: {error}") from None
 
 
-def load_inputs(config, model, texts, file, skip=None):
-    """The configuration, checkpoint and sentences of a command."""
+def load_inputs(config, model, texts, file, skip=None, layout=None):
+    """The configuration, checkpoint and sentences (Data) of a command."""
     config = load_config(config, skip)
-    texts = read_texts(texts, file)
-    return config, load_checkpoint(model), texts
+    data = read_texts(texts, file, layout)
+    return config, load_checkpoint(model), data
+
+
+def longest_of(checkpoint, data, length, truncate=False):
+    """What sentences are cut to: those of a file and, on request, those of --text; None if they are refused."""
+    return length or checkpoint.config.max_position_embeddings if data.reading or truncate else None
 
 
 def site_options(sites, target_sparsity):
@@ -141,28 +166,44 @@ def site_options(sites, target_sparsity):
     return {"site_taus": curves.taus, "target_sparsity": curves.point if target_sparsity is None else target_sparsity}
 
 
-def run_command(*, config, model, texts, file, skip, order, json_path, trace, waves, sites, target_sparsity, **options):
+def run_command(*, config, model, texts, file, skip, order, json_path, trace, waves, sites, target_sparsity, length, truncate,
+                batch, layout=None, **options):
     """See `cli.run`."""
-    from ..sim.inference import infer, report, write_json
+    from ..sim.batches import combine, infer_batches
+    from ..sim.inference import report, write_json
     from ..sim.timeline import write_timeline
 
-    config, checkpoint, texts = load_inputs(config, model, texts, file, skip)
+    config, checkpoint, data = load_inputs(config, model, texts, file, skip, layout)
     order = loop_order(order)
     options |= site_options(sites, target_sparsity)
     check_outputs(json_path, trace, waves)
+    longest = longest_of(checkpoint, data, length, truncate)
+    cut = count_cut(checkpoint, data.texts, longest) if longest else 0
+    single = "--trace" if trace else "--waves" if waves else None
+
+    def begin(batches):
+        if data.reading:
+            announce(data, cut=cut, longest=longest)
+
     with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, stages(config.name) as stage:
-        inference = infer(config, checkpoint, texts, folder=Path(folder), order=order, waves=waves is not None,
-                          activity=trace is not None, stage=stage, **options)
-        values = report(inference)
+        reports = []
+        for inference in infer_batches(config, checkpoint, data.texts, folder=Path(folder), batch=batch, single=single,
+                                       length=length, longest=longest, order=order, waves=waves is not None,
+                                       activity=trace is not None, stage=stage, begin=begin, **options):
+            reports.append(report(inference))
+        values = combine(reports)
         if trace:
             labels = {n: opcode.name for n, (opcode, _) in enumerate(inference.program.instructions)}
             labels |= {step: name for name, place in inference.program.tensors.items() for step in place["steps"]}
             write_timeline(trace, config, inference.run, labels)
         if waves:
             shutil.move(Path(folder) / "dump.fst", waves)
+    places = [{"text": text} | ({"line": line} if line else {}) for text, line in zip(data.texts, data.lines, strict=True)]
+    values["predictions"] = [place | prediction for place, prediction in zip(places, values["predictions"], strict=False)]
+    values |= {"reading": data.reading, "cut": cut, "longest": longest}
     if json_path:
         write_json(json_path, values)
-    print_report(values, texts)
+    print_report(values, data.texts)
     return 1 if values["mismatches"] else 0
 
 
@@ -186,6 +227,14 @@ def print_report(values, texts):
     for text, prediction in zip(texts, values["predictions"], strict=False):
         logits = ", ".join(f"{x:.4f}" for x in prediction["logits"])
         console.print(f"{escape(text)}\n  -> [bold]{escape(prediction['label'])}[/bold] (logits {logits})")
+    if values["cut"]:
+        console.print(told_cut(values["cut"], len(texts), values["longest"]))
+    if len(values["batches"]) > 1:
+        table = Table("batch", "sentences", "cycles", "multipliers busy %", "integers that differ", title="batches")
+        for number, part in enumerate(values["batches"], 1):
+            table.add_row(f"{number}", f"{part['sentences']}", f"{part['cycles']:,}",
+                          f"{100 * part['utilisation']['multipliers']:.1f}", f"{part['mismatches']}")
+        console.print(table)
     table = Table("tensor class", "zeros %", "with padding %", title="sparsity")
     for kind, share in values["sparsity"].items():
         table.add_row(kind, f"{100 * share['sparsity']:.1f}", f"{100 * share['sparsity_padded']:.1f}")
@@ -214,13 +263,19 @@ def print_report(values, texts):
         console.print(f"all {values['tensors_compared']} intermediate tensors equal")
 
 
-def compile_command(*, config, model, texts, file, length, order, output, sites, target_sparsity, **options):
+def compile_command(*, config, model, texts, file, length, order, output, sites, target_sparsity, truncate, layout=None,
+                    **options):
     """See `cli.compile_`."""
-    config, checkpoint, texts = load_inputs(config, model, texts, file)
-    ids, lengths = encode_texts(checkpoint, texts, length)
+    config, checkpoint, data = load_inputs(config, model, texts, file, layout=layout)
+    longest = longest_of(checkpoint, data, length, truncate)
+    ids, lengths = encode_texts(checkpoint, data.texts, length, longest=longest)
     options |= site_options(sites, target_sparsity)
     program = compile_encoder(checkpoint, config, ids, lengths, order=loop_order(order), **options)
     program.save(output)
+    if data.reading:
+        console.print(escape(data.describe()))
+    if longest and (cut := count_cut(checkpoint, data.texts, longest)):
+        console.print(told_cut(cut, len(data.texts), longest))
     planned = f", {program.planned_cycles:,} cycles planned" if program.planned_cycles else ""
     console.print(f"{output}: {len(program.instructions)} instructions, image of {len(program.image):,} bytes{planned}")
 

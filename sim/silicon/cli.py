@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ...sw.options import DEFAULT_MODEL, ConfigOption
+from ...sw.options import DEFAULT_MODEL, ConfigOption, with_layout
 
 __all__ = ["ablate", "fpga", "power", "synth"]
 
@@ -43,11 +43,13 @@ def synth(
                   memories=memories, memory_node=memory_node, jobs=jobs, json_path=json_path, plot=plot, golden=golden)
 
 
+@with_layout(labels=False)
 def power(
     config: ConfigOption = "mini",
     model: Annotated[Path, typer.Option(help="Hugging Face BERT folder.")] = DEFAULT_MODEL,
     text: Annotated[list[str] | None, typer.Option(help="A sentence; several make a batch.")] = None,
-    file: Annotated[Path | None, typer.Option(help="One sentence per line, run as one batch.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Sentences, run as one batch: one per line, or a column of a csv, tsv or "
+                                              "jsonl file.")] = None,
     length: Annotated[int, typer.Option(min=2, help="Tokens to pad to.")] = 128,
     layers: Annotated[int | None, typer.Option(min=1, help="Run only the first layers.")] = None,
     tau: Annotated[float | None, typer.Option(min=0, help="DynaTran: zero every activation below this magnitude.")] = None,
@@ -68,6 +70,7 @@ def power(
                                              "configuration, for its cycles and accesses.")] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Write the shares of the energy as a plot (SVG).")] = None,
+    layout=None,
 ):
     """Measure the energy of an inference: toggles of the simulated RTL, the library's energies, an SRAM table, main memory.
 
@@ -83,7 +86,7 @@ def power(
     power_command(config=config, model=model, texts=text, file=file, length=length, layers=layers, tau=tau,
                   target_sparsity=target_sparsity, sites=sites, weight_sparsity=weight_sparsity, skip=skip,
                   liberty=liberty or [], clock=clock, memory=memory, memories=memories, memory_node=memory_node, jobs=jobs,
-                  activity=activity, run=run, json_path=json_path, plot=plot)
+                  activity=activity, run=run, json_path=json_path, plot=plot, layout=layout)
 
 
 def fpga(

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from ...hw.config import ConfigError
-from ...sw.commands import check_outputs, console, load_config, load_inputs, site_options, stages
+from ...sw.checkpoint import count_cut
+from ...sw.commands import announce, check_outputs, console, load_config, load_inputs, longest_of, site_options, stages
 from ...sw.design_name import design_name
 from ..design import build_system
 from ..inference import infer, write_json
@@ -31,7 +32,7 @@ _ROOT, _CLOCK = "system.dut", "system.clk"
 
 
 def power_command(*, config, model, texts, file, skip, liberty, clock, memory, memories, memory_node, jobs, json_path, plot,
-                  sites, target_sparsity, activity, run, **options):
+                  sites, target_sparsity, activity, run, layout=None, **options):
     """See `cli.power`."""
     liberty = [path for pattern in liberty for path in sorted(glob.glob(str(pattern))) or [pattern]]
     check_outputs(json_path, plot)
@@ -45,8 +46,8 @@ def power_command(*, config, model, texts, file, skip, liberty, clock, memory, m
             raise ConfigError("run: nothing is simulated with it, so sentences mean nothing; leave --text and --file out")
         config = load_config(config, skip)
     else:
-        config, checkpoint, texts = load_inputs(config, model, texts, file, skip)
-        options |= site_options(sites, target_sparsity)
+        config, checkpoint, data = load_inputs(config, model, texts, file, skip, layout)
+        options |= site_options(sites, target_sparsity) | {"longest": longest_of(checkpoint, data, options["length"])}
     library = read_library(liberty, power=True)
     if "internal_power" not in library.text:
         raise ConfigError(f"liberty = {str(liberty[0])!r}: has no power tables; give a library with internal_power")
@@ -54,7 +55,9 @@ def power_command(*, config, model, texts, file, skip, liberty, clock, memory, m
     if run:
         values = estimated_inference(config, modules, run, activity)
     else:
-        values = traced_inference(config, checkpoint, texts, modules, **options)
+        if data.reading:
+            announce(data, cut=count_cut(checkpoint, data.texts, options["longest"]), longest=options["longest"])
+        values = traced_inference(config, checkpoint, data.texts, modules, **options)
     with progress_bar("mapping modules", len(modules)) as done:
         mapped = map_modules(modules, read_library(liberty), clock=clock if library.timed else None, jobs=jobs, done=done)
     activity, banks = values.pop("activity"), values.pop("banks")

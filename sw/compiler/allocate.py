@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import CompileError
+from .errors import CapacityError
 
-__all__ = ["Placement", "activation_slots", "lifetimes", "place_activations", "place_blocks", "required_tiles"]
+__all__ = ["Placement", "activation_slots", "lifetimes", "live_tiles", "place_activations", "place_blocks", "required_tiles"]
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,7 @@ def place_activations(graph, steps, capacity, *, pack, kept=()):
     -------
     dict of Placement by name, or None where they do not fit
     """
-    shapes = _shapes(graph, steps)
-    for name in kept:
-        size, pitch, *_ = shapes[name]
-        shapes[name] = size, pitch, 0, len(steps)
+    shapes = _shapes(graph, steps, kept)
     if pack:
         placed, height = _pack(shapes)
         return placed if height <= capacity else None
@@ -91,34 +88,46 @@ def place_activations(graph, steps, capacity, *, pack, kept=()):
     return placed
 
 
-def required_tiles(graph, steps):
+def live_tiles(graph, steps, kept=()):
+    """The most tiles in use at one step: no placement takes fewer."""
+    changes = np.zeros(len(steps) + 2, dtype=np.int64)
+    for size, _, first, last in _shapes(graph, steps, kept).values():
+        changes[first] += size
+        changes[last + 1] -= size
+    return int(changes.cumsum().max())
+
+
+def required_tiles(graph, steps, kept=()):
     """Tiles that the packed placement takes, and the largest tensor with its size."""
-    shapes = _shapes(graph, steps)
+    shapes = _shapes(graph, steps, kept)
     largest = max(shapes, key=lambda name: shapes[name][0])
     return _pack(shapes)[1], largest, shapes[largest][0]
 
 
-def _shapes(graph, steps):
-    """(slots, pitch, first use, last use) of every activation tensor, in order of first use."""
+def _shapes(graph, steps, kept=()):
+    """(slots, pitch, first use, last use) of every activation tensor, in order of first use; of `kept`, all steps."""
     shapes = {}
     for name, (first, last) in lifetimes(steps, "activation").items():
         tensor = graph.tensors[name]
         rows, columns = tensor.rows // graph.tile, tensor.columns // graph.tile
         pitch, size = activation_slots(rows, columns)
-        shapes[name] = size, pitch, first, last
+        span = (0, len(steps)) if name in kept else (first, last)
+        shapes[name] = size, pitch, *span
     return shapes
 
 
 def _pack(shapes):
-    placed, taken, height = {}, [], 0
+    placed, height, count = {}, 0, 0
+    starts, ends, firsts, lasts = np.zeros((4, len(shapes)), dtype=np.int64)
     for name, (size, pitch, first, last) in sorted(shapes.items(), key=lambda item: -item[1][0]):
+        beside = np.flatnonzero((firsts[:count] <= last) & (lasts[:count] >= first))
         start = 0
-        for other_start, other_end, other_first, other_last in sorted(taken):
-            if other_first <= last and first <= other_last and other_start < start + size and start < other_end:
-                start = other_end
-        taken.append((start, start + size, first, last))
+        for other in beside[np.lexsort((ends[beside], starts[beside]))].tolist():
+            if starts[other] < start + size and start < ends[other]:
+                start = int(ends[other])
+        starts[count], ends[count], firsts[count], lasts[count] = start, start + size, first, last
         placed[name] = Placement(start, pitch)
-        height = max(height, start + size)
+        height, count = max(height, start + size), count + 1
     return placed, height
 
 
@@ -140,7 +149,7 @@ def place_blocks(blocks, steps, home, capacity, field, *, resident=False):
 
     Raises
     ------
-    CompileError : naming the first block that finds no place
+    CapacityError : naming the first block that finds no place
     """
     ring, placed, live = _Ring(capacity), {}, {}
     for owner, (first, last) in sorted(lifetimes(steps, home).items(), key=lambda item: item[1]):
@@ -154,8 +163,8 @@ def place_blocks(blocks, steps, home, capacity, field, *, resident=False):
             unit = "tiles" if home == "weight" else "lines"
             held = sum(entry[0] for entry in live.values())
             need = 1 << (held + size - 1).bit_length()
-            raise CompileError(f"{block.sources[0]} needs {size} {unit} of the {home} buffer beside {held} in use, of "
-                               f"{capacity}: raise {field} to {need}")
+            raise CapacityError(f"{block.sources[0]} needs {size} {unit} of the {home} buffer beside {held} in use, of "
+                                f"{capacity}", {field: need})
         live[owner] = size, last
         placed[owner] = Placement(best[0], block.columns, best[1]), first
     return placed

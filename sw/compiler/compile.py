@@ -5,17 +5,19 @@ from dataclasses import replace
 import numpy as np
 
 from ...hw.isa import Opcode
-from .allocate import place_activations, place_blocks, required_tiles
+from .allocate import place_activations, place_blocks
 from .build_encoder import build_graph
+from .capacity import ADDRESSED, ATTEMPTS, LARGEST_PROGRAM, check_fit, fits
 from .cost import Cost
 from .emit import emit
-from .errors import CompileError
+from .errors import CapacityError, CompileError
+from .outline import outline_encoder
 from .planner import plan_order
 from .quantise import quantise_encoder
 from .schedule import chain, check_progress, insert_loads, insert_planned_loads, load_step, semaphores
 from .steps import lower
 
-__all__ = ["compile_encoder", "compile_graph"]
+__all__ = ["check_batch", "compile_encoder", "compile_graph", "compile_quantised", "largest_batch"]
 
 _PLANNED = (
     {"chunks": 4, "pack": False},
@@ -23,17 +25,9 @@ _PLANNED = (
 )
 """Ways to place what the planner has put in order."""
 
-_ATTEMPTS = (
-    {"stagger": 2, "chunks": 2, "pack": False},
-    {"stagger": 2, "chunks": 2, "pack": True},
-    {"stagger": 1, "chunks": 2, "pack": True},
-    {"stagger": 1, "chunks": 1, "pack": True},
-)
-"""Ways to schedule and place where that needs too much room, from the one that keeps most in flight to the tightest."""
-
-
 def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsity=None, site_taus=None, weight_sparsity=0.0,
-                    calibration_texts=None, layers=None, order=None, overlap=True, resident=False, base=0):
+                    calibration_texts=None, layers=None, order=None, overlap=True, resident=False, base=0,
+                    memory=ADDRESSED):
     """Compile one batch of sentences.
 
     Parameters
@@ -43,7 +37,7 @@ def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsi
     ids : int64 [batch, columns], token numbers; rows are padded to whole tiles
     lengths : valid tokens of each row
     tau, target_sparsity, site_taus, weight_sparsity, calibration_texts, layers : see `quantise_encoder`
-    order, overlap, resident, base : see `compile_graph`
+    order, overlap, resident, base, memory : see `compile_graph`
 
     Returns
     -------
@@ -53,13 +47,88 @@ def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsi
     ------
     CompileError : where model, request and configuration do not fit together
     """
+    outline = outline_encoder(checkpoint, config, layers=layers, tau=tau, target_sparsity=target_sparsity, site_taus=site_taus)
+    check_batch(outline, config, lengths, len(ids[0]), overlap=overlap, resident=resident, memory=memory)
     encoder = quantise_encoder(checkpoint, config, tau=tau, target_sparsity=target_sparsity, site_taus=site_taus,
                                weight_sparsity=weight_sparsity, calibration_texts=calibration_texts, layers=layers)
-    return compile_graph(build_graph(encoder, lengths, len(ids[0])), config, ids, order=order, overlap=overlap,
-                         resident=resident, base=base)
+    return compile_quantised(encoder, config, ids, lengths, order=order, overlap=overlap, resident=resident, base=base,
+                             memory=memory)
 
 
-def compile_graph(graph, config, ids=None, *, order=None, overlap=True, resident=False, base=0):
+def compile_quantised(encoder, config, ids, lengths, *, order=None, **options):
+    """The same from a QuantisedEncoder, which serves any number of batches.
+
+    Parameters
+    ----------
+    encoder : QuantisedEncoder for `config`
+    ids, lengths : see `compile_encoder`
+    order, options : see `compile_graph`
+
+    Raises
+    ------
+    CapacityError : naming also the sentences, or tokens, that would fit
+    CompileError : where model, request and configuration do not fit together
+    """
+    columns = len(ids[0])
+    fitted = {name: options[name] for name in ("overlap", "resident", "memory") if name in options}
+    check_batch(encoder, config, lengths, columns, **fitted)
+    return compile_graph(build_graph(encoder, lengths, columns), config, ids, order=order, **options)
+
+
+def check_batch(encoder, config, lengths, columns, **options):
+    """`check_fit` for sentences of an encoder: the refusal names also the sentences, or the tokens, that would fit.
+
+    Parameters
+    ----------
+    encoder : QuantisedEncoder for `config`
+    lengths : valid tokens of each sentence
+    columns : tokens to which each is padded
+    options : of `check_fit`
+    """
+    try:
+        check_fit(build_graph(encoder, lengths, columns), config, **options)
+    except CapacityError as error:
+        raise CapacityError(error.what, error.fields, _smaller(encoder, config, lengths, columns, options)) from None
+
+
+def largest_batch(encoder, config, lengths, columns=None, *, near=1, **options):
+    """How many of the first sentences fit in one program, at least 0.
+
+    Parameters
+    ----------
+    encoder : QuantisedEncoder for `config`
+    lengths : valid tokens of each
+    columns : tokens to which each is padded; by default those of the longest in the program
+    near : a guess, from which the search goes up and down
+    options : of `check_fit`
+    """
+    def fit(count):
+        return count == 0 or fits(build_graph(encoder, lengths[:count], columns or max(lengths[:count])), config, **options)
+
+    low, high = 0, min(near, len(lengths))
+    while fit(high):
+        if high == len(lengths):
+            return high
+        low, high = high, min(2 * high, len(lengths))
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fit(middle) else (low, middle)
+    return low
+
+
+def _smaller(encoder, config, lengths, columns, options):
+    """Clauses: how many of the sentences would fit, or how many tokens of one."""
+    count = largest_batch(encoder, config, lengths, columns, **options)
+    if count:
+        return [f"give {count} sentence{'s' if count > 1 else ''} at a time"]
+    tile = config.tile
+    for size in range((columns - 1) // tile * tile, 0, -tile):
+        if fits(build_graph(encoder, [min(lengths[0], size)], size), config, **options):
+            return [f"shorten the sentences to {size} tokens" + (" and give one at a time" if len(lengths) > 1 else "")]
+    return []
+
+
+def compile_graph(graph, config, ids=None, *, order=None, overlap=True, resident=False, base=0, memory=ADDRESSED):
     """Lower, order, place and emit a graph.
 
     Parameters
@@ -72,14 +141,13 @@ def compile_graph(graph, config, ids=None, *, order=None, overlap=True, resident
     resident : weights, vectors, position rows, padding and loaded tensors are brought by a program of their own, the preload;
         the program proper, which may run any number of times after it, leaves them where they are
     base : address of the memory image, a multiple of 4096
+    memory : bytes of main memory
 
     Raises
     ------
-    CompileError : what is needed does not fit
+    CapacityError : what is needed does not fit; before anything is planned
     """
-    if graph.sequence > config.max_inner:
-        raise CompileError(f"contexts sum over {graph.sequence} tokens, the accumulators are made for {config.max_inner}: "
-                           f"raise max_inner to {1 << (graph.sequence - 1).bit_length()}, or shorten the sequences")
+    check_fit(graph, config, overlap=overlap, resident=resident, memory=memory)
     steps, preload, blocks, placements, planned = _scheduled(graph, config, order, overlap, resident)
 
     def slots_of(region):
@@ -94,11 +162,15 @@ def compile_graph(graph, config, ids=None, *, order=None, overlap=True, resident
         check_progress([step.engine for step in part], marks, config.instruction_queue)
         programs.append((part, marks))
     try:
-        return replace(emit(graph, config, programs, blocks, placements, ids, base), planned_cycles=planned)
+        program = replace(emit(graph, config, programs, blocks, placements, ids, base), planned_cycles=planned)
     except CompileError:
         raise
     except ValueError as error:
         raise CompileError(error) from None
+    if base + len(program.image) > memory:
+        raise CompileError(f"the memory image ends at {base + len(program.image):,}, main memory has {memory:,} bytes: use a "
+                           "smaller model")
+    return program
 
 
 def _scheduled(graph, config, order, overlap, resident):
@@ -108,10 +180,10 @@ def _scheduled(graph, config, order, overlap, resident):
         kept, preload = _split(graph, plan.steps, resident)
         loaded = {} if resident else plan.blocks
         steps, targets, end = plan_order(kept, loaded, Cost(graph, config))
-        for attempt in _PLANNED:
+        for attempt in _PLANNED if len(steps) + len(loaded) < LARGEST_PROGRAM else ():
             try:
                 placed = _placed(graph, config, plan.blocks, steps, preload, resident, **attempt)
-            except CompileError:
+            except CapacityError:
                 break
             if placed is not None:
                 activations, blocks = placed
@@ -119,20 +191,20 @@ def _scheduled(graph, config, order, overlap, resident):
                     steps = insert_planned_loads(steps, plan.blocks, blocks, targets)
                 preload = _preload(plan.blocks, preload, resident)
                 return steps, preload, plan.blocks, _placements(activations, blocks), round(end)
-    for attempt in _ATTEMPTS if overlap else _ATTEMPTS[2:]:
+    for attempt in ATTEMPTS if overlap else ATTEMPTS[2:]:
         plan = lower(graph, config, order=order, chunks=attempt["chunks"], stagger=attempt["stagger"])
         steps, preload = _split(graph, plan.steps, resident)
-        placed = _placed(graph, config, plan.blocks, steps, preload, resident, **attempt)
-        if placed is not None:
+        try:
+            placed = _placed(graph, config, plan.blocks, steps, preload, resident, **attempt)
+        except CapacityError:
+            continue
+        if placed is not None and len(steps) + len({} if resident else plan.blocks) < LARGEST_PROGRAM:
             activations, blocks = placed
             if not resident:
                 steps = insert_loads(steps, plan.blocks, blocks, config.instruction_queue)
             preload = _preload(plan.blocks, preload, resident)
             return steps, preload, plan.blocks, _placements(activations, blocks), None
-    need, largest, size = required_tiles(graph, [*preload, *steps])
-    need = -(-need // config.activation_banks) * config.activation_banks
-    raise CompileError(f"the activations need {need} tiles ({largest} alone {size}), the activation buffer has "
-                       f"{config.activation_tiles}: raise activation_tiles to {need}, or shorten the sequences")
+    raise CapacityError("no order of the instructions fits the buffers", {})
 
 
 def _split(graph, steps, resident):

@@ -1,6 +1,6 @@
 """What the compiler refuses."""
 
-__all__ = ["CompileError"]
+__all__ = ["CapacityError", "CompileError"]
 
 
 class CompileError(ValueError):
@@ -11,3 +11,21 @@ class CompileError(ValueError):
 
     def __init__(self, message):
         super().__init__(" ".join(str(message).split()))
+
+
+class CapacityError(CompileError):
+    """A program that is too large for the configuration; a smaller batch may fit.
+
+    Parameters
+    ----------
+    what : is short, and by how much
+    fields : {configuration field: value} with which it would fit; there may be none
+    others : other remedies, each a clause
+    """
+
+    def __init__(self, what, fields, others=()):
+        self.what, self.fields = what, fields
+        raised = " and ".join(f"{name} to {value}" for name, value in fields.items())
+        remedies = [*([f"raise {raised}"] if raised else []), *others]
+        remedies = remedies or ["give fewer or shorter sentences", "use a smaller model"]
+        super().__init__(f"{what}: {', or '.join(remedies)}")

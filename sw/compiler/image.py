@@ -4,7 +4,7 @@ import numpy as np
 
 from ..golden.tiles import lines_to_bytes, tiles_of
 
-__all__ = ["PIECE", "SECTION", "Image", "pack_matrix", "pack_table", "pack_values", "to_hex"]
+__all__ = ["PIECE", "SECTION", "Image", "bytes_of", "pack_matrix", "pack_table", "pack_values", "to_hex"]
 
 SECTION = 4096
 """Alignment of a section."""
@@ -55,6 +55,11 @@ class Image:
 
 def _up(value, unit):
     return -(-value // unit) * unit
+
+
+def bytes_of(bits, bus_width):
+    """Bytes of this many bits in whole beats of the bus."""
+    return -(-bits // bus_width) * bus_width // 8
 
 
 def pack_values(rows, width):

@@ -1,7 +1,7 @@
 """From a float checkpoint to integers: everything that does not depend on the sentence."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,8 +15,8 @@ from .densities import profile
 from .errors import CompileError
 from .formats import MARGIN, binary_point, quantise_constant, scores_frac
 
-__all__ = ["PROJECTIONS", "QuantisedEncoder", "folded_factor", "prune_weights", "pruned_checkpoint", "pruned_sites",
-           "quantise_encoder", "weight_zeros"]
+__all__ = ["PROJECTIONS", "QuantisedEncoder", "check_request", "constant_shapes", "folded_factor", "prune_weights",
+           "pruned_checkpoint", "pruned_sites", "quantise_encoder", "weight_zeros"]
 
 PROJECTIONS = {
     "query": "attention.self.query",
@@ -97,7 +97,7 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, si
     """
     layers = checkpoint.config.num_hidden_layers if layers is None else layers
     whole = layers == checkpoint.config.num_hidden_layers
-    _check(checkpoint, hardware, layers, whole and checkpoint.has_pooler, tau, target_sparsity, site_taus)
+    check_request(checkpoint, hardware, layers, whole and checkpoint.has_pooler, tau, target_sparsity, site_taus)
     kinds = pruned_sites(layers, whole and checkpoint.has_pooler)
     checkpoint = pruned_checkpoint(checkpoint, layers, weight_sparsity)
     profiled = target_sparsity is not None and site_taus is None
@@ -131,7 +131,8 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, si
     )
 
 
-def _check(checkpoint, hardware, layers, pooler, tau, target_sparsity, site_taus):
+def check_request(checkpoint, hardware, layers, pooler, tau=None, target_sparsity=None, site_taus=None):
+    """Refuse what `quantise_encoder` cannot make, whatever the weights."""
     config = checkpoint.config
     if not 1 <= layers <= config.num_hidden_layers:
         raise CompileError(f"layers = {layers}: the model has {config.num_hidden_layers}, choose 1 to that")
@@ -187,7 +188,7 @@ def pruned_checkpoint(checkpoint, layers, sparsity):
     tensors = dict(checkpoint.tensors)
     for key in _matrices(layers):
         tensors[key] = prune_weights(tensors[key], sparsity)
-    return type(checkpoint)(checkpoint.folder, checkpoint.config, tensors, checkpoint.tokenizer)
+    return replace(checkpoint, tensors=tensors)
 
 
 def weight_zeros(checkpoint):
@@ -224,6 +225,23 @@ def _constants(checkpoint, hardware, layers, products):
         quantised(f"{name}.weight", torch.nn.functional.pad(weight, (0, columns, 0, rows)))
         vectors[f"{name}.bias"] = torch.nn.functional.pad(tensors[f"{source}.bias"].double() * factor, (0, columns))
     return constants, vectors
+
+
+def constant_shapes(config, tile, layers, pooler, classifier):
+    """Shape of every constant of a quantised encoder, by name; matrices and biases are padded to whole tiles."""
+    def whole(size):
+        return -(-size // tile) * tile
+
+    hidden, inner = config.hidden_size, config.intermediate_size
+    widths = {"hidden": (hidden, inner), "output": (inner, hidden), "logits": (hidden, config.num_labels)}
+    shapes = {"embeddings.word": (config.vocab_size, hidden),
+              "embeddings.position_type": (config.type_vocab_size * config.max_position_embeddings, hidden)}
+    norms = ["embeddings.output", *(f"layer{layer}.{name}" for layer in range(layers) for name in _NORMS)]
+    shapes |= {f"{name}.{part}": (hidden,) for name in norms for part in ("gamma", "beta")}
+    for name, _ in _products(layers, pooler, classifier):
+        rows, columns = widths.get(name.rpartition(".")[2], (hidden, hidden))
+        shapes |= {f"{name}.weight": (whole(rows), whole(columns)), f"{name}.bias": (whole(columns),)}
+    return shapes
 
 
 def _source(name):

@@ -1,7 +1,7 @@
 """Lowering: operations of the graph to steps, one instruction each, on whole tiles, in the order of computation."""
 
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from ...hw.isa import Engine, Function, Opcode
 from .cost import Cost
@@ -95,7 +95,7 @@ def lower(graph, config, *, chunks, stagger=0, order=None, fine=False):
     graph : Graph
     config : AcceleratorConfig
     chunks : groups of tile rows, at least one grid height each
-    stagger : heads in flight, from 1; 0 keeps the order of the graph
+    stagger : heads in flight, from 1; 0, or another graph than an encoder's, keeps the order of the graph
     order : LoopOrder of every product, or None for the best of each
     fine : count `chunks` per sequence instead of per batch, cut attention and softmax too, gather in smaller groups, and load
         smaller blocks
@@ -104,8 +104,15 @@ def lower(graph, config, *, chunks, stagger=0, order=None, fine=False):
     -------
     Plan
     """
+    stagger = stagger if _has_heads(graph.operations) else 0
     groups = _stagger(graph.operations, stagger) if stagger else [[operation] for operation in graph.operations]
     return _Lowering(graph, config, chunks, order, fine).run(groups)
+
+
+def _has_heads(operations):
+    """Whether each softmax stands between its scores and its context, as in an encoder: the value was made before."""
+    return all(isinstance(after, MatMul) and after.a.tensor == softmax.o.tensor
+               for softmax, after in pairwise(operations) if isinstance(softmax, Softmax))
 
 
 def _stagger(operations, stagger):
@@ -145,6 +152,7 @@ class _Lowering:
         self.cost = Cost(graph, config)
         self.plan = Plan()
         self.vector_owner = {}
+        self.gathered = {operation.o.tensor for operation in graph.operations if isinstance(operation, Gather)}
 
     def run(self, groups):
         """All groups, operation by operation."""
@@ -299,12 +307,11 @@ class _Lowering:
                            {"x": x, "o": o}, [x], [o])
 
     def _layernorm(self, operations):
-        gathered = {operation.o.tensor for operation in self.graph.operations if isinstance(operation, Gather)}
         for operation in operations:
             views = {"x": operation.x, "o": operation.o, **({"r": operation.residual} if operation.residual else {})}
             fields = {name: getattr(operation, name) for name in _NORM_FIELDS}
             vectors = {name: self._vector(getattr(operation, name)) for name in ("gamma", "beta")}
-            parts = _GATHER_PARTS if operation.x.tensor in gathered else 1
+            parts = _GATHER_PARTS if operation.x.tensor in self.gathered else 1
             regions = {name: self._tiles(view) for name, view in views.items()}
             chunks = {name: self._row_chunks(region, parts, regions["o"].row) for name, region in regions.items()}
             if operation.x.batch > 1:  # one tile row, again and again

@@ -9,10 +9,12 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 from rich.table import Table
 
 from ...hw.config import AcceleratorConfig
-from ..checkpoint import ModelError, load_checkpoint
-from ..commands import check_outputs, console, progress
+from ..checkpoint import ModelError, count_cut, load_checkpoint
+from ..commands import announce, check_outputs, console, progress, told_cut
 from ..compiler.quantise import weight_zeros
-from ..reviews import read_tsv, write_tsv
+from ..data_files import read_labelled, read_sentences, write_tsv
+from ..labels import Targets, check_classifier
+from ..train import CONFIG
 from ..train_command import split_data
 from .cost import SHAPES, attention_probabilities, pass_times, selector_gates
 from .document import update_document, update_part
@@ -27,14 +29,17 @@ __all__ = ["calibrate_command", "cost_command", "evaluate_command", "seeds_comma
 _SEARCH = 400
 
 
-def calibrate_command(*, data, output, model, budget, weight_sparsity, sentences, check, seed):
+def calibrate_command(*, data, output, model, budget, weight_sparsity, sentences, check, seed, layout=None):
     """See `cli.calibrate`."""
     from ...sim.inference import write_json
 
     check_outputs(output)
     checkpoint = load_checkpoint(model)
-    texts, labels = read_tsv(data)
-    parts = _draw(data, texts, labels, sentences, check, seed)
+    check_classifier(checkpoint, "calibrate", classes=True)
+    found = read_labelled(data, Targets(checkpoint.config), layout)
+    parts = _draw(data, found.texts, found.labels, sentences, check, seed)
+    positions = checkpoint.config.max_position_embeddings
+    announce(found, cut=count_cut(checkpoint, found.texts, positions), longest=positions)
     columns = TextColumn("removed {task.percentage:.1f} % of the multiplications"), TimeElapsedColumn()
     with Progress(*columns, console=progress, transient=True) as bar:
         task = bar.add_task("", total=1.0)
@@ -62,25 +67,28 @@ def _draw(data, texts, labels, sentences, check, seed):
     return [([texts[n] for n in part], [labels[n] for n in part]) for part in (drawn[:sentences], drawn[sentences:])]
 
 
-def study_command(*, data, train, models, weight_sparsities, config, length, results, output):
+def study_command(*, data, train, models, weight_sparsities, config, length, results, output, layout=None):
     """See `cli.study`."""
     hardware = AcceleratorConfig.load(config)
     check_outputs(results, output)
-    texts, labels = read_tsv(data)
     load, curves = functools.cache(load_checkpoint), []
-    for model in map(str, models):
+    models = [str(model) for model in models]
+    found, others = (_read_for_all(path, models, load, layout) for path in (data, train))
+    check = _draw(train, others.texts, others.labels, _SEARCH, None, 0)[1]
+    for part in (found, others):
+        announce(part)
+    for model in models:
         there = weight_zeros(load(model))
         for weights in [0.0, *(share for share in weight_sparsities if share > there)]:
             sites = results.with_name(f"{results.stem}-{model.replace('/', '_')}-{weights}.json")
             if not sites.exists():
                 calibrate_command(data=train, output=sites, model=model, budget=BUDGETS[-1], weight_sparsity=weights,
-                                  sentences=_SEARCH, check=None, seed=0)
-            found = SiteCurves.load(sites)
+                                  sentences=_SEARCH, check=None, seed=0, layout=layout)
+            thresholds = SiteCurves.load(sites)
             curves += [Curve(model, weights, "none", {"": {}}),
                        Curve(model, weights, "dynatran", {f"{tau}": {"tau": tau} for tau in TAUS}),
                        Curve(model, weights, "top-k", {f"{keep}": {"keep": keep} for keep in KEEPS}),
-                       Curve(model, weights, "per-site", {f"{p}": {"sites": found, "target": p} for p in POINTS})]
-    _, check = _draw(train, *read_tsv(train), _SEARCH, None, 0)
+                       Curve(model, weights, "per-site", {f"{p}": {"sites": thresholds, "target": p} for p in POINTS})]
 
     def report(line):
         progress.print(f"study: {line} ...")
@@ -92,16 +100,31 @@ def study_command(*, data, train, models, weight_sparsities, config, length, res
         point = choices[sites.key(BUDGETS[-1])]
         chosen = {} if point is None else {point: sites.settings[point]}
         curves += [replace(dense, word_format=word_format), replace(sites, word_format=word_format, settings=chosen)]
-    values = run_study(curves, load, hardware, texts, labels, length=length, results=results, report=report)
+    values = run_study(curves, load, hardware, found.texts, found.labels, length=length, results=results, report=report)
     for path in [output, *update_document(output, values, choices)]:
         console.print(f"wrote {path}")
 
 
-def seeds_command(*, data, seeds, config, folder, cache, exclusions, output):
+def _read_for_all(path, models, load, layout):
+    """Data whose labels mean the same to all models."""
+    found = None
+    for model in models:
+        checkpoint = load(model)
+        check_classifier(checkpoint, "study", classes=True)
+        read = read_labelled(path, Targets(checkpoint.config), layout)
+        if found and read.labels != found.labels:
+            raise ModelError(f"data = {str(path)!r}: its labels are other classes to {model} than to {models[0]}: study models "
+                             "with one id2label")
+        found = found or read
+    return found
+
+
+def seeds_command(*, data, seeds, config, folder, cache, exclusions, output, layout=None):
     """See `cli.seeds`."""
     hardware = AcceleratorConfig.load(config)
     check_outputs(output)
-    texts, labels = read_tsv(data)
+    found = read_labelled(data, Targets(CONFIG), layout)
+    announce(found)
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     training, kept = split_data(cache, exclusions)
@@ -112,19 +135,22 @@ def seeds_command(*, data, seeds, config, folder, cache, exclusions, output):
         calibrate_command(data=held_out, output=sites, model=model, budget=BUDGETS[0], weight_sparsity=0.0, sentences=_SEARCH,
                           check=None, seed=0)
 
-    values = run_seeds(range(seeds), training, calibrate, hardware, texts, labels, folder=folder, cache=cache,
+    values = run_seeds(range(seeds), training, calibrate, hardware, found.texts, found.labels, folder=folder, cache=cache,
                        report=lambda line: progress.print(f"seeds: {line} ..."))
     update_part(output, "seeds", seed_table(values))
     console.print(f"wrote {output}")
 
 
-def cost_command(*, data, model, tau, keep, length, json_path):
+def cost_command(*, data, model, tau, keep, length, json_path, layout=None):
     """See `cli.cost`."""
     from ...sim.inference import write_json
 
     check_outputs(json_path)
     torch.set_num_threads(1)
-    tensors = {f"{model.name}, 16 sentences": attention_probabilities(load_checkpoint(model), read_tsv(data)[0][:16], length)}
+    checkpoint, found = load_checkpoint(model), read_sentences(data, layout)
+    texts = found.texts[:16]
+    tensors = {f"{model.name}, {len(texts)} sentences": attention_probabilities(checkpoint, texts, length)}
+    announce(found, cut=count_cut(checkpoint, texts, length), total=len(texts), longest=length)
     tensors |= {name: torch.rand(shape, generator=torch.Generator().manual_seed(0)).softmax(-1).flatten(0, -2)
                 for name, shape in SHAPES.items()}
     values = {"tau": tau, "keep": keep, "passes": {}, "gates": {}}
@@ -145,7 +171,7 @@ def cost_command(*, data, model, tau, keep, length, json_path):
 
 
 def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites, keep, weight_sparsity, word_format, length,
-                     limit, baseline, rtl, json_path):
+                     limit, baseline, rtl, json_path, layout=None):
     """See `cli.evaluate`."""
     from ...sim.inference import write_json
 
@@ -158,8 +184,10 @@ def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites
     chosen = Method(name=method, tau=tau, target=target_sparsity, sites=sites and SiteCurves.load(sites), keep=keep,
                     weight_sparsity=weight_sparsity)
     checkpoint = load_checkpoint(model)
-    texts, labels = read_tsv(data)
-    texts, labels = texts[:limit], labels[:limit]
+    check_classifier(checkpoint, "evaluate")
+    found = read_labelled(data, Targets(checkpoint.config), layout)
+    texts, labels = found.texts[:limit], found.labels[:limit]
+    announce(found)
     passes = 1 + (baseline and method != "none")
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=progress, transient=True) as bar:
         task = bar.add_task("sentences", total=passes * len(texts))
@@ -168,7 +196,7 @@ def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites
     settings = {"model": str(model), "data": str(data), "method": method, "tau": tau, "target_sparsity": target_sparsity,
                 "sites": sites and str(sites), "keep": keep, "weight_sparsity": weight_sparsity, "length": length,
                 "format": f"{hardware.integer_bits}.{hardware.fraction_bits}"}
-    values = settings | values
+    values = settings | {"reading": found.reading} | values
     if rtl:
         with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=progress, transient=True) as bar:
             task = bar.add_task("runs of the RTL", total=2 * len(texts[:rtl]))
@@ -194,10 +222,20 @@ def _print(values):
         table.add_section()
         table.add_row("all", *_cells(share["all"] for share in shares.values()))
         console.print(table)
-        console.print(f"accuracy {100 * part['accuracy']:.2f} % +- {100 * part['accuracy_stderr']:.2f} "
-                      f"({part['sentences']} sentences)")
+        console.print(f"{_score(part)} ({part['sentences']} sentences)")
+    if values["cut"]:
+        console.print(told_cut(values["cut"], values["sentences"], values["longest"]))
     if "rtl" in values:
         _print_rtl(values["rtl"], values["length"])
+
+
+def _score(part):
+    """Accuracy, or correlations of values."""
+    if "accuracy" in part:
+        return f"accuracy {100 * part['accuracy']:.2f} % +- {100 * part['accuracy_stderr']:.2f}"
+    shown = {name: "undefined, since one side is constant" if part[name] is None else f"{part[name]:.4f}"
+             for name in ("pearson", "spearman")}
+    return f"correlation with the labels: Pearson {shown['pearson']}, Spearman {shown['spearman']}"
 
 
 def _print_rtl(values, length):

@@ -14,8 +14,8 @@ SHAPES = {"BERT-Base, random": (12, 12, 128, 128)}
 
 
 def attention_probabilities(checkpoint, texts, length):
-    """All layers' attention probabilities, [layers * sentences * heads * length, length], every sentence padded."""
-    values = FloatEncoder(checkpoint).run(*encode_texts(checkpoint, texts, length))
+    """All layers' attention probabilities, [layers * sentences * heads * length, length], every sentence padded or cut."""
+    values = FloatEncoder(checkpoint).run(*encode_texts(checkpoint, texts, length, longest=length))
     found = [tensor for name, tensor in values.items() if name.endswith(".probabilities")]
     return torch.stack(found).flatten(0, -2)
 

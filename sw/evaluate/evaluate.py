@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 import torch
 
 from ...hw.config import ConfigError
-from ..checkpoint import ModelError, encode_texts
+from ..checkpoint import ModelError, count_cut, encode_texts
 from ..compiler.build_encoder import build_graph
 from ..compiler.graph import Softmax
 from ..compiler.quantise import quantise_encoder
 from ..golden.execute import execute, results
+from ..labels import check_classifier
 from .float_runs import below
 from .sites import SiteCurves, site_names
 from .tally import Tally
@@ -84,27 +85,29 @@ def evaluate(checkpoint, hardware, texts, labels, method, *, length=128, baselin
     ----------
     checkpoint : Checkpoint with a classifier
     hardware : AcceleratorConfig
-    texts, labels : sentences, and the number of the right class of each
+    texts, labels : sentences, and the number of the right class of each, or the value if the model has one output
     method : Method
-    length : tokens to pad to; None for the longest sentence's
+    length : tokens to pad to, and to cut longer sentences to; None for the longest sentence's and the model's positions
     baseline : evaluate without pruning of activations too, for ``baseline``
     report : called with the number of sentences done, of each pass
 
     Returns
     -------
-    values : plain values for JSON, see `Tally.report`; accuracies are shares, with the binomial standard error;
-        ``predictions`` has the number of the class of each sentence
+    values : plain values for JSON, see `Tally.report`; accuracies are shares, with the binomial standard error, and
+        ``predictions`` has the number of the class of each sentence; of a model with one output there are the correlations
+        ``pearson`` and ``spearman`` instead, None where they are undefined, and ``predictions`` are values. ``cut`` is the
+        number of sentences that were too long
     """
-    if not checkpoint.has_classifier:
-        raise ModelError("the model has no classifier: evaluate one that has")
-    ids, lengths = encode_texts(checkpoint, texts, length)
+    check_classifier(checkpoint, "evaluate")
+    longest = length or checkpoint.config.max_position_embeddings
+    ids, lengths = encode_texts(checkpoint, texts, length, longest=longest)
     passes = {"": method}
     if baseline and method.name != "none":
         passes["baseline"] = Method(weight_sparsity=method.weight_sparsity)
     values = {}
     for name, chosen in passes.items():
         values[name] = _evaluate(checkpoint, hardware, ids, lengths, labels, chosen, report)
-    return values.pop("") | values
+    return values.pop("") | values | {"cut": count_cut(checkpoint, texts, longest), "longest": longest}
 
 
 def with_format(hardware, text):
@@ -126,14 +129,28 @@ def _evaluate(checkpoint, hardware, ids, lengths, labels, method, report):
         graph = build_graph(encoder, [lengths[n] for n in chosen], ids.shape[1], separate=False)
         values = execute(graph, ids[chosen], prune=_pruning(method))
         tally.add(graph, encoder.model, values)
-        for n, prediction in zip(chosen, results(graph, values)["logits"].argmax(1).tolist(), strict=True):
+        logits = results(graph, values)["logits"]
+        answers = logits[:, 0] if checkpoint.config.num_labels == 1 else logits.argmax(1)
+        for n, prediction in zip(chosen, answers.tolist(), strict=True):
             predictions[n] = prediction
         report(len(chosen))
+    score = _correlations if checkpoint.config.num_labels == 1 else _accuracy
+    return {"sentences": len(labels), **score(predictions, labels), **tally.report(), "predictions": predictions}
+
+
+def _accuracy(predictions, labels):
     accuracy = sum(map(operator.eq, predictions, labels)) / len(labels)
-    return {
-        "sentences": len(labels), "accuracy": accuracy,
-        "accuracy_stderr": math.sqrt(accuracy * (1 - accuracy) / len(labels)), **tally.report(), "predictions": predictions,
-    }
+    return {"accuracy": accuracy, "accuracy_stderr": math.sqrt(accuracy * (1 - accuracy) / len(labels))}
+
+
+def _correlations(predictions, labels):
+    """Of values; None where either side is constant."""
+    from scipy.stats import pearsonr, spearmanr
+
+    if len({*predictions}) < 2 or len({*labels}) < 2:
+        return {"pearson": None, "spearman": None}
+    return {name: float(function(predictions, labels).statistic)
+            for name, function in (("pearson", pearsonr), ("spearman", spearmanr))}
 
 
 def _pruning(method):

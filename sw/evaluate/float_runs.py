@@ -9,6 +9,7 @@ from torch.nn import functional
 from ..checkpoint import encode_texts
 from ..compiler.quantise import PROJECTIONS, pruned_checkpoint
 from ..float_encoder import FloatEncoder
+from ..labels import check_classifier
 
 __all__ = ["FloatRun", "FloatRuns", "below", "valid_mask"]
 
@@ -28,8 +29,8 @@ class FloatRuns:
 
     Parameters
     ----------
-    checkpoint : Checkpoint with a classifier
-    texts, labels : sentences, and the number of the right class of each
+    checkpoint : Checkpoint with a classifier of two classes or more
+    texts, labels : sentences, cut to the model's positions, and the number of the right class of each
     weight_sparsity : share of every encoder weight matrix that is zeroed by magnitude before
 
     Attributes
@@ -40,10 +41,11 @@ class FloatRuns:
     """
 
     def __init__(self, checkpoint, texts, labels, weight_sparsity=0.0):
+        check_classifier(checkpoint, "a run with labels", classes=True)
         self.config = checkpoint.config
         checkpoint = pruned_checkpoint(checkpoint, self.config.num_hidden_layers, weight_sparsity)
         self.encoder = FloatEncoder(checkpoint)
-        ids, lengths = encode_texts(checkpoint, texts)
+        ids, lengths = encode_texts(checkpoint, texts, longest=self.config.max_position_embeddings)
         lengths, labels = torch.tensor(lengths), torch.tensor(labels)
         order = lengths.argsort(stable=True)
         self.batches = [(ids[rows, : int(lengths[rows].max())], lengths[rows], labels[rows]) for rows in order.split(_BATCH)]

@@ -15,7 +15,7 @@ def check_on_rtl(checkpoint, hardware, texts, predictions, method, *, length, mo
     Parameters
     ----------
     checkpoint, hardware, texts, method, length : as for `evaluate`; not top-k, which the hardware has not
-    predictions : number of the class of each sentence, of the integer model
+    predictions : number of the class of each sentence, or the value if the model has one output, of the integer model
     model : see `infer`
     report : called after each run
 
@@ -32,15 +32,18 @@ def check_on_rtl(checkpoint, hardware, texts, predictions, method, *, length, mo
     from ...sim.inference import report as run_report
 
     options, runs = method.compiler_options(), {None: [], length: []}
+    longest = length or checkpoint.config.max_position_embeddings
     for text in texts:
         for padded, done in runs.items():
             with tempfile.TemporaryDirectory(prefix="acceltran-") as folder:
                 done.append(run_report(infer(checkpoint=checkpoint, config=hardware, texts=[text], folder=Path(folder),
-                                             length=padded, model=model, **options)))
+                                             length=padded, longest=longest, model=model, **options)))
             report(1)
-    labels = [[run["predictions"][0]["index"] for run in done] for done in runs.values()]
+    regression = checkpoint.config.num_labels == 1
+    labels = [[run["predictions"][0]["logits"][0] if regression else run["predictions"][0]["index"] for run in done]
+              for done in runs.values()]
     return {
-        "sentences": len(texts), "tokens": mean(encode_texts(checkpoint, texts)[1]),
+        "sentences": len(texts), "tokens": mean(encode_texts(checkpoint, texts, longest=longest)[1]),
         "equal_predictions": sum(len({*of_one}) == 1 for of_one in zip(predictions, *labels, strict=True)),
         "mismatches": sum(run["mismatches"] for done in runs.values() for run in done),
         "cycles": mean(run["cycles"] for run in runs[None]), "cycles_padded": mean(run["cycles"] for run in runs[length]),

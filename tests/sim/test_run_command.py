@@ -63,3 +63,21 @@ def test_waves(arguments, tmp_path, monkeypatch, capsys):
         return
     assert run(monkeypatch, *arguments, "--waves", tmp_path / "w.fst") == 0
     assert (tmp_path / "w.fst").stat().st_size > 10_000
+
+
+def test_m13_a_file_in_batches(arguments, tmp_path, monkeypatch, capsys):
+    """Three sentences, two of them in one program: predictions in order, those of each sentence alone."""
+    texts = [random_texts(1, words, seed=words)[0] for words in (9, 2, 6)]
+    (tmp_path / "t.csv").write_text("text,label\n" + "".join(f"{text},1\n" for text in texts))
+    given = arguments[:arguments.index("--text")]
+    assert run(monkeypatch, *given, "--file", tmp_path / "t.csv", "--batch", "2", "--json", tmp_path / "r.json") == 0
+    shown = capsys.readouterr()
+    assert "read 3 sentences from column 'text'" in shown.err and "batch 2 of 2: comparing" in shown.err
+    values = json.loads((tmp_path / "r.json").read_text())
+    assert [part["sentences"] for part in values["batches"]] == [2, 1] and values["mismatches"] == 0
+    assert values["cycles"] == sum(part["cycles"] for part in values["batches"])
+    assert [(p["line"], p["text"]) for p in values["predictions"]] == list(zip((2, 3, 4), texts, strict=True))
+    for text, prediction in zip(texts, values["predictions"], strict=True):
+        assert run(monkeypatch, *given, "--text", text, "--json", tmp_path / "one.json") == 0
+        alone, = json.loads((tmp_path / "one.json").read_text())["predictions"]
+        assert alone["logits"] == prediction["logits"]

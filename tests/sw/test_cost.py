@@ -38,7 +38,7 @@ def test_command(tmp_path, monkeypatch, capsys):
         cli.main()
     assert not stop.value.code
     values = json.loads((tmp_path / "c.json").read_text())
-    assert values["passes"].keys() == {"model, 16 sentences", "other"} and values["gates"]["4"]["top_k"] == 250
+    assert values["passes"].keys() == {"model, 3 sentences", "other"} and values["gates"]["4"]["top_k"] == 250
     assert "2.50" in capsys.readouterr().out
     from acceltran.sw.checkpoint import load_checkpoint
     assert attention_probabilities(load_checkpoint(folder), random_texts(3, 4), 16).shape == (2 * 3 * 2 * 16, 16)

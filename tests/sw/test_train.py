@@ -13,17 +13,18 @@ import torch
 from acceltran.sw import cli
 from acceltran.sw import train as train_module
 from acceltran.sw import train_command as train_command_module
-from acceltran.sw.checkpoint import ModelError, encode_texts, load_checkpoint
+from acceltran.sw.checkpoint import encode_texts, load_checkpoint
 from acceltran.sw.compiler.quantise import weight_zeros
+from acceltran.sw.data_files import read_labelled
 from acceltran.sw.evaluate.sites import SiteCurves, site_names
 from acceltran.sw.float_encoder import FloatEncoder
+from acceltran.sw.labels import Targets
 from acceltran.sw.reviews import (
     Review,
     contains_excluded,
     fingerprint,
     normalise,
     read_exclusions,
-    read_tsv,
     write_exclusions,
 )
 from acceltran.sw.train import VARIANTS, Recipe, accuracy, forward, initial_tensors, save_model, split_reviews, train
@@ -118,16 +119,6 @@ def test_training_learns_and_repeats_itself(teacher, config, tmp_path):
     assert all(torch.equal(once[name], twice[name]) for name in once)
 
 
-def test_read_tsv(tmp_path):
-    (tmp_path / "set.tsv").write_text("sentence\tlabel\na \tb\t1\nit 's bad . \t0\n")
-    assert read_tsv(tmp_path / "set.tsv") == (["a \tb", "it 's bad . "], [1, 0])
-    for content, words in (("sentence\tlabel\na\t1\nb\t2\n", "line 3"), ("sentence\tlabel\nno label\n", "line 2"),
-                           ("sentence\tlabel\n", "no sentence")):
-        (tmp_path / "bad.tsv").write_text(content)
-        with pytest.raises(ModelError, match=words):
-            read_tsv(tmp_path / "bad.tsv")
-
-
 def command(monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["acceltran", "train", *map(str, arguments)])
     with pytest.raises(SystemExit) as stop:
@@ -162,9 +153,9 @@ def test_command_trains_one_variant_from_another(teacher, config, tmp_path, monk
     assert not command(monkeypatch, *given, "--variant", "relu", "--held-out", tmp_path / "h.tsv", "--json",
                        tmp_path / "r.json", "-o", tmp_path / "relu", "--seed", 3)
     values = json.loads((tmp_path / "r.json").read_text())
-    texts, labels = read_tsv(tmp_path / "h.tsv")
+    held_out = read_labelled(tmp_path / "h.tsv", Targets(config))
     relu, dense = (load_checkpoint(tmp_path / name) for name in ("relu", "bert-tiny-reviews"))
-    share, error = accuracy(relu, texts, labels)
+    share, error = accuracy(relu, held_out.texts, held_out.labels)
     assert values["sets"] == {"held out": {"sentences": 24, "accuracy": share, "accuracy_stderr": error}}
     assert (relu.config.hidden_act, dense.config.hidden_act) == ("relu", "gelu")
     assert weight_zeros(relu) == pytest.approx(VARIANTS["relu"].pruning.weight_sparsity, abs=0.01)

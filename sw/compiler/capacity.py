@@ -1,0 +1,162 @@
+"""Whether a graph fits a configuration, told from shapes, before anything is planned; if it does not, what would."""
+
+from dataclasses import replace
+from functools import partial
+
+from ...hw.config import ConfigError
+from ...hw.isa import INSTRUCTIONS, LoopOrder, Opcode
+from ...hw.registers import by_name
+from .allocate import live_tiles, place_activations, place_blocks, required_tiles
+from .errors import CapacityError, CompileError
+from .image import bytes_of
+from .steps import lower
+
+__all__ = ["ADDRESSED", "ATTEMPTS", "LARGEST_PROGRAM", "check_fit", "fits"]
+
+ADDRESSED = 1 << 32
+"""Bytes of main memory that instructions address."""
+
+LARGEST_PROGRAM = (1 << by_name("PROGRAM_LENGTH").width) - 1
+"""Instructions that the PROGRAM_LENGTH register counts."""
+
+_COUNTS = {instruction.opcode: {field.name: (1 << field.bits) - 1 for field in instruction.fields
+                                if field.name in ("rows", "columns", "inner")} for instruction in INSTRUCTIONS}
+"""What the fields count to that grow with the batch."""
+
+ATTEMPTS = (
+    {"stagger": 2, "chunks": 2, "pack": False},
+    {"stagger": 2, "chunks": 2, "pack": True},
+    {"stagger": 1, "chunks": 2, "pack": True},
+    {"stagger": 1, "chunks": 1, "pack": True},
+)
+"""Ways to schedule and place without the planner, from the one that keeps most in flight to the tightest."""
+
+
+def fits(graph, config, **options):
+    """Whether `check_fit` has nothing to say."""
+    try:
+        check_fit(graph, config, **options)
+    except CapacityError:
+        return False
+    return True
+
+
+def check_fit(graph, config, *, overlap=True, resident=False, memory=ADDRESSED):
+    """Refuse what no attempt could place.
+
+    The orders without a plan are lowered and placed, which takes milliseconds; loop orders do not matter for it.
+
+    Parameters
+    ----------
+    graph : Graph
+    config : AcceleratorConfig
+    overlap, resident : as for `compile_graph`
+    memory : bytes of main memory
+
+    Raises
+    ------
+    CapacityError : what is needed, what there is, and the fields that would make it fit
+    CompileError : the memory image is too large
+    """
+    _check_memory(graph, config, memory)
+    short = _shortage(graph, config, overlap, resident)
+    if short is None:
+        return
+    what, fields = short.what, {}
+    while short is not None and short.fields:
+        fields |= short.fields
+        short = _shortage(graph, replace(config, **fields), overlap, resident)
+    raise CapacityError(what, fields if short is None else {})
+
+
+def _shortage(graph, config, overlap, resident):
+    """What is short, as a CapacityError, in the attempt that comes furthest with least; None if one fits."""
+    if graph.sequence > config.max_inner:
+        need = 1 << (graph.sequence - 1).bit_length()
+        return _short(f"contexts sum over {graph.sequence} tokens, the accumulators are made for {config.max_inner}", config,
+                      "max_inner", need)
+    columns = max((tensor.rows // graph.tile for tensor in graph.tensors.values() if tensor.home == "weight"), default=0)
+    if 2 * columns > config.weight_tiles:
+        name = next(t.name for t in graph.tensors.values() if t.home == "weight" and t.rows // graph.tile == columns)
+        return _short(f"{name} has columns of {columns} tiles, of which the weight buffer must hold two, and has "
+                      f"{config.weight_tiles}", config, "weight_tiles", 2 * columns)
+    found = []
+    for attempt in reversed(ATTEMPTS if overlap else ATTEMPTS[2:]):
+        plan = lower(graph, config, order=LoopOrder.BIJK, chunks=attempt["chunks"], stagger=attempt["stagger"])
+        loads = [step for step in plan.steps if resident and step.opcode is Opcode.LOAD]
+        steps = [step for step in plan.steps if not (resident and step.opcode is Opcode.LOAD)]
+        checks = (partial(_short_of_program, plan, steps, resident),
+                  partial(_short_of_activations, graph, config, loads, steps, attempt["pack"]),
+                  partial(_short_of_blocks, config, plan.blocks, steps, resident))
+        for stage, check in enumerate(checks):
+            if (short := check()) is not None:
+                found.append((-stage, max(short.fields.values(), default=0), len(found), short))
+                break
+        else:
+            return None
+    return min(found)[-1]
+
+
+def _short_of_program(plan, steps, resident):
+    count, limit = len(steps) + (0 if resident else len(plan.blocks)) + 1, LARGEST_PROGRAM
+    if count > limit:
+        return CapacityError(f"the program needs {count} instructions or more, PROGRAM_LENGTH counts {limit}", {})
+    for step in steps:
+        for name, largest in _COUNTS[step.opcode].items():
+            if step.fields.get(name, 0) > largest:
+                return CapacityError(f"{step.tensor}: {step.opcode.name} has {name} = {step.fields[name]}, instructions count "
+                                     f"to {largest}", {})
+    return None
+
+
+def _short_of_activations(graph, config, loads, steps, pack):
+    everything = [*loads, *steps]
+    kept = {step.tensor for step in loads}
+    if live_tiles(graph, everything, kept) <= config.activation_tiles and place_activations(
+            graph, everything, config.activation_tiles, pack=pack, kept=kept) is not None:
+        return None
+    need, largest, size = required_tiles(graph, everything, kept)
+    need = -(-need // config.activation_banks) * config.activation_banks
+    return _short(f"the activations need {need} tiles ({largest} alone {size}), the activation buffer has "
+                  f"{config.activation_tiles}", config, "activation_tiles", need)
+
+
+def _short_of_blocks(config, blocks, steps, resident):
+    for home, field in (("weight", "weight_tiles"), ("vector", "vector_lines")):
+        capacity = getattr(config, field)
+        try:
+            place_blocks(blocks, steps, home, capacity, field, resident=resident)
+        except CapacityError as error:
+            # With more room the blocks of weights are wider, so what is needed for those of now may not be enough.
+            return _short(error.what, config, field, max(error.fields[field], 1 << capacity.bit_length()))
+    return None
+
+
+def _short(what, config, field, value):
+    """A CapacityError with the field's value in whole banks; without it if no configuration may have it."""
+    unit = {"activation_tiles": config.activation_banks, "weight_tiles": config.weight_banks}.get(field, 1)
+    fields = {field: -(-value // unit) * unit}
+    try:
+        replace(config, **fields)
+    except ConfigError:
+        fields = {}
+    return CapacityError(what, fields)
+
+
+def _check_memory(graph, config, memory):
+    """Refuse a memory image that is too large even without its program, vectors and gaps."""
+    homes = {home: [t for t in graph.tensors.values() if t.home == home] for home in ("weight", "table")}
+    size = sum(t.rows * bytes_of(t.columns * config.width, config.bus_width) for t in homes["table"])
+    most = sum(t.rows * t.columns * (config.width + 1) // 8 for t in homes["weight"])
+    if size + most > memory:
+        size += sum(_stream_bytes(graph.constants[t.name].numpy(), config) for t in homes["weight"])
+    if size > memory:
+        remedy = "use a smaller model" + ("" if memory == ADDRESSED else ", or a machine that simulates more")
+        raise CompileError(f"the memory image needs {size:,} bytes and more, main memory has {memory:,}: {remedy}")
+
+
+def _stream_bytes(matrix, config):
+    """Bytes of a matrix as masked tiles, zeros left out."""
+    tile = config.tile
+    nonzero = (matrix != 0).reshape(matrix.shape[0] // tile, tile, -1, tile).sum((1, 3))
+    return int((config.mask_bits // 8 + -(-nonzero // tile) * config.line_bits // 8).sum())
