@@ -131,13 +131,13 @@ def load_inputs(config, model, texts, file, skip=None):
     return config, load_checkpoint(model), texts
 
 
-def site_options(sites, target_sparsity):
-    """Options of the compiler for a file of thresholds per site, or none."""
+def site_options(sites, target_sparsity, checkpoint):
+    """Options of the compiler for a file of thresholds per site, or none; they must be those of the model."""
     from .evaluate.sites import SiteCurves
 
     if sites is None:
         return {"target_sparsity": target_sparsity}
-    curves = SiteCurves.load(sites)
+    curves = SiteCurves.load(sites, checkpoint)
     return {"site_taus": curves.taus, "target_sparsity": curves.point if target_sparsity is None else target_sparsity}
 
 
@@ -148,7 +148,7 @@ def run_command(*, config, model, texts, file, skip, order, json_path, trace, wa
 
     config, checkpoint, texts = load_inputs(config, model, texts, file, skip)
     order = loop_order(order)
-    options |= site_options(sites, target_sparsity)
+    options |= site_options(sites, target_sparsity, checkpoint)
     check_outputs(json_path, trace, waves)
     with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, stages(config.name) as stage:
         inference = infer(config, checkpoint, texts, folder=Path(folder), order=order, waves=waves is not None,
@@ -218,7 +218,7 @@ def compile_command(*, config, model, texts, file, length, order, output, sites,
     """See `cli.compile_`."""
     config, checkpoint, texts = load_inputs(config, model, texts, file)
     ids, lengths = encode_texts(checkpoint, texts, length)
-    options |= site_options(sites, target_sparsity)
+    options |= site_options(sites, target_sparsity, checkpoint)
     program = compile_encoder(checkpoint, config, ids, lengths, order=loop_order(order), **options)
     program.save(output)
     planned = f", {program.planned_cycles:,} cycles planned" if program.planned_cycles else ""

@@ -46,7 +46,7 @@ def power_command(*, config, model, texts, file, skip, liberty, clock, memory, m
         config = load_config(config, skip)
     else:
         config, checkpoint, texts = load_inputs(config, model, texts, file, skip)
-        options |= site_options(sites, target_sparsity)
+        options |= site_options(sites, target_sparsity, checkpoint)
     library = read_library(liberty, power=True)
     if "internal_power" not in library.text:
         raise ConfigError(f"liberty = {str(liberty[0])!r}: has no power tables; give a library with internal_power")

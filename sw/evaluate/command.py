@@ -75,7 +75,7 @@ def study_command(*, data, train, models, weight_sparsities, config, length, res
             if not sites.exists():
                 calibrate_command(data=train, output=sites, model=model, budget=BUDGETS[-1], weight_sparsity=weights,
                                   sentences=_SEARCH, check=None, seed=0)
-            found = SiteCurves.load(sites)
+            found = SiteCurves.load(sites, load(model))
             curves += [Curve(model, weights, "none", {"": {}}),
                        Curve(model, weights, "dynatran", {f"{tau}": {"tau": tau} for tau in TAUS}),
                        Curve(model, weights, "top-k", {f"{keep}": {"keep": keep} for keep in KEEPS}),
@@ -155,9 +155,9 @@ def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites
     check_outputs(json_path)
     if rtl and method == "top-k":
         raise ModelError("method = 'top-k': the hardware has none; leave --rtl out, or choose none, dynatran or per-site")
-    chosen = Method(name=method, tau=tau, target=target_sparsity, sites=sites and SiteCurves.load(sites), keep=keep,
-                    weight_sparsity=weight_sparsity)
     checkpoint = load_checkpoint(model)
+    chosen = Method(name=method, tau=tau, target=target_sparsity, sites=sites and SiteCurves.load(sites, checkpoint), keep=keep,
+                    weight_sparsity=weight_sparsity)
     texts, labels = read_tsv(data)
     texts, labels = texts[:limit], labels[:limit]
     passes = 1 + (baseline and method != "none")

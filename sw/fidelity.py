@@ -1,0 +1,322 @@
+"""How far the integer model is from the float one: the outputs, and every tensor on the way to them."""
+
+import math
+from dataclasses import asdict, dataclass, replace
+
+import torch
+
+from .compiler.graph import Gather, LayerNorm, Load, MatMul, Softmax
+from .compiler.quantise import folded_factor, pruned_checkpoint
+from .float_encoder import FloatEncoder
+from .golden.execute import results
+from .golden.functions import REACH as GELU_REACH
+from .golden.losses import Losses
+from .golden.softmax import REACH as SCORE_REACH
+from .golden.valid import ValidElements
+from .golden.watch import float_name
+
+__all__ = ["Fidelity", "FidelityMeter", "Limits", "Sentence", "TensorFidelity", "combine"]
+
+FEW_STEPS = 256
+"""A layer-norm of rows that differ less than that makes the rounding of its operands visible."""
+
+LARGEST_WIDTH = 24
+"""Bits of the longest word that is built."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Beyond which a warning is given.
+
+    Parameters
+    ----------
+    min_cosine : of the outputs of every sentence
+    max_saturated, max_vanished : shares of the values of every tensor
+    """
+
+    min_cosine: float = 0.999
+    max_saturated: float = 0.001
+    max_vanished: float = 0.1
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """The outputs of one sentence: cosine and largest error against the float model's, and whether the label is the same.
+
+    `label_equal` is None without a classifier, or with a single output.
+    """
+
+    cosine: float
+    max_error: float
+    label_equal: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorFidelity:
+    """One tensor.
+
+    Parameters
+    ----------
+    kind : class of the tensor, as in `Tensor`
+    losses : Losses
+    sources : names of the tensors that it is computed from
+    reach : largest magnitude that its words hold, in the float model's units; None of a constant
+    limit : why more reach would not help, where that is so
+    deviation : of a layer-norm's result, the smallest standard deviation of a row that went in, in steps of the integers
+    """
+
+    kind: str
+    losses: Losses
+    sources: tuple[str, ...] = ()
+    reach: float | None = None
+    limit: str = ""
+    deviation: float = math.inf
+
+    def __add__(self, other):
+        """Of more values; a constant is the same every time."""
+        losses = self.losses if self.reach is None else self.losses + other.losses
+        return replace(self, losses=losses, deviation=min(self.deviation, other.deviation))
+
+    def to_dict(self):
+        """Plain values for JSON."""
+        one = self.losses
+        values = {"kind": self.kind, "values": one.values, "saturated": one.saturated, "vanished": one.vanished,
+                  "cosine": one.cosine, "max_error": one.max_error, "largest": one.largest, "reach": self.reach}
+        return values if math.isinf(self.deviation) else values | {"deviation": self.deviation}
+
+    def trouble(self, width):
+        """What is wrong with the tensor and what helps, in words."""
+        one, saturated, vanished = self.losses, self.losses.share("saturated"), self.losses.share("vanished")
+        wider = ("raise fraction_bits in the configuration" if width < LARGEST_WIDTH else "use a model of more even values")
+        if saturated and (self.limit or one.largest <= self.reach):
+            return f"saturates in {saturated:.2%} of its values: {self.limit or 'a layer-norm takes values within 32 deviations'}"
+        if saturated:
+            return (f"saturates in {saturated:.2%} of its values: it reaches {one.largest:.3g} where calibration left room for "
+                    f"{self.reach:.3g}; give such sentences with --calibration FILE")
+        if self.deviation < FEW_STEPS:
+            return f"normalises rows that differ by {self.deviation:.3g} steps of their words only; {wider}"
+        if vanished:
+            return f"rounds {vanished:.2%} of its values to nothing, beside others as large as {one.largest:.3g}; {wider}"
+        return f"is off by {one.relative_error:.2%} in words of {width} bits; {wider}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fidelity:
+    """Of some sentences that ran with one model on one configuration.
+
+    Parameters
+    ----------
+    output : name of the output that is compared
+    sentences : Sentences, in order
+    tensors : TensorFidelity by name: constants by that in `QuantisedEncoder.losses`, activations by that in the float encoder, in
+        order of computation
+    width : bits of a word
+    """
+
+    output: str
+    sentences: tuple[Sentence, ...]
+    tensors: dict[str, TensorFidelity]
+    width: int
+
+    @property
+    def cosine(self):
+        """Of the worst sentence."""
+        return min(sentence.cosine for sentence in self.sentences)
+
+    @property
+    def max_error(self):
+        """Of the worst sentence."""
+        return max(sentence.max_error for sentence in self.sentences)
+
+    @property
+    def equal_labels(self):
+        """How many sentences get the float model's label; None without labels."""
+        labels = [sentence.label_equal for sentence in self.sentences]
+        return None if None in labels else sum(labels)
+
+    @property
+    def total(self):
+        """Losses of all tensors together; only the counts mean something."""
+        return sum((tensor.losses for tensor in self.tensors.values()), Losses())
+
+    @property
+    def source_of_error(self):
+        """Name of the tensor at which most of the error comes in.
+
+        Relative errors of independent sources add up by their squares; the tensor sought is the one whose squared relative error
+        is furthest above the sum of those of its sources. Vectors count with the results that they belong to.
+        """
+        squares = {name: tensor.losses.relative_error**2 for name, tensor in self.tensors.items() if tensor.kind != "vector"}
+        return max(squares, key=lambda name: squares[name] - sum(
+            squares.get(source, 0.0) for source in self.tensors[name].sources))
+
+    def warning(self, limits):
+        """One line that names the limits passed, the worst tensor, its figure and what helps; None within the limits."""
+        passed, worst = [], None
+        for part, limit in (("saturated", limits.max_saturated), ("vanished", limits.max_vanished)):
+            name = max(self.tensors, key=lambda name: self.tensors[name].losses.share(part))
+            share = self.tensors[name].losses.share(part)
+            if share > limit:
+                passed.append(f"{share:.2%} of a tensor {part} > {limit:.2%}")
+                worst = worst or name
+        if self.cosine < limits.min_cosine:
+            passed.append(f"cosine {self.cosine:.6f} < {limits.min_cosine:g}")
+            worst = worst or self.source_of_error
+        return worst and f"far from the float model, {', '.join(passed)}: {worst} {self.tensors[worst].trouble(self.width)}"
+
+    def to_dict(self):
+        """Plain values for JSON: ``cosine`` and ``max_error`` are those of the worst sentence."""
+        equal, classes = self.equal_labels, {}
+        for tensor in self.tensors.values():
+            classes[tensor.kind] = classes.get(tensor.kind, Losses()) + tensor.losses
+
+        def counts(losses):
+            return {"values": losses.values, "saturated": losses.saturated, "vanished": losses.vanished}
+
+        return {
+            "output": self.output, "cosine": self.cosine, "max_error": self.max_error,
+            "label_equal": None if equal is None else equal == len(self.sentences),
+            "mean_cosine": math.fsum(sentence.cosine for sentence in self.sentences) / len(self.sentences),
+            "equal_labels": equal, "sentences": [asdict(sentence) for sentence in self.sentences], **counts(self.total),
+            "classes": {kind: counts(losses) for kind, losses in classes.items()},
+            "tensors": {name: tensor.to_dict() for name, tensor in self.tensors.items()},
+        }
+
+
+def combine(parts):
+    """The Fidelity of several runs of one model, one after the other."""
+    first, *others = parts
+    for other in others:
+        first = replace(first, sentences=first.sentences + other.sentences,
+                        tensors={name: tensor + other.tensors[name] for name, tensor in first.tensors.items()})
+    return first
+
+
+class FidelityMeter:
+    """Compares runs of the integer model with the float model as it runs: with the same weights zeroed, layers and pruning.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    layers : encoder layers that run, all by default
+    weight_sparsity : share of every encoder weight matrix that is zeroed by magnitude
+    """
+
+    def __init__(self, checkpoint, *, layers=None, weight_sparsity=0.0):
+        self._config = checkpoint.config
+        self._layers = checkpoint.config.num_hidden_layers if layers is None else layers
+        self._encoder = FloatEncoder(pruned_checkpoint(checkpoint, self._layers, weight_sparsity))
+
+    def measure(self, graph, ids, values, watch, prune=None):
+        """Compare one run.
+
+        Parameters
+        ----------
+        graph : Graph that ran
+        ids : int64 [batch, columns], token numbers
+        values : of `execute`
+        watch : the Watch that was given to `execute`
+        prune : as in `FloatEncoder.run`; by default what the graph prunes, at the same thresholds
+
+        Returns
+        -------
+        Fidelity
+        """
+        wanted = self._encoder.run(torch.as_tensor(ids), graph.lengths, self._layers, prune or self._pruning(graph))
+        ((output, got),) = results(graph, values).items()
+        return Fidelity(output=output, sentences=_sentences(graph, output, got, wanted[output]),
+                        tensors=self._tensors(graph, values, watch, wanted), width=graph.width)
+
+    def _pruning(self, graph):
+        """The graph's thresholds in float: an integer is below one if the value is below it less half a step."""
+        taus = {}
+        for operation in graph.operations:
+            if isinstance(operation, MatMul | Softmax | LayerNorm) and (tau := graph.tau(operation.curve)):
+                target = _target(operation)
+                taus[float_name(target)] = (tau - 0.5) / self._units(graph, target)
+        return lambda name, x: x.masked_fill(x.abs() < taus[name], 0) if name in taus else x
+
+    def _units(self, graph, name):
+        """The integer that stands for 1.0 in the float model."""
+        return folded_factor(self._config, name) * 2.0 ** graph.tensors[name].frac
+
+    def _tensors(self, graph, values, watch, wanted):
+        tensors = {name: TensorFidelity(kind=name.rpartition(".")[2] if name.endswith((".table", ".weight")) else "vector",
+                                        losses=losses) for name, losses in graph.losses.items()}
+        sources, valid, found = _sources(graph), ValidElements(graph), {}
+        for inside, integers in values.items():
+            name = float_name(inside)
+            if name is None:
+                continue
+            want = _wanted(graph, inside, wanted[name])
+            got = valid.part(inside, integers)[:, : want.shape[-1]] / self._units(graph, inside)
+            reach = (1 << graph.width - 1) / self._units(graph, inside)
+            one = TensorFidelity(kind=graph.tensors[inside].kind, losses=Losses.between(got, want), sources=sources[name],
+                                 reach=reach, limit=self._limit(graph, inside))
+            found[name] = found[name] + one if name in found else one
+        for name, counts in watch.counts.items():
+            found[name] = replace(found[name], losses=replace(found[name].losses, **counts),
+                                  deviation=watch.deviations.get(name, math.inf))
+        return tensors | found
+
+    def _limit(self, graph, name):
+        tensor = graph.tensors[name]
+        held = 2.0 ** (graph.width - 1 - tensor.frac)
+        if tensor.kind == "scores" and held >= SCORE_REACH:
+            return (f"the softmax takes scores up to +-{SCORE_REACH / folded_factor(self._config, name):.3g}; scale the model's "
+                    "weights of query and key down")
+        if tensor.kind == "hidden" and self._config.hidden_act == "gelu" and held >= GELU_REACH:
+            return f"GeLU takes arguments up to +-{GELU_REACH}; scale the model's weights in front of it down"
+        return ""
+
+
+def _sentences(graph, output, got, wanted):
+    sentences = []
+    for one, want, length in zip(got, wanted, graph.lengths, strict=True):
+        losses = Losses.between(one[:length], want[:length]) if one.ndim == 2 else Losses.between(one, want)
+        labels = output == "logits" and len(one) > 1
+        sentences.append(Sentence(losses.cosine, losses.max_error, bool(one.argmax() == want.argmax()) if labels else None))
+    return tuple(sentences)
+
+
+def _target(operation):
+    return (operation.c if isinstance(operation, MatMul) else operation.o).tensor
+
+
+def _sources(graph):
+    """{float name of a result: names of what it is computed from}."""
+    sources = {}
+    for operation in graph.operations:
+        match operation:
+            case Gather():
+                names = (operation.table,)
+            case Load():
+                names = (f"{operation.o.tensor}.table",)
+            case MatMul():
+                names = (operation.a.tensor, operation.b.tensor, operation.bias)
+            case Softmax():
+                names = (operation.x.tensor,)
+            case LayerNorm():
+                names = (operation.x.tensor, operation.residual and operation.residual.tensor, operation.gamma, operation.beta)
+            case _:
+                continue
+        target = float_name(_target(operation))
+        names = [name if name in graph.losses else float_name(name) for name in names if name]
+        if target is not None and target not in sources:
+            sources[target] = tuple(name for name in dict.fromkeys(names) if name not in (None, target))
+    return sources
+
+
+def _wanted(graph, name, want):
+    """The valid elements of the float tensor `want` that the graph's tensor `name` holds, row by row."""
+    if name == "embeddings.position_type":
+        longest = max(range(graph.batch), key=graph.lengths.__getitem__)
+        return want[longest, : graph.lengths[longest]]
+    if want.ndim == 2:
+        return want
+    number = [int(part) for part in name.split(".")[2:]]
+    if want.ndim == 4:
+        length = graph.lengths[number[0]]
+        return want[number[0], number[1], :length, :length]
+    rows = [want[n, :length] for n, length in enumerate(graph.lengths) if not number or n == number[0]]
+    return torch.cat(rows)
