@@ -4,16 +4,16 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from ..hw.isa import Engine
 from ..sw.checkpoint import encode_texts
 from ..sw.compiler import compile_encoder
-from ..sw.compiler.graph import Softmax, Store
 from ..sw.design_name import design_name
+from ..sw.fidelity import golden_fidelity
 from ..sw.golden.counts import multiplication_counts
-from ..sw.golden.execute import golden_run, results
+from ..sw.golden.execute import results
+from ..sw.golden.valid import ValidElements
 from .replay import BufferReplay
 from .system import simulate
 from .verilator import SimulationError
@@ -32,6 +32,7 @@ class Inference:
     golden : tensors of the golden model by name
     mismatches : {tensor: number of unequal integers}, only those with any
     outputs, golden_outputs : stored results by name, floats
+    fidelity : Fidelity, how far the golden model is from the float one
     labels : names of the classes, by number
     """
 
@@ -41,6 +42,7 @@ class Inference:
     mismatches: dict
     outputs: dict
     golden_outputs: dict
+    fidelity: object
     labels: dict
 
 
@@ -66,7 +68,7 @@ def infer(config, checkpoint, texts, *, folder, length=None, stage=lambda name: 
     ids, lengths = encode_texts(checkpoint, texts, length)
     program = compile_encoder(checkpoint, config, ids, lengths, **options)
     stage("golden model")
-    golden = golden_run(program, ids, lengths)
+    golden, fidelity = golden_fidelity(checkpoint, program.graph, ids)
     stage("building and running the RTL")
     run = simulate(config, program.image, program_address=program.entry, program_length=len(program.instructions),
                    preload=tuple(program.preload.values()) if program.preload else None, folder=folder, curves=program.curves,
@@ -80,7 +82,7 @@ def infer(config, checkpoint, texts, *, folder, length=None, stage=lambda name: 
     return Inference(
         program=program, run=run, golden=golden, mismatches=mismatches,
         outputs={name: program.result(name, memory)[1] for name in program.outputs},
-        golden_outputs=results(program.graph, golden), labels=checkpoint.config.id2label,
+        golden_outputs=results(program.graph, golden), fidelity=fidelity, labels=checkpoint.config.id2label,
     )
 
 
@@ -165,6 +167,7 @@ def report(inference):
         "mismatches": sum(inference.mismatches.values()),
         "mismatched_tensors": inference.mismatches,
         "sparsity": sparsity(program, inference.golden),
+        "fidelity": inference.fidelity.to_dict(),
         "counters": counters,
         "instructions": len(program.instructions),
         "build_seconds": run.build_seconds,
@@ -175,34 +178,14 @@ def report(inference):
 
 def sparsity(program, golden):
     """Share of zeros per tensor class: among the elements of valid tokens, and among all with padding."""
-    classes = {}
+    classes, valid = {}, ValidElements(program.graph)
     for name, place in program.tensors.items():
-        matrix = golden[name].numpy()
+        matrix = golden[name]
         entry = classes.setdefault(place["kind"], [0, 0, 0, 0])
-        for index, part in ((0, _valid_part(program.graph, name, matrix)), (2, matrix)):
+        for index, part in ((0, valid.part(name, matrix)), (2, matrix)):
             entry[index] += int((part == 0).sum())
-            entry[index + 1] += part.size
+            entry[index + 1] += part.numel()
     return {kind: {"sparsity": a / max(1, b), "sparsity_padded": c / max(1, d)} for kind, (a, b, c, d) in classes.items()}
-
-
-def _valid_part(graph, name, matrix):
-    """The elements of `matrix` that belong to tokens (rows), to attended tokens (attention) and to labels."""
-    for operation in graph.operations:
-        if isinstance(operation, Softmax) and name in (operation.x.tensor, operation.o.tensor):
-            return matrix[: operation.valid_columns, : operation.valid_columns]
-        if isinstance(operation, Store) and name == operation.x.tensor == "logits":
-            return matrix[:: graph.tile, : operation.shape[-1]]
-    if name in ("pooler", "pooler.input"):
-        return matrix[:: graph.tile]
-    if name == "embeddings.padding":
-        return matrix[:0]
-    if name == "embeddings.word":
-        return matrix[np.concatenate([np.arange(rows) < n for rows, n in zip(graph.token_rows, graph.lengths, strict=True)])]
-    if name == "embeddings.position_type":
-        return matrix[: max(graph.lengths)]
-    first = graph.tensors[name].first
-    valid = np.concatenate([np.arange(graph.sequence) < length for length in graph.lengths])
-    return matrix[valid[first: first + len(matrix)]]
 
 
 def write_json(path, values):

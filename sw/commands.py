@@ -18,9 +18,12 @@ from .checkpoint import ModelError, encode_texts, load_checkpoint
 from .compiler import CompileError, compile_encoder
 from .disassemble import disassemble
 
-__all__ = ["check_outputs", "compile_command", "console", "disassemble_command", "explore_command",
-           "generate_command", "load_config", "load_inputs", "loop_order", "read_texts", "run_command", "site_options",
-           "stages"]
+__all__ = ["calibration_options", "check_outputs", "compile_command", "console", "disassemble_command", "explore_command",
+           "generate_command", "load_config", "load_inputs", "loop_order", "print_fidelity", "read_sentences", "read_texts",
+           "run_command", "site_options", "stages", "warn"]
+
+_WORST = 5
+"""Tensors in the table of those that lose values."""
 
 console = Console(soft_wrap=True, highlight=False)
 progress = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -93,14 +96,31 @@ def read_texts(texts, file):
     if texts and file:
         raise ModelError("--text and --file: give one of them")
     if file:
-        try:
-            texts = [line.strip() for line in file.read_text().splitlines() if line.strip()]
-        except (OSError, UnicodeDecodeError) as error:
-            raise ModelError(f"file = {str(file)!r}: cannot be read ({error}); give a text file, one sentence per line"
-                             ) from None
+        return read_sentences(file)
     if not texts:
         raise ModelError("no sentence: give --text \"...\" or --file FILE with one sentence per line")
     return list(texts)
+
+
+def read_sentences(file):
+    """The sentences of a file, one per line.
+
+    Raises
+    ------
+    ModelError : the file cannot be read, or has none
+    """
+    try:
+        texts = [line.strip() for line in file.read_text().splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"file = {str(file)!r}: cannot be read ({error}); give a text file, one sentence per line") from None
+    if not texts:
+        raise ModelError(f"file = {str(file)!r}: holds no sentence; give a text file, one sentence per line")
+    return texts
+
+
+def calibration_options(file):
+    """Options of the compiler for a file of calibration sentences, or none."""
+    return {"calibration_texts": file and read_sentences(file)}
 
 
 def loop_order(name):
@@ -141,19 +161,20 @@ def site_options(sites, target_sparsity, checkpoint):
     return {"site_taus": curves.taus, "target_sparsity": curves.point if target_sparsity is None else target_sparsity}
 
 
-def run_command(*, config, model, texts, file, skip, order, json_path, trace, waves, sites, target_sparsity, **options):
+def run_command(*, config, model, texts, file, skip, order, json_path, trace, waves, sites, target_sparsity, calibration,
+                limits, **options):
     """See `cli.run`."""
     from ..sim.inference import infer, report, write_json
     from ..sim.timeline import write_timeline
 
     config, checkpoint, texts = load_inputs(config, model, texts, file, skip)
     order = loop_order(order)
-    options |= site_options(sites, target_sparsity, checkpoint)
+    options |= site_options(sites, target_sparsity, checkpoint) | calibration_options(calibration)
     check_outputs(json_path, trace, waves)
     with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, stages(config.name) as stage:
         inference = infer(config, checkpoint, texts, folder=Path(folder), order=order, waves=waves is not None,
                           activity=trace is not None, stage=stage, **options)
-        values = report(inference)
+        values = report(inference) | {"fidelity": inference.fidelity.to_dict(limits)}
         if trace:
             labels = {n: opcode.name for n, (opcode, _) in enumerate(inference.program.instructions)}
             labels |= {step: name for name, place in inference.program.tensors.items() for step in place["steps"]}
@@ -163,7 +184,7 @@ def run_command(*, config, model, texts, file, skip, order, json_path, trace, wa
     if json_path:
         write_json(json_path, values)
     print_report(values, texts)
-    return 1 if values["mismatches"] else 0
+    return 1 if warn(values["fidelity"]) or values["mismatches"] else 0
 
 
 @contextlib.contextmanager
@@ -206,6 +227,7 @@ def print_report(values, texts):
     ):
         table.add_row(name, value)
     console.print(table)
+    print_fidelity(values["fidelity"])
     if values["mismatches"]:
         console.print(f"[bold]{values['mismatches']} integers differ[/bold] from the golden model:")
         for name, count in values["mismatched_tensors"].items():
@@ -214,15 +236,52 @@ def print_report(values, texts):
         console.print(f"all {values['tensors_compared']} intermediate tensors equal")
 
 
-def compile_command(*, config, model, texts, file, length, order, output, sites, target_sparsity, **options):
+def print_fidelity(values):
+    """How far the integers are from the float model, and which tensors lose most values."""
+    count = len(values["sentences"])
+    worst = f"at least, over {count} sentences" if count > 1 else values["output"]
+    labels = "" if values["equal_labels"] is None else f", {values['equal_labels']} of {count} labels equal"
+    console.print(f"against the float model: cosine {values['cosine']:.8f} ({worst}), largest error {values['max_error']:.2g}"
+                  f"{labels}; of {values['values']:,} values, weights included, {values['saturated']:,} saturate, "
+                  f"{values['vanished']:,} vanish")
+    losing = [(name, one) for name, one in values["tensors"].items() if one["saturated"] or one["vanished"]]
+    if not losing:
+        return
+    table = Table("tensor", "saturated %", "vanished %", "largest", "fits up to",
+                  title=f"{len(losing)} tensors lose values, the worst of them")
+    losing.sort(key=lambda item: -(item[1]["saturated"] + item[1]["vanished"]) / item[1]["values"])
+    for name, one in losing[:_WORST]:
+        table.add_row(name, *(f"{100 * one[part] / one['values']:.3f}" for part in ("saturated", "vanished")),
+                      f"{one['largest']:.3g}", "" if one["reach"] is None else f"{one['reach']:.3g}")
+    console.print(table)
+
+
+def warn(values):
+    """Print the warning of a fidelity, if there is one, on standard error; whether it is a failure."""
+    if values["warning"]:
+        progress.print(f"warning: {values['warning']}", markup=False)
+    return bool(values["warning"]) and values["limits"]["strict"]
+
+
+def compile_command(*, config, model, texts, file, length, order, output, sites, target_sparsity, calibration, json_path,
+                    limits, **options):
     """See `cli.compile_`."""
+    from ..sim.inference import write_json
+    from .fidelity import golden_fidelity
+
+    check_outputs(json_path)
     config, checkpoint, texts = load_inputs(config, model, texts, file)
     ids, lengths = encode_texts(checkpoint, texts, length)
-    options |= site_options(sites, target_sparsity, checkpoint)
+    options |= site_options(sites, target_sparsity, checkpoint) | calibration_options(calibration)
     program = compile_encoder(checkpoint, config, ids, lengths, order=loop_order(order), **options)
-    program.save(output)
+    _, fidelity = golden_fidelity(checkpoint, program.graph, ids)
+    manifest = program.save(output, fidelity=fidelity.to_dict(limits))
+    if json_path:
+        write_json(json_path, manifest)
     planned = f", {program.planned_cycles:,} cycles planned" if program.planned_cycles else ""
     console.print(f"{output}: {len(program.instructions)} instructions, image of {len(program.image):,} bytes{planned}")
+    print_fidelity(manifest["fidelity"])
+    return int(warn(manifest["fidelity"]))
 
 
 def disassemble_command(program):

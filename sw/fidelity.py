@@ -8,35 +8,23 @@ import torch
 from .compiler.graph import Gather, LayerNorm, Load, MatMul, Softmax
 from .compiler.quantise import folded_factor, pruned_checkpoint
 from .float_encoder import FloatEncoder
-from .golden.execute import results
+from .golden.execute import execute, results
 from .golden.functions import REACH as GELU_REACH
 from .golden.losses import Losses
 from .golden.softmax import REACH as SCORE_REACH
 from .golden.valid import ValidElements
-from .golden.watch import float_name
+from .golden.watch import Watch, float_name
+from .limits import Limits
 
-__all__ = ["Fidelity", "FidelityMeter", "Limits", "Sentence", "TensorFidelity", "combine"]
+__all__ = ["Fidelity", "FidelityMeter", "Sentence", "TensorFidelity", "combine", "golden_fidelity"]
 
 FEW_STEPS = 256
 """A layer-norm of rows that differ less than that makes the rounding of its operands visible."""
 
+NORM_LIMIT = "a layer-norm takes values within 32 standard deviations; use a model of more even values"
+
 LARGEST_WIDTH = 24
 """Bits of the longest word that is built."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """Beyond which a warning is given.
-
-    Parameters
-    ----------
-    min_cosine : of the outputs of every sentence
-    max_saturated, max_vanished : shares of the values of every tensor
-    """
-
-    min_cosine: float = 0.999
-    max_saturated: float = 0.001
-    max_vanished: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -87,12 +75,12 @@ class TensorFidelity:
     def trouble(self, width):
         """What is wrong with the tensor and what helps, in words."""
         one, saturated, vanished = self.losses, self.losses.share("saturated"), self.losses.share("vanished")
-        wider = ("raise fraction_bits in the configuration" if width < LARGEST_WIDTH else "use a model of more even values")
-        if saturated and (self.limit or one.largest <= self.reach):
-            return f"saturates in {saturated:.2%} of its values: {self.limit or 'a layer-norm takes values within 32 deviations'}"
-        if saturated:
-            return (f"saturates in {saturated:.2%} of its values: it reaches {one.largest:.3g} where calibration left room for "
-                    f"{self.reach:.3g}; give such sentences with --calibration FILE")
+        wider = "raise fraction_bits in the configuration" if width < LARGEST_WIDTH else "use a model of more even values"
+        if saturated and self.reach is not None:
+            what = (f"it reaches {one.largest:.3g} where calibration left room for {self.reach:.3g}"
+                    if one.largest > self.reach else "what it is computed from is beyond the range seen in calibration")
+            return (f"saturates in {saturated:.2%} of its values: " + (
+                self.limit or f"{what}; give such sentences with --calibration FILE"))
         if self.deviation < FEW_STEPS:
             return f"normalises rows that differ by {self.deviation:.3g} steps of their words only; {wider}"
         if vanished:
@@ -108,8 +96,8 @@ class Fidelity:
     ----------
     output : name of the output that is compared
     sentences : Sentences, in order
-    tensors : TensorFidelity by name: constants by that in `QuantisedEncoder.losses`, activations by that in the float encoder, in
-        order of computation
+    tensors : TensorFidelity by name: constants by that in `QuantisedEncoder.losses`, then activations by that in the float
+        encoder, in order of computation
     width : bits of a word
     """
 
@@ -139,33 +127,53 @@ class Fidelity:
         """Losses of all tensors together; only the counts mean something."""
         return sum((tensor.losses for tensor in self.tensors.values()), Losses())
 
-    @property
-    def source_of_error(self):
-        """Name of the tensor at which most of the error comes in.
+    def source_of_error(self, names=None):
+        """Name of the tensor, of `names` or all, at which most of the error comes in.
 
-        Relative errors of independent sources add up by their squares; the tensor sought is the one whose squared relative error
-        is furthest above the sum of those of its sources. Vectors count with the results that they belong to.
+        Relative errors of independent sources add up by their squares. The tensor sought is the one with the largest product of
+        its squared relative error with the growth of that over the sum of those of its sources. Vectors count with the results
+        that they belong to.
         """
-        squares = {name: tensor.losses.relative_error**2 for name, tensor in self.tensors.items() if tensor.kind != "vector"}
-        return max(squares, key=lambda name: squares[name] - sum(
-            squares.get(source, 0.0) for source in self.tensors[name].sources))
+        squares = {name: tensor.losses.relative_error**2 for name, tensor in self.tensors.items()}
+
+        def weight(name):
+            tensor = self.tensors[name]
+            before = sum(squares[source] for source in tensor.sources if self.tensors[source].kind != "vector")
+            return 0.0 if tensor.kind == "vector" else squares[name] ** 2 / max(before, 4.0**-self.width)
+
+        return max(names or self.tensors, key=weight)
+
+    def in_order(self, places):
+        """The same with its sentences put where they belong: the first to ``places[0]``, and so on."""
+        ordered = [sentence for _, sentence in sorted(zip(places, self.sentences, strict=True), key=lambda pair: pair[0])]
+        return replace(self, sentences=tuple(ordered))
 
     def warning(self, limits):
-        """One line that names the limits passed, the worst tensor, its figure and what helps; None within the limits."""
+        """One line that names the limits passed, the worst tensor, its figure and what helps; None within the limits.
+
+        Constants do not count as saturated: their binary points are the best there are.
+        """
         passed, worst = [], None
         for part, limit in (("saturated", limits.max_saturated), ("vanished", limits.max_vanished)):
-            name = max(self.tensors, key=lambda name: self.tensors[name].losses.share(part))
-            share = self.tensors[name].losses.share(part)
-            if share > limit:
-                passed.append(f"{share:.2%} of a tensor {part} > {limit:.2%}")
-                worst = worst or name
+            shares = {name: tensor.losses.share(part) for name, tensor in self.tensors.items()
+                      if part == "vanished" or tensor.reach is not None}
+            beyond = [name for name, share in shares.items() if share > limit]
+            if beyond:
+                passed.append(f"{part} values of a tensor {max(shares.values()):.2%} > {limit:.2%}")
+                worst = worst or self.source_of_error(beyond)
         if self.cosine < limits.min_cosine:
             passed.append(f"cosine {self.cosine:.6f} < {limits.min_cosine:g}")
-            worst = worst or self.source_of_error
-        return worst and f"far from the float model, {', '.join(passed)}: {worst} {self.tensors[worst].trouble(self.width)}"
+            worst = worst or self.source_of_error()
+        return worst and f"far from the float model ({', '.join(passed)}): {worst} {self.tensors[worst].trouble(self.width)}"
 
-    def to_dict(self):
-        """Plain values for JSON: ``cosine`` and ``max_error`` are those of the worst sentence."""
+    def to_dict(self, limits=None):
+        """Plain values for JSON: ``cosine`` and ``max_error`` are those of the worst sentence.
+
+        Parameters
+        ----------
+        limits : Limits of ``warning``, the usual ones by default
+        """
+        limits = limits or Limits()
         equal, classes = self.equal_labels, {}
         for tensor in self.tensors.values():
             classes[tensor.kind] = classes.get(tensor.kind, Losses()) + tensor.losses
@@ -174,6 +182,7 @@ class Fidelity:
             return {"values": losses.values, "saturated": losses.saturated, "vanished": losses.vanished}
 
         return {
+            "warning": self.warning(limits), "limits": asdict(limits),
             "output": self.output, "cosine": self.cosine, "max_error": self.max_error,
             "label_equal": None if equal is None else equal == len(self.sentences),
             "mean_cosine": math.fsum(sentence.cosine for sentence in self.sentences) / len(self.sentences),
@@ -197,15 +206,17 @@ class FidelityMeter:
 
     Parameters
     ----------
-    checkpoint : Checkpoint
-    layers : encoder layers that run, all by default
-    weight_sparsity : share of every encoder weight matrix that is zeroed by magnitude
+    checkpoint : Checkpoint, with all its weights
     """
 
-    def __init__(self, checkpoint, *, layers=None, weight_sparsity=0.0):
-        self._config = checkpoint.config
-        self._layers = checkpoint.config.num_hidden_layers if layers is None else layers
-        self._encoder = FloatEncoder(pruned_checkpoint(checkpoint, self._layers, weight_sparsity))
+    def __init__(self, checkpoint):
+        self._checkpoint, self._config = checkpoint, checkpoint.config
+        self._encoders = {}
+
+    def _encoder(self, layers, weight_sparsity):
+        if (layers, weight_sparsity) not in self._encoders:
+            self._encoders[layers, weight_sparsity] = FloatEncoder(pruned_checkpoint(self._checkpoint, layers, weight_sparsity))
+        return self._encoders[layers, weight_sparsity]
 
     def measure(self, graph, ids, values, watch, prune=None):
         """Compare one run.
@@ -222,7 +233,9 @@ class FidelityMeter:
         -------
         Fidelity
         """
-        wanted = self._encoder.run(torch.as_tensor(ids), graph.lengths, self._layers, prune or self._pruning(graph))
+        layers = sum(name.endswith(".output_norm.gamma") for name in graph.losses)
+        encoder = self._encoder(layers, graph.weight_sparsity)
+        wanted = encoder.run(torch.as_tensor(ids), graph.lengths, layers, prune or self._pruning(graph))
         ((output, got),) = results(graph, values).items()
         return Fidelity(output=output, sentences=_sentences(graph, output, got, wanted[output]),
                         tensors=self._tensors(graph, values, watch, wanted), width=graph.width)
@@ -256,6 +269,7 @@ class FidelityMeter:
             found[name] = found[name] + one if name in found else one
         for name, counts in watch.counts.items():
             found[name] = replace(found[name], losses=replace(found[name].losses, **counts),
+                                  limit=NORM_LIMIT if name in watch.limited else found[name].limit,
                                   deviation=watch.deviations.get(name, math.inf))
         return tensors | found
 
@@ -263,11 +277,30 @@ class FidelityMeter:
         tensor = graph.tensors[name]
         held = 2.0 ** (graph.width - 1 - tensor.frac)
         if tensor.kind == "scores" and held >= SCORE_REACH:
-            return (f"the softmax takes scores up to +-{SCORE_REACH / folded_factor(self._config, name):.3g}; scale the model's "
-                    "weights of query and key down")
+            return (f"the softmax takes scores within +-{SCORE_REACH / folded_factor(self._config, name):.3g}; scale the "
+                    "model's weights of query and key down")
         if tensor.kind == "hidden" and self._config.hidden_act == "gelu" and held >= GELU_REACH:
-            return f"GeLU takes arguments up to +-{GELU_REACH}; scale the model's weights in front of it down"
+            return f"GeLU takes arguments within +-{GELU_REACH}; scale the model's weights in front of it down"
         return ""
+
+
+def golden_fidelity(checkpoint, graph, ids):
+    """Run the golden model and compare it.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint that the graph is of
+    graph : Graph
+    ids : int64 [batch, columns], token numbers
+
+    Returns
+    -------
+    values : of `execute`
+    fidelity : Fidelity
+    """
+    watch = Watch(graph)
+    values = execute(graph, ids, watch=watch)
+    return values, FidelityMeter(checkpoint).measure(graph, ids, values, watch)
 
 
 def _sentences(graph, output, got, wanted):

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ...hw.config import ConfigError
-from ...sw.commands import check_outputs, console, load_config, load_inputs, site_options, stages
+from ...sw.commands import calibration_options, check_outputs, console, load_config, load_inputs, site_options, stages
 from ...sw.design_name import design_name
 from ..design import build_system
 from ..inference import infer, write_json
@@ -31,7 +31,7 @@ _ROOT, _CLOCK = "system.dut", "system.clk"
 
 
 def power_command(*, config, model, texts, file, skip, liberty, clock, memory, memories, memory_node, jobs, json_path, plot,
-                  sites, target_sparsity, activity, run, **options):
+                  sites, target_sparsity, calibration, activity, run, **options):
     """See `cli.power`."""
     liberty = [path for pattern in liberty for path in sorted(glob.glob(str(pattern))) or [pattern]]
     check_outputs(json_path, plot)
@@ -46,7 +46,7 @@ def power_command(*, config, model, texts, file, skip, liberty, clock, memory, m
         config = load_config(config, skip)
     else:
         config, checkpoint, texts = load_inputs(config, model, texts, file, skip)
-        options |= site_options(sites, target_sparsity, checkpoint)
+        options |= site_options(sites, target_sparsity, checkpoint) | calibration_options(calibration)
     library = read_library(liberty, power=True)
     if "internal_power" not in library.text:
         raise ConfigError(f"liberty = {str(liberty[0])!r}: has no power tables; give a library with internal_power")

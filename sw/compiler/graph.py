@@ -149,7 +149,7 @@ class Graph:
     tensors : by name
     constants : integers of the tensors at home in weight, vector and table
     operations : in order
-    losses : `Losses` of the constants, by their names in `QuantisedEncoder`
+    losses, weight_sparsity : what became of the model's constants, see `QuantisedEncoder`
     curves, target : threshold curves and the wanted sparsity in 1/256, as the hardware's registers hold them
     """
 
@@ -162,6 +162,7 @@ class Graph:
     constants: dict[str, torch.Tensor] = field(default_factory=dict)
     operations: list = field(default_factory=list)
     losses: dict = field(default_factory=dict)
+    weight_sparsity: float = 0.0
     curves: list[tuple[int, ...]] = field(default_factory=list)
     target: int = 0
 

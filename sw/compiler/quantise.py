@@ -46,6 +46,7 @@ class QuantisedEncoder:
     fracs : binary point of every activation, by its name in the float encoder
     maxima : largest magnitude expected of every activation, in its own units (`folded_factor`)
     constants : (integers, binary point) of every table, weight matrix [in, out] and vector, by name
+    weight_sparsity : share of every encoder weight matrix that was zeroed
     losses : `Losses` of every constant, by name; of the two tables, by that with ``.table`` behind it
     curves, curve_numbers, target : DynaTran, see `Graph`; number 0 where nothing is pruned
     profiles : integer magnitudes seen of every operand of a product, in short (`densities.profile`), by name
@@ -59,6 +60,7 @@ class QuantisedEncoder:
     fracs: dict[str, int]
     maxima: dict[str, float]
     constants: dict[str, tuple[torch.Tensor, int]]
+    weight_sparsity: float
     losses: dict[str, Losses]
     curves: list[tuple[int, ...]]
     curve_numbers: dict[str, int]
@@ -134,6 +136,7 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, si
     return QuantisedEncoder(
         hardware=hardware, model=checkpoint.config, layers=layers, has_pooler=whole and checkpoint.has_pooler,
         has_classifier=whole and checkpoint.has_classifier, fracs=fracs, maxima=maxima, constants=constants, losses=losses,
+        weight_sparsity=weight_sparsity,
         curves=curves, curve_numbers=numbers, target=target,
         profiles={name: profile(seen.magnitudes[name], units) for name, units in sites.items()},
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..options import DEFAULT_MODEL, ConfigOption
+from ..options import DEFAULT_MODEL, CalibrationOption, ConfigOption, with_limits
 
 __all__ = ["calibrate", "cost", "evaluate", "seeds", "study", "train"]
 
@@ -14,6 +14,7 @@ ExclusionsOption = Annotated[Path, typer.Option(help="Fingerprints of the senten
 DocumentOption = Annotated[Path, typer.Option("--output", "-o", help="Document with markers to update.")]
 
 
+@with_limits
 def evaluate(
     data: Annotated[Path, typer.Option(help="Labelled sentences: a heading, then sentence<TAB>0 or 1 in each line.")],
     config: ConfigOption = "mini",
@@ -31,8 +32,12 @@ def evaluate(
     baseline: Annotated[bool, typer.Option(help="Evaluate without pruning of activations too.")] = True,
     rtl: Annotated[int, typer.Option(min=0, help="Compare with the simulated RTL on the first sentences, one by one.")] = 0,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write everything as JSON.")] = None,
+    calibration: CalibrationOption = None,
+    limits=None,
 ):
     """Evaluate the integer model, which the RTL reproduces: accuracy, zeros, and multiplications that remain.
+
+    Every sentence is compared with the float model, pruned in the same way, too.
 
     Example: acceltran evaluate --data dev.tsv --method dynatran --tau 0.05 --json dev.json
     """
@@ -41,7 +46,7 @@ def evaluate(
     raise typer.Exit(evaluate_command(
         config=config, model=model, data=data, method=method, tau=tau, target_sparsity=target_sparsity, sites=sites, keep=keep,
         weight_sparsity=weight_sparsity, word_format=word_format, length=length, limit=limit, baseline=baseline,
-        rtl=rtl, json_path=json_path,
+        rtl=rtl, json_path=json_path, calibration=calibration, limits=limits,
     ))
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ...hw.config import AcceleratorConfig
 from ..checkpoint import ModelError, load_checkpoint
-from ..commands import check_outputs, console, progress
+from ..commands import calibration_options, check_outputs, console, print_fidelity, progress, warn
 from ..compiler.quantise import weight_zeros
 from ..reviews import read_tsv, write_tsv
 from ..train_command import split_data
@@ -145,7 +145,7 @@ def cost_command(*, data, model, tau, keep, length, json_path):
 
 
 def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites, keep, weight_sparsity, word_format, length,
-                     limit, baseline, rtl, json_path):
+                     limit, baseline, rtl, json_path, calibration, limits):
     """See `cli.evaluate`."""
     from ...sim.inference import write_json
 
@@ -160,23 +160,26 @@ def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites
                     weight_sparsity=weight_sparsity)
     texts, labels = read_tsv(data)
     texts, labels = texts[:limit], labels[:limit]
+    calibrated = calibration_options(calibration)
     passes = 1 + (baseline and method != "none")
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=progress, transient=True) as bar:
         task = bar.add_task("sentences", total=passes * len(texts))
-        values = evaluate(checkpoint, hardware, texts, labels, chosen, length=length, baseline=baseline,
-                          report=lambda done: bar.advance(task, done))
+        values = evaluate(checkpoint, hardware, texts, labels, chosen, length=length, baseline=baseline, limits=limits,
+                          report=lambda done: bar.advance(task, done), **calibrated)
     settings = {"model": str(model), "data": str(data), "method": method, "tau": tau, "target_sparsity": target_sparsity,
                 "sites": sites and str(sites), "keep": keep, "weight_sparsity": weight_sparsity, "length": length,
-                "format": f"{hardware.integer_bits}.{hardware.fraction_bits}"}
+                "calibration": calibration and str(calibration), "format": f"{hardware.integer_bits}.{hardware.fraction_bits}"}
     values = settings | values
     if rtl:
         with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=progress, transient=True) as bar:
             task = bar.add_task("runs of the RTL", total=2 * len(texts[:rtl]))
             values["rtl"] = check_on_rtl(checkpoint, hardware, texts[:rtl], values["predictions"][:rtl], chosen, length=length,
-                                         report=lambda done: bar.advance(task, done))
+                                         report=lambda done: bar.advance(task, done), **calibrated)
     if json_path:
         write_json(json_path, values)
     _print(values)
+    if warn(values["fidelity"]):
+        return 1
     return 1 if rtl and (values["rtl"]["mismatches"] or values["rtl"]["equal_predictions"] < values["rtl"]["sentences"]) else 0
 
 
@@ -196,6 +199,7 @@ def _print(values):
         console.print(table)
         console.print(f"accuracy {100 * part['accuracy']:.2f} % +- {100 * part['accuracy_stderr']:.2f} "
                       f"({part['sentences']} sentences)")
+        print_fidelity(part["fidelity"])
     if "rtl" in values:
         _print_rtl(values["rtl"], values["length"])
 

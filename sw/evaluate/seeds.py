@@ -50,7 +50,7 @@ def run_seeds(seeds, reviews, calibrate, hardware, texts, labels, *, folder, cac
                 runs[method.name] = evaluate(checkpoint, hardware, texts, labels, method, length=None,
                                              baseline=False)
             for run in runs.values():
-                del run["predictions"]
+                del run["predictions"], run["fidelity"]
             values[f"{name} {seed}"] = runs | {"point": curves.point}
             write_json(results, values)
     return values

@@ -78,8 +78,8 @@ class SiteCurves:
                              ) from None
         if curves.identity != checkpoint.identity:
             whose = f"are of the model {curves.identity[:12]}" if curves.identity else "do not say of which model they are"
-            raise ModelError(f"sites = {str(path)!r}: its thresholds {whose}, this one is {checkpoint.identity[:12]}; calibrate "
-                             f"again with acceltran calibrate --model {checkpoint.folder}")
+            raise ModelError(f"sites = {str(path)!r}: its thresholds {whose}, this one is {checkpoint.identity[:12]}; "
+                             f"calibrate again with acceltran calibrate --model {checkpoint.folder}")
         return curves
 
 

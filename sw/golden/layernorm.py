@@ -109,7 +109,8 @@ def layernorm(x, gamma, beta, *, residual=None, x_shift, r_shift=0, reciprocal, 
     shift : right shift of that to the result (rounding; both terms are cut to GUARD bits more before); the fraction bits
         of y1 above GAMMA_LEADS
     tau : results below it in magnitude become zero
-    watch : as in `post_process`, and with ``deviation``, the standard deviation of every row in steps of v
+    watch : as in `post_process`, and with ``limited`` (bool, where the limits of the unit changed the result, +-32 standard
+        deviations) and ``deviation``, the standard deviation of every row in steps of v
 
     Returns
     -------
@@ -146,9 +147,10 @@ def layernorm(x, gamma, beta, *, residual=None, x_shift, r_shift=0, reciprocal, 
     result = round_shift(product + (beta << GUARD >> shift - beta_shift), GUARD)
     y = saturate(result, width)
     if watch:
+        limited = (d != scaled) | (y1 != normal)
         sigma = ((squares + epsilon).double() / x.shape[-1]).sqrt()
         watch(exact=deviation / sigma * gamma * 2.0 ** (form.fraction - shift) + beta * 2.0 ** (beta_shift - shift), rounded=y,
-              saturated=(v != unclipped) | (d != scaled) | (y1 != normal) | (y != result),
+              saturated=(v != unclipped) | limited | (y != result), limited=limited,
               deviation=sigma[..., 0] * 2.0**-form.mean_guard)
     return torch.where(y.abs() < tau, torch.zeros_like(y), y)
 

@@ -29,13 +29,14 @@ class Watch:
     Attributes
     ----------
     counts : {name: Counter of ``saturated`` and ``vanished``}
+    limited : names of layer-norms whose unit's limits were met
     deviations : {name: smallest standard deviation of a row that a layer-norm took, in steps of what it normalises}
     """
 
     def __init__(self, graph):
-        self.counts, self.deviations, self._valid = {}, {}, ValidElements(graph)
+        self.counts, self.deviations, self.limited, self._valid = {}, {}, set(), ValidElements(graph)
 
-    def __call__(self, operation, *, exact, rounded, saturated, deviation=None):
+    def __call__(self, operation, *, exact, rounded, saturated, limited=None, deviation=None):
         view = operation.c if isinstance(operation, MatMul) else operation.o
         name = float_name(view.tensor)
         if name is None:
@@ -47,4 +48,6 @@ class Watch:
         self.counts.setdefault(name, Counter()).update(
             saturated=int(saturated.sum()), vanished=int((vanished(exact, rounded) & ~saturated).sum()))
         if deviation is not None and rows.any():
+            if limited[rows].any():
+                self.limited.add(name)
             self.deviations[name] = min(self.deviations.get(name, torch.inf), float(deviation[rows].min()))
