@@ -95,6 +95,7 @@ class Fidelity:
     Parameters
     ----------
     output : name of the output that is compared
+    outputs : Losses of the outputs of all sentences together
     sentences : Sentences, in order
     tensors : TensorFidelity by name: constants by that in `QuantisedEncoder.losses`, then activations by that in the float
         encoder, in order of computation
@@ -102,6 +103,7 @@ class Fidelity:
     """
 
     output: str
+    outputs: Losses
     sentences: tuple[Sentence, ...]
     tensors: dict[str, TensorFidelity]
     width: int
@@ -186,7 +188,8 @@ class Fidelity:
             "output": self.output, "cosine": self.cosine, "max_error": self.max_error,
             "label_equal": None if equal is None else equal == len(self.sentences),
             "mean_cosine": math.fsum(sentence.cosine for sentence in self.sentences) / len(self.sentences),
-            "equal_labels": equal, "sentences": [asdict(sentence) for sentence in self.sentences], **counts(self.total),
+            "relative_error": self.outputs.relative_error, "equal_labels": equal,
+            "sentences": [asdict(sentence) for sentence in self.sentences], **counts(self.total),
             "classes": {kind: counts(losses) for kind, losses in classes.items()},
             "tensors": {name: tensor.to_dict() for name, tensor in self.tensors.items()},
         }
@@ -196,7 +199,7 @@ def combine(parts):
     """The Fidelity of several runs of one model, one after the other."""
     first, *others = parts
     for other in others:
-        first = replace(first, sentences=first.sentences + other.sentences,
+        first = replace(first, outputs=first.outputs + other.outputs, sentences=first.sentences + other.sentences,
                         tensors={name: tensor + other.tensors[name] for name, tensor in first.tensors.items()})
     return first
 
@@ -237,7 +240,8 @@ class FidelityMeter:
         encoder = self._encoder(layers, graph.weight_sparsity)
         wanted = encoder.run(torch.as_tensor(ids), graph.lengths, layers, prune or self._pruning(graph))
         ((output, got),) = results(graph, values).items()
-        return Fidelity(output=output, sentences=_sentences(graph, output, got, wanted[output]),
+        losses = _output_losses(graph, got, wanted[output])
+        return Fidelity(output=output, outputs=sum(losses, Losses()), sentences=_sentences(output, got, wanted[output], losses),
                         tensors=self._tensors(graph, values, watch, wanted), width=graph.width)
 
     def _pruning(self, graph):
@@ -303,13 +307,17 @@ def golden_fidelity(checkpoint, graph, ids):
     return values, FidelityMeter(checkpoint).measure(graph, ids, values, watch)
 
 
-def _sentences(graph, output, got, wanted):
-    sentences = []
-    for one, want, length in zip(got, wanted, graph.lengths, strict=True):
-        losses = Losses.between(one[:length], want[:length]) if one.ndim == 2 else Losses.between(one, want)
-        labels = output == "logits" and len(one) > 1
-        sentences.append(Sentence(losses.cosine, losses.max_error, bool(one.argmax() == want.argmax()) if labels else None))
-    return tuple(sentences)
+def _output_losses(graph, got, wanted):
+    """Losses of the outputs of each sentence."""
+    rows = [slice(length) if got.ndim == 3 else slice(None) for length in graph.lengths]
+    return [Losses.between(one[valid], want[valid]) for one, want, valid in zip(got, wanted, rows, strict=True)]
+
+
+def _sentences(output, got, wanted, losses):
+    labels = [None] * len(losses)
+    if output == "logits" and got.shape[1] > 1:
+        labels = (got.argmax(1) == wanted.argmax(1)).tolist()
+    return tuple(Sentence(one.cosine, one.max_error, equal) for one, equal in zip(losses, labels, strict=True))
 
 
 def _target(operation):

@@ -16,7 +16,7 @@ class Limits:
     strict : the warning is a failure
     """
 
-    min_cosine: float = 0.999
+    min_cosine: float = 0.9999
     max_saturated: float = 0.01
     max_vanished: float = 0.1
     strict: bool = False

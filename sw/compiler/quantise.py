@@ -14,7 +14,7 @@ from .calibrate import calibrate
 from .curves import TARGET_ONE, constant_curves, profiled_curves, site_curves
 from .densities import profile
 from .errors import CompileError
-from .formats import MARGIN, binary_point, quantise_constant, scores_frac
+from .formats import MARGIN, best_point, binary_point, quantise_constant, scores_frac
 
 __all__ = ["PROJECTIONS", "QuantisedEncoder", "folded_factor", "prune_weights", "pruned_checkpoint", "pruned_sites",
            "quantise_encoder", "weight_zeros"]
@@ -106,11 +106,12 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, si
     kinds = pruned_sites(layers, whole and checkpoint.has_pooler)
     checkpoint = pruned_checkpoint(checkpoint, layers, weight_sparsity)
     profiled = target_sparsity is not None and site_taus is None
-    seen = calibrate(checkpoint, calibration_texts, layers=layers, keep=kinds)
+    seen = calibrate(checkpoint, calibration_texts, layers=layers, keep=kinds,
+                     scale=lambda name: folded_factor(checkpoint.config, name) * MARGIN)
     products = list(_products(layers, whole and checkpoint.has_pooler, whole and checkpoint.has_classifier))
     constants, vectors, losses = _constants(checkpoint, hardware, layers, [name for name, _ in products])
     maxima = {name: value * folded_factor(checkpoint.config, name) * MARGIN for name, value in seen.maxima.items()}
-    fracs = {name: _activation_frac(name, value, hardware.width) for name, value in maxima.items()}
+    fracs = {name: _activation_frac(name, value, seen.spreads[name], hardware.width) for name, value in maxima.items()}
     for name in ("embeddings.word", "embeddings.position_type"):
         integers, fracs[name] = constants[name]
         maxima[name] = float(integers.abs().max()) * 2.0 ** -fracs[name]
@@ -248,12 +249,15 @@ def _source(name):
     return f"encoder.layer.{layer.removeprefix('layer')}.{PROJECTIONS[inner]}"
 
 
-def _activation_frac(name, largest, width):
+def _activation_frac(name, largest, spread, width):
     if name.endswith(".probabilities"):
         return width - 2
     if name.endswith(".scores"):
+        # Of the scores of a row it is the largest that decide, so none is clipped for the sake of the others.
         return scores_frac(binary_point(largest, width), width)
-    return binary_point(min(largest, 1.0) if name == "pooler" else largest, width)
+    if name == "pooler":
+        return binary_point(min(largest, 1.0), width)
+    return best_point(binary_point(largest, width), lambda frac: spread.error(frac, width))
 
 
 def _products(layers, pooler, classifier):
