@@ -49,8 +49,8 @@ def run_seeds(seeds, reviews, calibrate, hardware, texts, labels, *, folder, cac
             for method in (Method(), Method(name="per-site", sites=curves)):
                 runs[method.name] = evaluate(checkpoint, hardware, texts, labels, method, length=None,
                                              baseline=False)
-            for run in runs.values():
-                del run["predictions"], run["fidelity"]
+            runs = {method: {name: value for name, value in run.items() if name not in ("predictions", "fidelity")}
+                    for method, run in runs.items()}
             values[f"{name} {seed}"] = runs | {"point": curves.point}
             write_json(results, values)
     return values
