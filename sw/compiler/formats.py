@@ -28,7 +28,7 @@ def binary_point(largest, width, *, ceiling=_HIGHEST):
 
 
 def best_point(first, error, *, ceiling=_HIGHEST):
-    """Fraction bits from `first` on, as long as each more makes the squared error less.
+    """Fraction bits from `first` on, as long as each more makes the squared error less, but never beyond the finest.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def best_point(first, error, *, ceiling=_HIGHEST):
     error : squared error of the values, by their fraction bits
     """
     frac, least = first, error(first)
-    while frac < ceiling and (finer := error(frac + 1)) < least:
+    while frac < min(ceiling, _HIGHEST) and (finer := error(frac + 1)) < least:
         frac, least = frac + 1, finer
     return frac
 

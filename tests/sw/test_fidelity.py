@@ -244,6 +244,15 @@ def test_losses_of_constants():
     assert (losses + losses).values == 16 and (losses + losses).max_error == losses.max_error
 
 
+def test_biases_that_their_results_cannot_show_are_not_missed(checkpoint):
+    """They vanish in integers as fine as the sums they are added to, and their results are coarser."""
+    names = [f"encoder.layer.{layer}.attention.self.key.bias" for layer in range(2)]
+    model = changed(checkpoint, {name: 1e-4 * checkpoint.tensors[name] for name in names})
+    graph, _, _, fidelity = run(model, hardware=words(8))
+    assert not graph.constants["layer0.key.bias"].any()
+    assert fidelity.tensors["layer0.key.bias"].losses.vanished == 0
+
+
 def test_m2_a_warning_names_the_tensor_that_short_words_cannot_hold(checkpoint):
     model = outlier_channel(checkpoint)
     fidelity = fidelity_of(model, hardware=words(8))
