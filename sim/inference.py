@@ -4,16 +4,16 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from ..hw.isa import Engine
 from ..sw.checkpoint import encode_texts
 from ..sw.compiler import compile_encoder, compile_quantised
-from ..sw.compiler.graph import Softmax, Store
 from ..sw.design_name import design_name
+from ..sw.fidelity import golden_fidelity
 from ..sw.golden.counts import multiplication_counts
-from ..sw.golden.execute import golden_run, results
+from ..sw.golden.execute import results
+from ..sw.golden.valid import ValidElements
 from .replay import BufferReplay
 from .system import largest_memory, simulate
 from .verilator import SimulationError
@@ -35,6 +35,7 @@ class Inference:
     golden : tensors of the golden model by name
     mismatches : {tensor: number of unequal integers}, only those with any
     outputs, golden_outputs : stored results by name, floats
+    fidelity : Fidelity, how far the golden model is from the float one
     labels : names of the classes, by number
     """
 
@@ -44,6 +45,7 @@ class Inference:
     mismatches: dict
     outputs: dict
     golden_outputs: dict
+    fidelity: object
     labels: dict
 
 
@@ -72,7 +74,7 @@ def infer(config, checkpoint, texts, *, folder, length=None, longest=None, encod
     program = (compile_encoder(checkpoint, config, ids, lengths, **options) if encoder is None else
                compile_quantised(encoder, config, ids, lengths, **options))
     stage("golden model")
-    golden = golden_run(program, ids, lengths)
+    golden, fidelity = golden_fidelity(checkpoint, program.graph, ids)
     stage("building and running the RTL")
     run = simulate(config, program.image, program_address=program.entry, program_length=len(program.instructions),
                    preload=tuple(program.preload.values()) if program.preload else None, folder=folder, curves=program.curves,
@@ -86,7 +88,7 @@ def infer(config, checkpoint, texts, *, folder, length=None, longest=None, encod
     return Inference(
         program=program, run=run, golden=golden, mismatches=mismatches,
         outputs={name: program.result(name, memory)[1] for name in program.outputs},
-        golden_outputs=results(program.graph, golden), labels=checkpoint.config.id2label,
+        golden_outputs=results(program.graph, golden), fidelity=fidelity, labels=checkpoint.config.id2label,
     )
 
 
@@ -172,6 +174,7 @@ def report(inference):
         "mismatches": sum(inference.mismatches.values()),
         "mismatched_tensors": inference.mismatches,
         "sparsity": sparsity(program, inference.golden),
+        "fidelity": inference.fidelity.to_dict(),
         "counters": counters,
         "instructions": len(program.instructions),
         "build_seconds": run.build_seconds,
@@ -182,13 +185,13 @@ def report(inference):
 
 def sparsity(program, golden):
     """Zeros per tensor class: among the elements of valid tokens, and among all with padding."""
-    classes = {}
+    classes, valid = {}, ValidElements(program.graph)
     for name, place in program.tensors.items():
-        matrix = golden[name].numpy()
+        matrix = golden[name]
         entry = classes.setdefault(place["kind"], dict.fromkeys(COUNTED, 0))
-        for suffix, part in (("", _valid_part(program.graph, name, matrix)), ("_padded", matrix)):
+        for suffix, part in (("", valid.part(name, matrix)), ("_padded", matrix)):
             entry["zeros" + suffix] += int((part == 0).sum())
-            entry["elements" + suffix] += part.size
+            entry["elements" + suffix] += part.numel()
     return {kind: zero_shares(entry) for kind, entry in classes.items()}
 
 
@@ -196,26 +199,6 @@ def zero_shares(counts):
     """Counts of zeros and elements (`COUNTED`), with the shares."""
     shares = {f"sparsity{suffix}": counts["zeros" + suffix] / max(1, counts["elements" + suffix]) for suffix in ("", "_padded")}
     return shares | counts
-
-
-def _valid_part(graph, name, matrix):
-    """The elements of `matrix` that belong to tokens (rows), to attended tokens (attention) and to labels."""
-    for operation in graph.operations:
-        if isinstance(operation, Softmax) and name in (operation.x.tensor, operation.o.tensor):
-            return matrix[: operation.valid_columns, : operation.valid_columns]
-        if isinstance(operation, Store) and name == operation.x.tensor == "logits":
-            return matrix[:: graph.tile, : operation.shape[-1]]
-    if name in ("pooler", "pooler.input"):
-        return matrix[:: graph.tile]
-    if name == "embeddings.padding":
-        return matrix[:0]
-    if name == "embeddings.word":
-        return matrix[np.concatenate([np.arange(rows) < n for rows, n in zip(graph.token_rows, graph.lengths, strict=True)])]
-    if name == "embeddings.position_type":
-        return matrix[: max(graph.lengths)]
-    first = graph.tensors[name].first
-    valid = np.concatenate([np.arange(graph.sequence) < length for length in graph.lengths])
-    return matrix[valid[first: first + len(matrix)]]
 
 
 def write_json(path, values):

@@ -1,7 +1,9 @@
 """Read a Hugging Face BERT folder: config.json, model.safetensors, tokenizer.json."""
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -19,6 +21,18 @@ REQUIRED_SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "in
                   "max_position_embeddings")
 FLOAT_TYPES = (torch.float16, torch.bfloat16, torch.float32)
 POOLER, CLASSIFIER = "pooler.dense.weight", "classifier.weight"
+ENCODER_PARTS = ("embeddings.", "encoder.", "pooler.")
+BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
+PLAIN_FIELDS = {
+    "is_decoder": (False, "there is no causal attention"),
+    "add_cross_attention": (False, "there is no cross-attention"),
+    "is_encoder_decoder": (False, "there is no decoder"),
+    "cross_attention_hidden_size": (None, "there is no cross-attention"),
+    "pruned_heads": ({}, "every layer has all heads"),
+    "auto_map": (None, "code of the model's own is not run"),
+    "quantization_config": (None, "packed weights are not unpacked"),
+}
+"""Fields of config.json that change the computation: the only value that is computed here, and why."""
 
 
 class ModelError(ValueError):
@@ -96,6 +110,17 @@ class Checkpoint:
         """Whether the model has a classification head behind the pooler."""
         return CLASSIFIER in self.tensors
 
+    @cached_property
+    def identity(self):
+        """A digest of what the model computes: its configuration without the labels' names, and its tensors."""
+        digest = hashlib.sha256()
+        fields = {name: value for name, value in asdict(self.config).items() if name != "id2label"}
+        digest.update(json.dumps(fields, sort_keys=True).encode())
+        for name, tensor in sorted(self.tensors.items()):
+            digest.update(f"{name} {list(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
 
 def tensor_shapes(config, pooler=True, classifier=True):
     """Canonical name to shape of every tensor that a model of this configuration has."""
@@ -135,7 +160,7 @@ def load_checkpoint(folder):
     ----------
     folder : path
         Holds config.json, model.safetensors (float16, bfloat16 or float32) and tokenizer.json. Tensors of other heads
-        (``cls.*``) and buffers (``position_ids``) are left out.
+        (``cls.*``) and buffers (``position_ids``) are left out; any other that the encoder does not have is refused.
 
     Returns
     -------
@@ -233,7 +258,9 @@ def _truncation_side(path, tokenizer):
 
 def _read_config(path):
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: not valid JSON ({error}): fetch the file again") from None
     if not isinstance(fields, dict):
@@ -241,6 +268,9 @@ def _read_config(path):
     for field, known in (("model_type", "bert"), ("position_embedding_type", "absolute")):
         if fields.get(field, known) != known:
             raise ModelError(f"{path}: {field} is {fields[field]!r}, known is {known!r}: use a BERT encoder")
+    for field, (known, reason) in PLAIN_FIELDS.items():
+        if (fields.get(field) or known) != known:
+            raise ModelError(f"{path}: {field} is {fields[field]!r}, but {reason}: use a plain BERT encoder")
     if not isinstance(fields.get("hidden_act", "gelu"), str):
         raise ModelError(f"{path}: hidden_act is {fields['hidden_act']!r}, not a name: use one of "
                          f"{', '.join(ACTIVATIONS)}")
@@ -255,6 +285,16 @@ def _read_config(path):
                           num_labels=len(labels), id2label=labels)
     except ModelError as error:
         raise ModelError(f"{path.parent}: {error}") from None
+
+
+def _once(pairs):
+    """A JSON object, whose names may occur once each: of two values, one would be lost."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ModelError(f"field {twice} occurs twice: remove one of them")
+    return fields
 
 
 def _size(path, fields, name, default=None):
@@ -286,14 +326,35 @@ def _canonical(name):
 def _read_tensors(path, config):
     try:
         with safe_open(path, framework="pt") as file:
-            stored = {_canonical(name): name for name in file.keys()}  # noqa: SIM118 (no iteration protocol)
+            stored = _stored_names(path, file.keys())
             if CLASSIFIER in stored and POOLER not in stored:
                 raise ModelError(f"{path}: has {CLASSIFIER} but no {POOLER}: use a sequence-classification model, "
                                  "or leave the classifier out")
             expected = tensor_shapes(config, POOLER in stored, CLASSIFIER in stored)
+            _refuse_others(path, stored.keys() - expected.keys())
             return {name: _read_tensor(file, path, stored, name, shape) for name, shape in expected.items()}
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: truncated or corrupt ({error}): fetch the file again") from None
+
+
+def _stored_names(path, names):
+    """The file's name of every tensor, by its canonical one."""
+    stored = {}
+    for name in names:
+        first = stored.setdefault(_canonical(name), name)
+        if first != name:
+            raise ModelError(f"{path}: holds both {min(first, name)} and {max(first, name)}, which name the same tensor: "
+                             "remove the one that does not belong to the model")
+    return stored
+
+
+def _refuse_others(path, names):
+    """Refuse tensors of the encoder that a plain BERT of this configuration would leave unused."""
+    names = sorted(name for name in names if name.startswith(ENCODER_PARTS) and name not in BUFFERS)
+    if names:
+        what = "cross-attention" if "crossattention" in names[0] else "a part"
+        raise ModelError(f"{path}: tensor {names[0]}, one of {len(names)} such, belongs to {what} that a BERT encoder of this "
+                         "config.json does not have: use a plain BERT encoder, or the config and weights of one model")
 
 
 def _read_tensor(file, path, stored, name, shape):

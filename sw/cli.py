@@ -9,7 +9,7 @@ import typer
 from ..sim.silicon.cli import ablate, fpga, power, synth
 from .bench.cli import app as bench_app
 from .evaluate.cli import calibrate, cost, evaluate, seeds, study, train
-from .options import DEFAULT_MODEL, ConfigOption, with_layout
+from .options import DEFAULT_MODEL, CalibrationOption, ConfigOption, with_layout, with_limits
 
 __all__ = ["app", "main"]
 
@@ -22,7 +22,7 @@ Examples, from a checkout of the project:
 
   acceltran run --config my.toml --tau 0.05 --json r.json   a configuration of your own, pruned at run time
 
-Exit codes: 0 all is well, 1 the RTL and the golden model differ or a run failed, 2 bad input.
+Exit codes: 0 all is well, 1 the RTL and the golden model differ, a run failed or --strict found a limit passed, 2 bad input.
 """
 
 app = typer.Typer(
@@ -67,6 +67,7 @@ def generate(
 
 @app.command()
 @with_layout(labels=False)
+@with_limits
 def run(
     config: ConfigOption = "mini",
     model: Annotated[
@@ -92,9 +93,14 @@ def run(
     trace: Annotated[Path | None, typer.Option(help="Write a timeline for Perfetto or chrome://tracing.")] = None,
     waves: Annotated[Path | None, typer.Option(help="Record all signals to this FST file (slow).")] = None,
     latency: Annotated[int, typer.Option(min=1, max=1000, help="Main memory: cycles to the first data.")] = 40,
+    calibration: CalibrationOption = None,
     layout=None,
+    limits=None,
 ):
     """Run sentences on the simulated RTL and compare every intermediate tensor with the golden model.
+
+    The golden model itself is compared with the float model, run with the same pruning. Where the outputs, or the values of a
+    tensor that saturate or vanish, pass a limit, a warning names the tensor and what helps.
 
     More sentences than fit in one program make several, run one after the other; results come in the order of the file,
     cycles are summed and given for each batch. Sentences of a file that are longer than the model's positions (or --length)
@@ -108,7 +114,7 @@ def run(
         config=config, model=model, texts=text, file=file, length=length, layers=layers, tau=tau,
         target_sparsity=target_sparsity, sites=sites, weight_sparsity=weight_sparsity, skip=skip, order=order,
         overlap=overlap, resident=resident, json_path=json_path, trace=trace, waves=waves, latency=latency,
-        truncate=truncate, batch=batch, layout=layout,
+        truncate=truncate, batch=batch, calibration=calibration, layout=layout, limits=limits,
     ))
 
 
@@ -127,6 +133,7 @@ def disassemble(
 
 @app.command("compile")
 @with_layout(labels=False)
+@with_limits
 def compile_(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for program.bin, image.bin and manifest.json.")],
     config: ConfigOption = "mini",
@@ -143,9 +150,12 @@ def compile_(
     order: Annotated[str | None, typer.Option(help="Loop order of every product (default: the best).")] = None,
     overlap: Annotated[bool, typer.Option(help="Let instructions overlap.")] = True,
     resident: Annotated[bool, typer.Option(help="Bring weights by a program of their own.")] = False,
+    calibration: CalibrationOption = None,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write the manifest here too.")] = None,
     layout=None,
+    limits=None,
 ):
-    """Compile sentences to a program and its main-memory image.
+    """Compile sentences to a program and its main-memory image, and say how far its results are from the float model's.
 
     One program is one batch: more sentences than fit are refused, with the number that does.
 
@@ -153,9 +163,12 @@ def compile_(
     """
     from .commands import compile_command
 
-    compile_command(config=config, model=model, texts=text, file=file, length=length, layers=layers, tau=tau,
-                    target_sparsity=target_sparsity, sites=sites, weight_sparsity=weight_sparsity, order=order,
-                    overlap=overlap, resident=resident, output=output, truncate=truncate, layout=layout)
+    raise typer.Exit(compile_command(
+        config=config, model=model, texts=text, file=file, length=length, layers=layers, tau=tau,
+        target_sparsity=target_sparsity, sites=sites, weight_sparsity=weight_sparsity, order=order, overlap=overlap,
+        resident=resident, output=output, truncate=truncate, calibration=calibration, json_path=json_path, layout=layout,
+        limits=limits,
+    ))
 
 
 @app.command()

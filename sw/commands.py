@@ -19,9 +19,12 @@ from .compiler import CompileError, compile_encoder
 from .data_files import Data, read_sentences
 from .disassemble import disassemble
 
-__all__ = ["announce", "check_outputs", "compile_command", "console", "disassemble_command", "explore_command",
-           "generate_command", "load_config", "load_inputs", "longest_of", "loop_order", "read_texts", "run_command",
-           "site_options", "stages", "told_cut"]
+__all__ = ["announce", "calibration_options", "check_outputs", "compile_command", "console", "disassemble_command",
+           "explore_command", "generate_command", "load_config", "load_inputs", "longest_of", "loop_order", "print_fidelity",
+           "read_texts", "run_command", "site_options", "stages", "told_cut", "warn"]
+
+_WORST = 5
+"""Tensors in the table of those that lose values."""
 
 console = Console(soft_wrap=True, highlight=False)
 progress = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -123,6 +126,11 @@ def read_texts(texts, file, layout=None):
     return Data(texts=list(texts), lines=[None] * len(texts), reading=None)
 
 
+def calibration_options(file):
+    """Options of the compiler for a file of calibration sentences, or none."""
+    return {"calibration_texts": file and read_sentences(file).texts}
+
+
 def loop_order(name):
     """The LoopOrder called `name`; None stays None."""
     if name is None:
@@ -156,26 +164,27 @@ def longest_of(checkpoint, data, length, truncate=False):
     return length or checkpoint.config.max_position_embeddings if data.reading or truncate else None
 
 
-def site_options(sites, target_sparsity):
-    """Options of the compiler for a file of thresholds per site, or none."""
+def site_options(sites, target_sparsity, checkpoint):
+    """Options of the compiler for a file of thresholds per site, or none; they must be those of the model."""
     from .evaluate.sites import SiteCurves
 
     if sites is None:
         return {"target_sparsity": target_sparsity}
-    curves = SiteCurves.load(sites)
+    curves = SiteCurves.load(sites, checkpoint)
     return {"site_taus": curves.taus, "target_sparsity": curves.point if target_sparsity is None else target_sparsity}
 
 
 def run_command(*, config, model, texts, file, skip, order, json_path, trace, waves, sites, target_sparsity, length, truncate,
-                batch, layout=None, **options):
+                batch, calibration, limits, layout=None, **options):
     """See `cli.run`."""
     from ..sim.batches import combine, infer_batches
     from ..sim.inference import report, write_json
     from ..sim.timeline import write_timeline
+    from .fidelity import combine as combine_fidelities
 
     config, checkpoint, data = load_inputs(config, model, texts, file, skip, layout)
     order = loop_order(order)
-    options |= site_options(sites, target_sparsity)
+    options |= site_options(sites, target_sparsity, checkpoint) | calibration_options(calibration)
     check_outputs(json_path, trace, waves)
     longest = longest_of(checkpoint, data, length, truncate)
     cut = count_cut(checkpoint, data.texts, longest) if longest else 0
@@ -186,12 +195,13 @@ def run_command(*, config, model, texts, file, skip, order, json_path, trace, wa
             announce(data, cut=cut, longest=longest)
 
     with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, stages(config.name) as stage:
-        reports = []
+        reports, fidelities = [], []
         for inference in infer_batches(config, checkpoint, data.texts, folder=Path(folder), batch=batch, single=single,
                                        length=length, longest=longest, order=order, waves=waves is not None,
                                        activity=trace is not None, stage=stage, begin=begin, **options):
-            reports.append(report(inference))
-        values = combine(reports)
+            fidelities.append(inference.fidelity)
+            reports.append(report(inference) | {"fidelity": inference.fidelity.to_dict(limits)})
+        values = combine(reports) | {"fidelity": combine_fidelities(fidelities).to_dict(limits)}
         if trace:
             labels = {n: opcode.name for n, (opcode, _) in enumerate(inference.program.instructions)}
             labels |= {step: name for name, place in inference.program.tensors.items() for step in place["steps"]}
@@ -204,7 +214,7 @@ def run_command(*, config, model, texts, file, skip, order, json_path, trace, wa
     if json_path:
         write_json(json_path, values)
     print_report(values, data.texts)
-    return 1 if values["mismatches"] else 0
+    return 1 if warn(values["fidelity"]) or values["mismatches"] else 0
 
 
 @contextlib.contextmanager
@@ -255,6 +265,7 @@ def print_report(values, texts):
     ):
         table.add_row(name, value)
     console.print(table)
+    print_fidelity(values["fidelity"])
     if values["mismatches"]:
         console.print(f"[bold]{values['mismatches']} integers differ[/bold] from the golden model:")
         for name, count in values["mismatched_tensors"].items():
@@ -263,21 +274,57 @@ def print_report(values, texts):
         console.print(f"all {values['tensors_compared']} intermediate tensors equal")
 
 
-def compile_command(*, config, model, texts, file, length, order, output, sites, target_sparsity, truncate, layout=None,
-                    **options):
+def print_fidelity(values):
+    """How far the integers are from the float model, and which tensors lose most values."""
+    count = len(values["sentences"])
+    worst = f"at least, over {count} sentences" if count > 1 else values["output"]
+    labels = "" if values["equal_labels"] is None else f", {values['equal_labels']} of {count} labels equal"
+    console.print(f"against the float model: cosine {values['cosine']:.8f} ({worst}), largest error {values['max_error']:.2g}"
+                  f"{labels}; of {values['values']:,} values, weights included, {values['saturated']:,} saturate, "
+                  f"{values['vanished']:,} vanish")
+    losing = [(name, one) for name, one in values["tensors"].items() if one["saturated"] or one["vanished"]]
+    if not losing:
+        return
+    table = Table("tensor", "saturated %", "vanished %", "largest", "fits up to",
+                  title=f"{len(losing)} tensors lose values, the worst of them")
+    losing.sort(key=lambda item: -(item[1]["saturated"] + item[1]["vanished"]) / item[1]["values"])
+    for name, one in losing[:_WORST]:
+        table.add_row(name, *(f"{100 * one[part] / one['values']:.3f}" for part in ("saturated", "vanished")),
+                      f"{one['largest']:.3g}", "" if one["reach"] is None else f"{one['reach']:.3g}")
+    console.print(table)
+
+
+def warn(values):
+    """Print the warning of a fidelity, if there is one, on standard error; whether it is a failure."""
+    if values["warning"]:
+        progress.print(f"warning: {values['warning']}", markup=False)
+    return bool(values["warning"]) and values["limits"]["strict"]
+
+
+def compile_command(*, config, model, texts, file, length, order, output, sites, target_sparsity, truncate, calibration,
+                    json_path, limits, layout=None, **options):
     """See `cli.compile_`."""
+    from ..sim.inference import write_json
+    from .fidelity import golden_fidelity
+
+    check_outputs(json_path)
     config, checkpoint, data = load_inputs(config, model, texts, file, layout=layout)
     longest = longest_of(checkpoint, data, length, truncate)
     ids, lengths = encode_texts(checkpoint, data.texts, length, longest=longest)
-    options |= site_options(sites, target_sparsity)
+    options |= site_options(sites, target_sparsity, checkpoint) | calibration_options(calibration)
     program = compile_encoder(checkpoint, config, ids, lengths, order=loop_order(order), **options)
-    program.save(output)
+    _, fidelity = golden_fidelity(checkpoint, program.graph, ids)
+    manifest = program.save(output, fidelity=fidelity.to_dict(limits))
+    if json_path:
+        write_json(json_path, manifest)
     if data.reading:
         console.print(escape(data.describe()))
     if longest and (cut := count_cut(checkpoint, data.texts, longest)):
         console.print(told_cut(cut, len(data.texts), longest))
     planned = f", {program.planned_cycles:,} cycles planned" if program.planned_cycles else ""
     console.print(f"{output}: {len(program.instructions)} instructions, image of {len(program.image):,} bytes{planned}")
+    print_fidelity(manifest["fidelity"])
+    return int(warn(manifest["fidelity"]))
 
 
 def disassemble_command(program):

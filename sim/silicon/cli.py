@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ...sw.options import DEFAULT_MODEL, ConfigOption, with_layout
+from ...sw.options import DEFAULT_MODEL, CalibrationOption, ConfigOption, with_layout
 
 __all__ = ["ablate", "fpga", "power", "synth"]
 
@@ -70,6 +70,7 @@ def power(
                                              "configuration, for its cycles and accesses.")] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Write the shares of the energy as a plot (SVG).")] = None,
+    calibration: CalibrationOption = None,
     layout=None,
 ):
     """Measure the energy of an inference: toggles of the simulated RTL, the library's energies, an SRAM table, main memory.
@@ -86,7 +87,7 @@ def power(
     power_command(config=config, model=model, texts=text, file=file, length=length, layers=layers, tau=tau,
                   target_sparsity=target_sparsity, sites=sites, weight_sparsity=weight_sparsity, skip=skip,
                   liberty=liberty or [], clock=clock, memory=memory, memories=memories, memory_node=memory_node, jobs=jobs,
-                  activity=activity, run=run, json_path=json_path, plot=plot, layout=layout)
+                  activity=activity, run=run, json_path=json_path, plot=plot, calibration=calibration, layout=layout)
 
 
 def fpga(

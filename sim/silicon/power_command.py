@@ -9,7 +9,17 @@ from pathlib import Path
 
 from ...hw.config import ConfigError
 from ...sw.checkpoint import count_cut
-from ...sw.commands import announce, check_outputs, console, load_config, load_inputs, longest_of, site_options, stages
+from ...sw.commands import (
+    announce,
+    calibration_options,
+    check_outputs,
+    console,
+    load_config,
+    load_inputs,
+    longest_of,
+    site_options,
+    stages,
+)
 from ...sw.design_name import design_name
 from ..design import build_system
 from ..inference import infer, write_json
@@ -32,7 +42,7 @@ _ROOT, _CLOCK = "system.dut", "system.clk"
 
 
 def power_command(*, config, model, texts, file, skip, liberty, clock, memory, memories, memory_node, jobs, json_path, plot,
-                  sites, target_sparsity, activity, run, layout=None, **options):
+                  sites, target_sparsity, calibration, activity, run, layout=None, **options):
     """See `cli.power`."""
     liberty = [path for pattern in liberty for path in sorted(glob.glob(str(pattern))) or [pattern]]
     check_outputs(json_path, plot)
@@ -47,7 +57,8 @@ def power_command(*, config, model, texts, file, skip, liberty, clock, memory, m
         config = load_config(config, skip)
     else:
         config, checkpoint, data = load_inputs(config, model, texts, file, skip, layout)
-        options |= site_options(sites, target_sparsity) | {"longest": longest_of(checkpoint, data, options["length"])}
+        options |= site_options(sites, target_sparsity, checkpoint) | calibration_options(calibration)
+        options["longest"] = longest_of(checkpoint, data, options["length"])
     library = read_library(liberty, power=True)
     if "internal_power" not in library.text:
         raise ConfigError(f"liberty = {str(liberty[0])!r}: has no power tables; give a library with internal_power")

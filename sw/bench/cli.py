@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..options import DEFAULT_MODEL, ConfigOption
+from ..options import DEFAULT_MODEL, CalibrationOption, ConfigOption
 
 __all__ = ["app"]
 
@@ -79,6 +79,7 @@ def model(
     overlap: Annotated[bool, typer.Option(help="Let instructions overlap; else each waits for the one before.")] = True,
     resident: Annotated[bool, typer.Option(help="Weights are in the buffers before cycles count.")] = False,
     planned: Annotated[bool, typer.Option("--planned", help="Only say how long the compiler expects it to take.")] = False,
+    calibration: CalibrationOption = None,
     json_path: JsonOption = None,
 ):
     """Run a whole encoder, everything from the first fetch to the last store, and say where its cycles went.
@@ -95,7 +96,7 @@ def model(
     raise typer.Exit(model_command(
         config=config, skip=skip, model=model, texts=text, batch=batch, order=order, json_path=json_path, length=length,
         layers=layers, tau=tau, target_sparsity=target_sparsity, weight_sparsity=weight_sparsity, overlap=overlap,
-        resident=resident, planned=planned,
+        resident=resident, planned=planned, calibration=calibration,
     ))
 
 

@@ -12,7 +12,7 @@ from ...sim.ita import measure_ita
 from ...sim.products import CAUSES, Product, measure_products
 from ...sim.timeline import write_timeline
 from ..checkpoint import ModelError, encode_texts, load_checkpoint
-from ..commands import check_outputs, console, load_config, loop_order, stages
+from ..commands import calibration_options, check_outputs, console, load_config, loop_order, stages
 from ..compiler import CompileError, compile_encoder
 from ..design_name import design_name
 from .points import ORDER_BATCH, ORDER_SHAPES, full_texts, model_options
@@ -64,7 +64,7 @@ def matmul_command(*, config, skip, json_path, order, **options):
     return _verdict(values["mismatches"], values["integers_compared"])
 
 
-def model_command(*, config, skip, model, texts, batch, order, length, json_path, planned=False, **options):
+def model_command(*, config, skip, model, texts, batch, order, length, calibration, json_path, planned=False, **options):
     """See `cli.model`."""
     config = load_config(config, skip)
     if texts and batch:
@@ -72,7 +72,7 @@ def model_command(*, config, skip, model, texts, batch, order, length, json_path
     order = loop_order(order)
     check_outputs(json_path)
     checkpoint = load_checkpoint(model)
-    options = model_options(checkpoint, length, options)
+    options = model_options(checkpoint, length, options) | calibration_options(calibration)
     texts = texts or full_texts(checkpoint, batch or 1, options["length"])
     if planned:
         return _planned(config, checkpoint, texts, order, json_path, **options)

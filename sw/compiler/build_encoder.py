@@ -52,7 +52,7 @@ class _Builder:
         self.encoder = encoder
         self.graph = Graph(tile=size, width=encoder.hardware.width, batch=len(lengths),
                            sequence=-(-columns // size) * size, lengths=lengths, curves=encoder.curves,
-                           target=encoder.target)
+                           target=encoder.target, losses=encoder.losses, weight_sparsity=encoder.weight_sparsity)
         if separate is None:
             separate = self.graph.sequence // size % encoder.hardware.grid_rows == 0 and self._weights_fit()
         separate = separate and len(lengths) > 1

@@ -7,6 +7,7 @@ import torch
 
 from ..checkpoint import encode_texts
 from ..float_encoder import FloatEncoder
+from .spread import Spread
 
 __all__ = ["SENTENCES", "Calibration", "calibrate"]
 
@@ -38,39 +39,43 @@ class Calibration:
     Parameters
     ----------
     maxima : largest magnitude of every float tensor, by its name
+    spreads : Spread of every float tensor, times its scale
     magnitudes : float32 array of all magnitudes, for the tensors asked for
     """
 
     maxima: dict[str, float]
+    spreads: dict[str, Spread]
     magnitudes: dict[str, np.ndarray]
 
 
-def calibrate(checkpoint, texts=None, *, layers=None, keep=()):
+def calibrate(checkpoint, texts=None, *, layers=None, keep=(), scale=lambda name: 1.0):
     """Run the float encoder on sentences, each unpadded.
 
     Parameters
     ----------
     checkpoint : Checkpoint
-    texts : sentences; the built-in ones, cut to the model's positions, by default
+    texts : sentences, cut to the model's positions; the built-in ones by default
     layers : encoder layers to run, all by default
     keep : names of the tensors whose magnitudes are kept
+    scale : by what the values of a tensor are multiplied in its Spread, by its name
 
     Returns
     -------
     Calibration
     """
-    encoder, maxima, kept = FloatEncoder(checkpoint), {}, {name: [] for name in keep}
+    encoder, maxima, spreads, kept = FloatEncoder(checkpoint), {}, {}, {name: [] for name in keep}
     for ids in _builtin(checkpoint) if texts is None else _given(checkpoint, texts):
         for name, values in encoder.run(ids, [ids.shape[1]], layers).items():
             magnitudes = values.abs()
             maxima[name] = max(maxima.get(name, 0.0), float(magnitudes.max()))
+            spreads.setdefault(name, Spread(scale(name))).add(values)
             if name in kept:
                 kept[name].append(magnitudes.flatten().numpy())
-    return Calibration(maxima, {name: np.concatenate(parts) for name, parts in kept.items()})
+    return Calibration(maxima, spreads, {name: np.concatenate(parts) for name, parts in kept.items()})
 
 
 def _given(checkpoint, texts):
-    ids, lengths = encode_texts(checkpoint, texts)
+    ids, lengths = encode_texts(checkpoint, texts, longest=checkpoint.config.max_position_embeddings)
     return [row[None, :length] for row, length in zip(ids, lengths, strict=True)]
 
 

@@ -9,7 +9,7 @@ from ..golden.post_process import BIAS_SHIFTS, FUNCTION_SHIFTS, SHIFTS
 from ..golden.softmax import x_shifts
 from .errors import CompileError
 
-__all__ = ["MARGIN", "binary_point", "product_fields", "quantise_constant", "scores_frac"]
+__all__ = ["MARGIN", "best_point", "binary_point", "product_fields", "quantise_constant", "scores_frac"]
 
 MARGIN = 1.25
 """Head-room over the largest value seen in calibration."""
@@ -27,9 +27,28 @@ def binary_point(largest, width, *, ceiling=_HIGHEST):
     return max(_LOWEST, min(frac, _HIGHEST, ceiling))
 
 
+def best_point(first, error, *, ceiling=_HIGHEST):
+    """Fraction bits from `first` on, as long as each more makes the squared error less, but never beyond the finest.
+
+    Parameters
+    ----------
+    first : those with which nothing is clipped
+    error : squared error of the values, by their fraction bits
+    """
+    frac, least = first, error(first)
+    while frac < min(ceiling, _HIGHEST) and (finer := error(frac + 1)) < least:
+        frac, least = frac + 1, finer
+    return frac
+
+
 def quantise_constant(values, width, *, ceiling=_HIGHEST):
-    """A weight, bias or table as (integers, binary point); its exact range is known, so it gets no head-room."""
-    frac = binary_point(float(values.abs().max()), width, ceiling=ceiling)
+    """A weight, bias or table as (integers, binary point), with the least squared error; what is known needs no head-room."""
+    values = values.double()
+
+    def error(frac):
+        return float((quantise(values, frac, width) * 2.0**-frac - values).square().sum())
+
+    frac = best_point(binary_point(float(values.abs().max()), width, ceiling=ceiling), error, ceiling=ceiling)
     return quantise(values, frac, width), frac
 
 

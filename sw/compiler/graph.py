@@ -149,6 +149,7 @@ class Graph:
     tensors : by name
     constants : integers of the tensors at home in weight, vector and table
     operations : in order
+    losses, weight_sparsity : what became of the model's constants, see `QuantisedEncoder`
     curves, target : threshold curves and the wanted sparsity in 1/256, as the hardware's registers hold them
     """
 
@@ -160,6 +161,8 @@ class Graph:
     tensors: dict[str, Tensor] = field(default_factory=dict)
     constants: dict[str, torch.Tensor] = field(default_factory=dict)
     operations: list = field(default_factory=list)
+    losses: dict = field(default_factory=dict)
+    weight_sparsity: float = 0.0
     curves: list[tuple[int, ...]] = field(default_factory=list)
     target: int = 0
 

@@ -38,4 +38,4 @@ def outline_encoder(checkpoint, hardware, *, layers=None, **request):
     return QuantisedEncoder(
         hardware=hardware, model=checkpoint.config, layers=layers, has_pooler=pooler, has_classifier=classifier,
         fracs=defaultdict(lambda: frac), maxima=defaultdict(lambda: 1.0), constants=constants, curves=[], curve_numbers={},
-        target=0, profiles={})
+        target=0, profiles={}, losses={}, weight_sparsity=0.0)

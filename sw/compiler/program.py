@@ -82,15 +82,26 @@ class Program:
         integers = torch.from_numpy(matrix)
         return integers, unpad(integers, output["frac"], output["shape"])
 
-    def save(self, folder):
-        """Write program.bin, image.bin and manifest.json; the manifest comes last and names the others' checksums."""
+    def save(self, folder, **more):
+        """Write program.bin, image.bin and manifest.json; the manifest comes last and names the others' checksums.
+
+        Parameters
+        ----------
+        folder : to write to
+        more : plain values that the manifest holds too
+
+        Returns
+        -------
+        dict : the manifest
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         files = {_PROGRAM: self.raw, _IMAGE: self.image}
         manifest = {name: getattr(self, name) for name in _PLAIN} | {
-            "config": self.config.to_dict(), "checksums": {name: zlib.crc32(raw) for name, raw in files.items()}}
+            "config": self.config.to_dict(), "checksums": {name: zlib.crc32(raw) for name, raw in files.items()}} | more
         for name, raw in {**files, _MANIFEST: json.dumps(manifest, indent=1).encode()}.items():
             _replace(folder / name, raw)
+        return manifest
 
     @classmethod
     def load(cls, folder):

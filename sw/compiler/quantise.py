@@ -8,12 +8,13 @@ import torch
 
 from ..checkpoint import BertConfig
 from ..golden.layernorm import BETA_LEADS, GAMMA_LEADS
+from ..golden.losses import Losses
 from ..golden.softmax import logit_factor
 from .calibrate import calibrate
 from .curves import TARGET_ONE, constant_curves, profiled_curves, site_curves
 from .densities import profile
 from .errors import CompileError
-from .formats import MARGIN, binary_point, quantise_constant, scores_frac
+from .formats import MARGIN, best_point, binary_point, quantise_constant, scores_frac
 
 __all__ = ["PROJECTIONS", "QuantisedEncoder", "check_request", "constant_shapes", "folded_factor", "prune_weights",
            "pruned_checkpoint", "pruned_sites", "quantise_encoder", "weight_zeros"]
@@ -45,6 +46,8 @@ class QuantisedEncoder:
     fracs : binary point of every activation, by its name in the float encoder
     maxima : largest magnitude expected of every activation, in its own units (`folded_factor`)
     constants : (integers, binary point) of every table, weight matrix [in, out] and vector, by name
+    weight_sparsity : share of every encoder weight matrix that was zeroed
+    losses : `Losses` of every constant, by name; of the two tables, by that with ``.table`` behind it
     curves, curve_numbers, target : DynaTran, see `Graph`; number 0 where nothing is pruned
     profiles : integer magnitudes seen of every operand of a product, in short (`densities.profile`), by name
     """
@@ -57,6 +60,8 @@ class QuantisedEncoder:
     fracs: dict[str, int]
     maxima: dict[str, float]
     constants: dict[str, tuple[torch.Tensor, int]]
+    weight_sparsity: float
+    losses: dict[str, Losses]
     curves: list[tuple[int, ...]]
     curve_numbers: dict[str, int]
     target: int
@@ -101,16 +106,22 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, si
     kinds = pruned_sites(layers, whole and checkpoint.has_pooler)
     checkpoint = pruned_checkpoint(checkpoint, layers, weight_sparsity)
     profiled = target_sparsity is not None and site_taus is None
-    seen = calibrate(checkpoint, calibration_texts, layers=layers, keep=kinds)
+    seen = calibrate(checkpoint, calibration_texts, layers=layers, keep=kinds,
+                     scale=lambda name: folded_factor(checkpoint.config, name) * MARGIN)
     products = list(_products(layers, whole and checkpoint.has_pooler, whole and checkpoint.has_classifier))
-    constants, vectors = _constants(checkpoint, hardware, layers, [name for name, _ in products])
+    constants, vectors, losses = _constants(checkpoint, hardware, layers, [name for name, _ in products])
     maxima = {name: value * folded_factor(checkpoint.config, name) * MARGIN for name, value in seen.maxima.items()}
-    fracs = {name: _activation_frac(name, value, hardware.width) for name, value in maxima.items()}
+    fracs = {name: _activation_frac(name, value, seen.spreads[name], hardware.width) for name, value in maxima.items()}
     for name in ("embeddings.word", "embeddings.position_type"):
         integers, fracs[name] = constants[name]
         maxima[name] = float(integers.abs().max()) * 2.0 ** -fracs[name]
     _quantise_norms(fracs, constants, vectors, hardware.width)
     _quantise_biases(fracs, constants, vectors, products, hardware, checkpoint.config.hidden_act)
+    for name, values in vectors.items():
+        result, _, part = name.rpartition(".")
+        # What is added to a result and less than half its step cannot be missed.
+        least = 0.0 if part == "gamma" else 2.0 ** -(fracs[result] + 1)
+        losses[name] = Losses.of_constant(values, *constants[name], least)
 
     sites = {name: folded_factor(checkpoint.config, name) * 2.0**fracs[name] for name in kinds}
     curves, numbers, target = [], dict.fromkeys(sites, 0), 0
@@ -125,8 +136,8 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, si
         target = math.floor(target_sparsity * TARGET_ONE + 0.5)
     return QuantisedEncoder(
         hardware=hardware, model=checkpoint.config, layers=layers, has_pooler=whole and checkpoint.has_pooler,
-        has_classifier=whole and checkpoint.has_classifier, fracs=fracs, maxima=maxima, constants=constants,
-        curves=curves, curve_numbers=numbers, target=target,
+        has_classifier=whole and checkpoint.has_classifier, fracs=fracs, maxima=maxima, constants=constants, losses=losses,
+        weight_sparsity=weight_sparsity, curves=curves, curve_numbers=numbers, target=target,
         profiles={name: profile(seen.magnitudes[name], units) for name, units in sites.items()},
     )
 
@@ -202,29 +213,32 @@ def _matrices(layers):
 
 
 def _constants(checkpoint, hardware, layers, products):
-    """Tables and weight matrices in integers, and the vectors still in float, all padded to whole tiles."""
-    tensors, size, constants, vectors = checkpoint.tensors, hardware.tile, {}, {}
+    """Tables and weight matrices in integers, the vectors still in float, all padded to whole tiles; what the integers lose."""
+    tensors, size, constants, vectors, losses = checkpoint.tensors, hardware.tile, {}, {}, {}
 
-    def quantised(name, values):
-        constants[name] = quantise_constant(values, hardware.width)
+    def quantised(name, values, table=False):
+        """Of `values`, [out, in] in a weight matrix: a vanished weight is judged beside the others of its result."""
+        constants[name] = integers, frac = quantise_constant(values, hardware.width)
+        losses[f"{name}.table" if table else name] = Losses.of_constant(values, integers, frac)
 
     def norm(name, source):
         vectors[f"{name}.gamma"], vectors[f"{name}.beta"] = tensors[f"{source}.weight"], tensors[f"{source}.bias"]
 
-    quantised("embeddings.word", tensors["embeddings.word_embeddings.weight"])
+    quantised("embeddings.word", tensors["embeddings.word_embeddings.weight"], table=True)
     position, kind = (tensors[f"embeddings.{name}_embeddings.weight"] for name in ("position", "token_type"))
-    quantised("embeddings.position_type", (kind[:, None] + position[None]).flatten(0, 1))
+    quantised("embeddings.position_type", (kind[:, None] + position[None]).flatten(0, 1), table=True)
     norm("embeddings.output", "embeddings.LayerNorm")
     for layer in range(layers):
         for name, source in _NORMS.items():
             norm(f"layer{layer}.{name}", f"encoder.layer.{layer}.{source}")
     for name in products:
         source, factor = _source(name), folded_factor(checkpoint.config, name)
-        weight = tensors[f"{source}.weight"].T.double() * factor
-        rows, columns = (-n % size for n in weight.shape)
-        quantised(f"{name}.weight", torch.nn.functional.pad(weight, (0, columns, 0, rows)))
+        quantised(f"{name}.weight", tensors[f"{source}.weight"].double() * factor)
+        integers, frac = constants[f"{name}.weight"]
+        columns, rows = (-n % size for n in integers.shape)
+        constants[f"{name}.weight"] = torch.nn.functional.pad(integers.T, (0, columns, 0, rows)), frac
         vectors[f"{name}.bias"] = torch.nn.functional.pad(tensors[f"{source}.bias"].double() * factor, (0, columns))
-    return constants, vectors
+    return constants, vectors, losses
 
 
 def constant_shapes(config, tile, layers, pooler, classifier):
@@ -252,12 +266,15 @@ def _source(name):
     return f"encoder.layer.{layer.removeprefix('layer')}.{PROJECTIONS[inner]}"
 
 
-def _activation_frac(name, largest, width):
+def _activation_frac(name, largest, spread, width):
     if name.endswith(".probabilities"):
         return width - 2
     if name.endswith(".scores"):
+        # Of the scores of a row it is the largest that decide, so none is clipped for the sake of the others.
         return scores_frac(binary_point(largest, width), width)
-    return binary_point(min(largest, 1.0) if name == "pooler" else largest, width)
+    if name == "pooler":
+        return binary_point(min(largest, 1.0), width)
+    return best_point(binary_point(largest, width), lambda frac: spread.error(frac, width))
 
 
 def _products(layers, pooler, classifier):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..options import DEFAULT_MODEL, ConfigOption, with_layout
+from ..options import DEFAULT_MODEL, CalibrationOption, ConfigOption, with_layout, with_limits
 
 __all__ = ["calibrate", "cost", "evaluate", "seeds", "study", "train"]
 
@@ -18,6 +18,7 @@ DocumentOption = Annotated[Path, typer.Option("--output", "-o", help="Document w
 
 
 @with_layout(labels=True)
+@with_limits
 def evaluate(
     data: Annotated[Path, typer.Option(help="Labelled sentences: csv, tsv or jsonl.")],
     config: ConfigOption = "mini",
@@ -36,13 +37,15 @@ def evaluate(
     baseline: Annotated[bool, typer.Option(help="Evaluate without pruning of activations too.")] = True,
     rtl: Annotated[int, typer.Option(min=0, help="Compare with the simulated RTL on the first sentences, one by one.")] = 0,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write everything as JSON.")] = None,
+    calibration: CalibrationOption = None,
     layout=None,
+    limits=None,
 ):
     """Evaluate the integer model, which the RTL reproduces: accuracy, zeros, and multiplications that remain.
 
-    Columns, delimiter and heading of the file are recognised, and said, or asked for. A label is a class by its number or
-    by its name in the model's id2label. A model with one output is compared with values, by their correlation. Longer
-    sentences than --length are cut, and counted.
+    Every sentence is compared with the float model, pruned in the same way, too. Columns, delimiter and heading of the file
+    are recognised, and said, or asked for. A label is a class by its number or by its name in the model's id2label. A model
+    with one output is compared with values, by their correlation. Longer sentences than --length are cut, and counted.
 
     Example: acceltran evaluate --data dev.tsv --method dynatran --tau 0.05 --json dev.json
     """
@@ -51,7 +54,7 @@ def evaluate(
     raise typer.Exit(evaluate_command(
         config=config, model=model, data=data, method=method, tau=tau, target_sparsity=target_sparsity, sites=sites, keep=keep,
         weight_sparsity=weight_sparsity, word_format=word_format, length=length, limit=limit, baseline=baseline,
-        rtl=rtl, json_path=json_path, layout=layout,
+        rtl=rtl, json_path=json_path, calibration=calibration, layout=layout, limits=limits,
     ))
 
 

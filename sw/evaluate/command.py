@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ...hw.config import AcceleratorConfig
 from ..checkpoint import ModelError, count_cut, load_checkpoint
-from ..commands import announce, check_outputs, console, progress, told_cut
+from ..commands import announce, calibration_options, check_outputs, console, print_fidelity, progress, told_cut, warn
 from ..compiler.quantise import weight_zeros
 from ..data_files import read_labelled, read_sentences, write_tsv
 from ..labels import Targets, check_classifier
@@ -84,7 +84,7 @@ def study_command(*, data, train, models, weight_sparsities, config, length, res
             if not sites.exists():
                 calibrate_command(data=train, output=sites, model=model, budget=BUDGETS[-1], weight_sparsity=weights,
                                   sentences=_SEARCH, check=None, seed=0, layout=layout)
-            thresholds = SiteCurves.load(sites)
+            thresholds = SiteCurves.load(sites, load(model))
             curves += [Curve(model, weights, "none", {"": {}}),
                        Curve(model, weights, "dynatran", {f"{tau}": {"tau": tau} for tau in TAUS}),
                        Curve(model, weights, "top-k", {f"{keep}": {"keep": keep} for keep in KEEPS}),
@@ -171,7 +171,7 @@ def cost_command(*, data, model, tau, keep, length, json_path, layout=None):
 
 
 def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites, keep, weight_sparsity, word_format, length,
-                     limit, baseline, rtl, json_path, layout=None):
+                     limit, baseline, rtl, json_path, calibration, limits, layout=None):
     """See `cli.evaluate`."""
     from ...sim.inference import write_json
 
@@ -181,30 +181,33 @@ def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites
     check_outputs(json_path)
     if rtl and method == "top-k":
         raise ModelError("method = 'top-k': the hardware has none; leave --rtl out, or choose none, dynatran or per-site")
-    chosen = Method(name=method, tau=tau, target=target_sparsity, sites=sites and SiteCurves.load(sites), keep=keep,
-                    weight_sparsity=weight_sparsity)
     checkpoint = load_checkpoint(model)
     check_classifier(checkpoint, "evaluate")
+    chosen = Method(name=method, tau=tau, target=target_sparsity, sites=sites and SiteCurves.load(sites, checkpoint), keep=keep,
+                    weight_sparsity=weight_sparsity)
     found = read_labelled(data, Targets(checkpoint.config), layout)
     texts, labels = found.texts[:limit], found.labels[:limit]
     announce(found)
+    calibrated = calibration_options(calibration)
     passes = 1 + (baseline and method != "none")
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=progress, transient=True) as bar:
         task = bar.add_task("sentences", total=passes * len(texts))
-        values = evaluate(checkpoint, hardware, texts, labels, chosen, length=length, baseline=baseline,
-                          report=lambda done: bar.advance(task, done))
+        values = evaluate(checkpoint, hardware, texts, labels, chosen, length=length, baseline=baseline, limits=limits,
+                          report=lambda done: bar.advance(task, done), **calibrated)
     settings = {"model": str(model), "data": str(data), "method": method, "tau": tau, "target_sparsity": target_sparsity,
                 "sites": sites and str(sites), "keep": keep, "weight_sparsity": weight_sparsity, "length": length,
-                "format": f"{hardware.integer_bits}.{hardware.fraction_bits}"}
+                "calibration": calibration and str(calibration), "format": f"{hardware.integer_bits}.{hardware.fraction_bits}"}
     values = settings | {"reading": found.reading} | values
     if rtl:
         with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=progress, transient=True) as bar:
             task = bar.add_task("runs of the RTL", total=2 * len(texts[:rtl]))
             values["rtl"] = check_on_rtl(checkpoint, hardware, texts[:rtl], values["predictions"][:rtl], chosen, length=length,
-                                         report=lambda done: bar.advance(task, done))
+                                         report=lambda done: bar.advance(task, done), **calibrated)
     if json_path:
         write_json(json_path, values)
     _print(values)
+    if warn(values["fidelity"]):
+        return 1
     return 1 if rtl and (values["rtl"]["mismatches"] or values["rtl"]["equal_predictions"] < values["rtl"]["sentences"]) else 0
 
 
@@ -223,6 +226,7 @@ def _print(values):
         table.add_row("all", *_cells(share["all"] for share in shares.values()))
         console.print(table)
         console.print(f"{_score(part)} ({part['sentences']} sentences)")
+        print_fidelity(part["fidelity"])
     if values["cut"]:
         console.print(told_cut(values["cut"], values["sentences"], values["longest"]))
     if "rtl" in values:

@@ -11,7 +11,9 @@ from ..checkpoint import ModelError, count_cut, encode_texts
 from ..compiler.build_encoder import build_graph
 from ..compiler.graph import Softmax
 from ..compiler.quantise import quantise_encoder
+from ..fidelity import FidelityMeter, combine
 from ..golden.execute import execute, results
+from ..golden.watch import Watch
 from ..labels import check_classifier
 from .float_runs import below
 from .sites import SiteCurves, site_names
@@ -76,7 +78,8 @@ class Method:
         return below(dict.fromkeys(site_names(config), self.tau or 0.0))
 
 
-def evaluate(checkpoint, hardware, texts, labels, method, *, length=128, baseline=True, report=lambda done: None):
+def evaluate(checkpoint, hardware, texts, labels, method, *, length=128, baseline=True, calibration_texts=None, limits=None,
+             report=lambda done: None):
     """Accuracy, sparsity and remaining multiplications over sentences padded to `length` tokens.
 
     Padding changes no result; it is what ``..._padded`` counts.
@@ -89,14 +92,16 @@ def evaluate(checkpoint, hardware, texts, labels, method, *, length=128, baselin
     method : Method
     length : tokens to pad to, and to cut longer sentences to; None for the longest sentence's and the model's positions
     baseline : evaluate without pruning of activations too, for ``baseline``
+    calibration_texts : see `quantise_encoder`
+    limits : Limits of the fidelity's warning
     report : called with the number of sentences done, of each pass
 
     Returns
     -------
     values : plain values for JSON, see `Tally.report`; accuracies are shares, with the binomial standard error, and
         ``predictions`` has the number of the class of each sentence; of a model with one output there are the correlations
-        ``pearson`` and ``spearman`` instead, None where they are undefined, and ``predictions`` are values. ``cut`` is the
-        number of sentences that were too long
+        ``pearson`` and ``spearman`` instead, None where they are undefined, and ``predictions`` are values. ``fidelity`` is
+        that of `Fidelity.to_dict`, ``cut`` the number of sentences that were too long
     """
     check_classifier(checkpoint, "evaluate")
     longest = length or checkpoint.config.max_position_embeddings
@@ -106,7 +111,7 @@ def evaluate(checkpoint, hardware, texts, labels, method, *, length=128, baselin
         passes["baseline"] = Method(weight_sparsity=method.weight_sparsity)
     values = {}
     for name, chosen in passes.items():
-        values[name] = _evaluate(checkpoint, hardware, ids, lengths, labels, chosen, report)
+        values[name] = _evaluate(checkpoint, hardware, ids, lengths, labels, chosen, calibration_texts, limits, report)
     return values.pop("") | values | {"cut": count_cut(checkpoint, texts, longest), "longest": longest}
 
 
@@ -119,15 +124,19 @@ def with_format(hardware, text):
     return replace(hardware, name="custom", integer_bits=integer, fraction_bits=fraction)
 
 
-def _evaluate(checkpoint, hardware, ids, lengths, labels, method, report):
-    encoder = quantise_encoder(checkpoint, hardware, **method.compiler_options())
+def _evaluate(checkpoint, hardware, ids, lengths, labels, method, calibration_texts, limits, report):
+    encoder = quantise_encoder(checkpoint, hardware, calibration_texts=calibration_texts, **method.compiler_options())
     tally, predictions = Tally(), [None] * len(ids)
+    meter, fidelities = FidelityMeter(checkpoint), []
+    prune = method.float_pruning(checkpoint.config) if method.name == "top-k" else None
     # Sentences of similar length lie in one batch.
     order = sorted(range(len(ids)), key=lambda n: lengths[n])
     for start in range(0, len(order), _BATCH):
         chosen = order[start: start + _BATCH]
         graph = build_graph(encoder, [lengths[n] for n in chosen], ids.shape[1], separate=False)
-        values = execute(graph, ids[chosen], prune=_pruning(method))
+        watch = Watch(graph)
+        values = execute(graph, ids[chosen], prune=_pruning(method), watch=watch)
+        fidelities.append(meter.measure(graph, ids[chosen], values, watch, prune))
         tally.add(graph, encoder.model, values)
         logits = results(graph, values)["logits"]
         answers = logits[:, 0] if checkpoint.config.num_labels == 1 else logits.argmax(1)
@@ -135,7 +144,8 @@ def _evaluate(checkpoint, hardware, ids, lengths, labels, method, report):
             predictions[n] = prediction
         report(len(chosen))
     score = _correlations if checkpoint.config.num_labels == 1 else _accuracy
-    return {"sentences": len(labels), **score(predictions, labels), **tally.report(), "predictions": predictions}
+    return {"sentences": len(labels), **score(predictions, labels), **tally.report(), "predictions": predictions,
+            "fidelity": combine(fidelities).in_order(order).to_dict(limits)}
 
 
 def _accuracy(predictions, labels):

@@ -9,12 +9,13 @@ from ..checkpoint import encode_texts
 __all__ = ["check_on_rtl"]
 
 
-def check_on_rtl(checkpoint, hardware, texts, predictions, method, *, length, model=None, report=lambda done: None):
+def check_on_rtl(checkpoint, hardware, texts, predictions, method, *, length, model=None, calibration_texts=None,
+                 report=lambda done: None):
     """Run each sentence on its own, at its own length and padded, and compare every intermediate tensor and the prediction.
 
     Parameters
     ----------
-    checkpoint, hardware, texts, method, length : as for `evaluate`; not top-k, which the hardware has not
+    checkpoint, hardware, texts, method, length, calibration_texts : as for `evaluate`; not top-k, which the hardware has not
     predictions : number of the class of each sentence, or the value if the model has one output, of the integer model
     model : see `infer`
     report : called after each run
@@ -31,7 +32,7 @@ def check_on_rtl(checkpoint, hardware, texts, predictions, method, *, length, mo
     from ...sim.inference import infer
     from ...sim.inference import report as run_report
 
-    options, runs = method.compiler_options(), {None: [], length: []}
+    options, runs = method.compiler_options() | {"calibration_texts": calibration_texts}, {None: [], length: []}
     longest = length or checkpoint.config.max_position_embeddings
     for text in texts:
         for padded, done in runs.items():

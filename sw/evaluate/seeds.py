@@ -44,13 +44,13 @@ def run_seeds(seeds, reviews, calibrate, hardware, texts, labels, *, folder, cac
             if f"{name} {seed}" in values:
                 continue
             report(f"evaluating {model.name}")
-            curves = SiteCurves.load(sites)
-            runs = {}
+            checkpoint, runs = load_checkpoint(model), {}
+            curves = SiteCurves.load(sites, checkpoint)
             for method in (Method(), Method(name="per-site", sites=curves)):
-                runs[method.name] = evaluate(load_checkpoint(model), hardware, texts, labels, method, length=None,
+                runs[method.name] = evaluate(checkpoint, hardware, texts, labels, method, length=None,
                                              baseline=False)
-            for run in runs.values():
-                del run["predictions"]
+            runs = {method: {name: value for name, value in run.items() if name not in ("predictions", "fidelity")}
+                    for method, run in runs.items()}
             values[f"{name} {seed}"] = runs | {"point": curves.point}
             write_json(results, values)
     return values

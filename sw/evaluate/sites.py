@@ -37,11 +37,13 @@ class SiteCurves:
     points : of each operating point ``remaining`` (multiplications, share of dense), ``divergence`` and ``accuracy`` on the
         sentences of the search
     point : the operating point, 0 to 1, that was chosen for the accuracy budget
+    identity : of the model that they are for, see `Checkpoint`
     """
 
     taus: dict[str, tuple[float, ...]]
     points: tuple[dict, ...]
     point: float
+    identity: str = ""
 
     def at(self, point):
         """{site: threshold} at an operating point, 0 to 1: between two knots, as the hardware has it."""
@@ -51,23 +53,34 @@ class SiteCurves:
 
     def to_dict(self):
         """Plain values for JSON."""
-        return {"point": self.point, "points": list(self.points), "taus": {name: list(t) for name, t in self.taus.items()}}
+        return {"model_identity": self.identity, "point": self.point, "points": list(self.points),
+                "taus": {name: list(t) for name, t in self.taus.items()}}
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path, checkpoint):
         """Read what `to_dict` gave, from a JSON file.
+
+        Parameters
+        ----------
+        path : of the file
+        checkpoint : Checkpoint of the model that the thresholds are meant for
 
         Raises
         ------
-        ModelError : the file holds something else
+        ModelError : the file holds something else, or thresholds of another model
         """
         try:
             values = json.loads(Path(path).read_text())
-            return cls({name: tuple(map(float, taus)) for name, taus in values["taus"].items()}, tuple(values["points"]),
-                       float(values["point"]))
+            curves = cls({name: tuple(map(float, taus)) for name, taus in values["taus"].items()}, tuple(values["points"]),
+                         float(values["point"]), str(values.get("model_identity", "")))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(f"sites = {str(path)!r}: no thresholds per site ({error!r}); make them with acceltran calibrate"
                              ) from None
+        if curves.identity != checkpoint.identity:
+            whose = f"are of the model {curves.identity[:12]}" if curves.identity else "do not say of which model they are"
+            raise ModelError(f"sites = {str(path)!r}: its thresholds {whose}, this one is {checkpoint.identity[:12]}; "
+                             f"calibrate again with acceltran calibrate --model {checkpoint.folder}")
+        return curves
 
 
 def calibrate_sites(checkpoint, search, check, *, budget, weight_sparsity=0.0, floor=0.08, report=lambda removed: None):
@@ -92,7 +105,7 @@ def calibrate_sites(checkpoint, search, check, *, budget, weight_sparsity=0.0, f
     SiteCurves
     """
     searched = _Search(FloatRuns(checkpoint, *search, weight_sparsity))
-    curves = SiteCurves(*searched.curves(searched.walk(floor, report)), 0.0)
+    curves = SiteCurves(*searched.curves(searched.walk(floor, report)), 0.0, checkpoint.identity)
     point = choose(FloatRuns(checkpoint, *check, weight_sparsity), {p: below(curves.at(p)) for p in _POINTS}, budget)
     return replace(curves, point=point or 0.0)
 

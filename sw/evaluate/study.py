@@ -106,7 +106,7 @@ def run_study(curves, load, hardware, texts, labels, *, length, results, report=
             report(key)
             words = hardware if curve.word_format is None else with_format(hardware, curve.word_format)
             run = evaluate(load(curve.model), words, texts, labels, method, length=length, baseline=False)
-            del run["predictions"]
+            run = {name: value for name, value in run.items() if name not in ("predictions", "fidelity")}
             values[key] = run | {"model": curve.model, "weight_sparsity": curve.weight_sparsity, "method": curve.method,
                                  "strength": strength, "format": curve.word_format}
             write_json(results, values)

@@ -1,5 +1,7 @@
 """Run a compiled graph on integer tensors: every intermediate that the hardware writes, to the last bit."""
 
+from functools import partial
+
 import torch
 
 from ..compiler.build_encoder import build_graph
@@ -12,7 +14,7 @@ from .softmax import softmax
 __all__ = ["execute", "golden_run", "predict", "results"]
 
 
-def execute(graph, ids, *, prune=None):
+def execute(graph, ids, *, prune=None, watch=None):
     """All activation tensors of a graph.
 
     Parameters
@@ -20,6 +22,8 @@ def execute(graph, ids, *, prune=None):
     graph : Graph
     ids : int64 [batch, columns], token numbers
     prune : (operation, its result) to the result that is kept, for studies of pruning that the hardware does not do
+    watch : called for every product, softmax and layer-norm with the operation and what `post_process`, `softmax` and
+        `layernorm` tell; no result depends on it
 
     Returns
     -------
@@ -28,17 +32,18 @@ def execute(graph, ids, *, prune=None):
     values = {}
     indices = graph.indices(ids)
     for operation in graph.operations:
+        seen = watch and partial(watch, operation)
         match operation:
             case Gather():
                 result = graph.constants[operation.table][indices[operation.indices]]
             case Load():
                 result = graph.constants[operation.o.tensor]
             case MatMul():
-                result = _matmul(graph, values, operation)
+                result = _matmul(graph, values, operation, seen)
             case Softmax():
-                result = _softmax(graph, values, operation)
+                result = _softmax(graph, values, operation, seen)
             case LayerNorm():
-                result = _layernorm(graph, values, operation)
+                result = _layernorm(graph, values, operation, seen)
             case _:
                 continue
         target = operation.c if isinstance(operation, MatMul) else operation.o
@@ -46,7 +51,7 @@ def execute(graph, ids, *, prune=None):
     return values
 
 
-def golden_run(program, ids, lengths):
+def golden_run(program, ids, lengths, *, watch=None):
     """`execute` for a Program or a Graph; the lengths must be those it was compiled for.
 
     Raises
@@ -58,7 +63,7 @@ def golden_run(program, ids, lengths):
         raise ValueError("a loaded program has no graph: compile it again to run the golden model")
     if tuple(int(n) for n in lengths) != graph.lengths:
         raise ValueError(f"lengths {list(lengths)}: the program is compiled for {list(graph.lengths)}")
-    return execute(graph, ids)
+    return execute(graph, ids, watch=watch)
 
 
 def results(graph, values):
@@ -103,22 +108,22 @@ def _write(graph, values, view, result):
     view.write(values[tensor.name], result)
 
 
-def _matmul(graph, values, op):
+def _matmul(graph, values, op, watch):
     b = op.b.read(graph.constants[op.b.tensor] if op.b.tensor in graph.constants else values[op.b.tensor])
     accumulator = matmul(op.a.read(values[op.a.tensor]), b.T if op.transpose else b)
     bias = graph.constants[op.bias] if op.bias else torch.zeros(op.c.columns, dtype=torch.int64)
     return post_process(accumulator, bias, bias_shift=op.bias_shift, shift=op.shift, function=op.function,
-                        function_shift=op.function_shift, tau=graph.tau(op.curve), width=graph.width)
+                        function_shift=op.function_shift, tau=graph.tau(op.curve), width=graph.width, watch=watch)
 
 
-def _softmax(graph, values, op):
+def _softmax(graph, values, op, watch):
     return softmax(op.x.read(values[op.x.tensor]), valid_columns=op.valid_columns, x_shift=op.x_shift, o_frac=op.o_frac,
-                   tau=graph.tau(op.curve), width=graph.width, tile=graph.tile)
+                   tau=graph.tau(op.curve), width=graph.width, tile=graph.tile, watch=watch)
 
 
-def _layernorm(graph, values, op):
+def _layernorm(graph, values, op, watch):
     residual = op.residual.read(values[op.residual.tensor]) if op.residual else None
     return layernorm(op.x.read(values[op.x.tensor]), graph.constants[op.gamma], graph.constants[op.beta],
                      residual=residual, x_shift=op.x_shift, r_shift=op.r_shift, reciprocal=op.reciprocal,
                      reciprocal_shift=op.reciprocal_shift, epsilon=op.epsilon, beta_shift=op.beta_shift,
-                     shift=op.shift, tau=graph.tau(op.curve), width=graph.width)
+                     shift=op.shift, tau=graph.tau(op.curve), width=graph.width, watch=watch)

@@ -16,7 +16,10 @@ import torch
 
 from .interpolate import QuadraticTable
 
-__all__ = ["CoarseTable", "FunctionFormat", "TableBank", "function_format", "relu"]
+__all__ = ["REACH", "CoarseTable", "FunctionFormat", "TableBank", "function_format", "relu"]
+
+REACH = 128
+"""Largest magnitude of an argument of GeLU and tanh."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +93,8 @@ class FunctionFormat:
 
     @property
     def bits(self):
-        """Bits of argument and result."""
-        return self.frac + 8
+        """Bits of argument and result, which are within +-`REACH`."""
+        return self.frac + REACH.bit_length()
 
     def _table(self, function):
         # At 16 bits 64 segments would pass one unit, and 128 shorten both products; measured in ASAP7, 128 are also smaller.

@@ -95,7 +95,7 @@ class LayerNormFormat:
 
 
 def layernorm(x, gamma, beta, *, residual=None, x_shift, r_shift=0, reciprocal, reciprocal_shift, epsilon, beta_shift,
-              shift, tau=0, width):
+              shift, tau=0, width, watch=None):
     """Layer-norm of every row, in the integers of `hw.vector.layernorm_unit.LayerNormUnit`.
 
     Parameters
@@ -109,6 +109,8 @@ def layernorm(x, gamma, beta, *, residual=None, x_shift, r_shift=0, reciprocal, 
     shift : right shift of that to the result (rounding; both terms are cut to GUARD bits more before); the fraction bits
         of y1 above GAMMA_LEADS
     tau : results below it in magnitude become zero
+    watch : as in `post_process`, and with ``limited`` (bool, where the limits of the unit changed the result, +-32 standard
+        deviations) and ``deviation``, the standard deviation of every row in steps of v
 
     Returns
     -------
@@ -129,17 +131,27 @@ def layernorm(x, gamma, beta, *, residual=None, x_shift, r_shift=0, reciprocal, 
     doubled = x << LEFT_MAX + 1 >> x_shift + LEFT_MAX
     if residual is not None:
         doubled = doubled + (residual << LEFT_MAX + 1 >> r_shift + LEFT_MAX)
-    v = saturate(doubled + 1 >> 1, form.sum_width)
+    unclipped = doubled + 1 >> 1
+    v = saturate(unclipped, form.sum_width)
 
     mean = round_shift(v.sum(-1, keepdim=True) * reciprocal, reciprocal_shift)
     deviation = (v << form.mean_guard) - mean
     squares = (deviation * deviation).sum(-1, keepdim=True)
     exponent, mantissa = _scale(squares + epsilon, reciprocal, reciprocal_shift, form)
 
-    d = saturate(_shift_each(deviation, exponent - form.deviation_fraction), form.value_width)
-    y1 = saturate(round_shift(d * mantissa, form.fraction), form.value_width)
+    scaled = _shift_each(deviation, exponent - form.deviation_fraction)
+    d = saturate(scaled, form.value_width)
+    normal = round_shift(d * mantissa, form.fraction)
+    y1 = saturate(normal, form.value_width)
     product = y1 * gamma >> shift - GUARD
-    y = saturate(round_shift(product + (beta << GUARD >> shift - beta_shift), GUARD), width)
+    result = round_shift(product + (beta << GUARD >> shift - beta_shift), GUARD)
+    y = saturate(result, width)
+    if watch:
+        limited = (d != scaled) | (y1 != normal)
+        sigma = ((squares + epsilon).double() / x.shape[-1]).sqrt()
+        watch(exact=deviation / sigma * gamma * 2.0 ** (form.fraction - shift) + beta * 2.0 ** (beta_shift - shift), rounded=y,
+              saturated=(v != unclipped) | limited | (y != result), limited=limited,
+              deviation=sigma[..., 0] * 2.0**-form.mean_guard)
     return torch.where(y.abs() < tau, torch.zeros_like(y), y)
 
 

@@ -1,9 +1,11 @@
 """What a PE does to its sums before they are written back: bias, binary point, activation function, pruning."""
 
+import torch
+
 from .fixed import saturate, shift_signed
 from .functions import function_format, relu
 
-__all__ = ["BIAS_SHIFTS", "FUNCTION_SHIFTS", "SHIFTS", "post_process", "prune", "requantise"]
+__all__ = ["BIAS_SHIFTS", "FUNCTION_SHIFTS", "SHIFTS", "post_process", "prune", "requantise", "saturates"]
 
 SHIFTS = range(-24, 64)
 """Legal shifts of the accumulator."""
@@ -28,8 +30,17 @@ def requantise(x, shift, width):
     return saturate(shift_signed(saturate(x, width) if shift < 0 else x, shift), width)
 
 
+def saturates(x, shift, width):
+    """Where `requantise` of the same arguments meets an end of the word."""
+    if shift < 0:
+        inside = saturate(x, width)
+        return (inside != x) | (saturate(inside << -shift, width) != inside << -shift)
+    rounded = shift_signed(x, shift)
+    return saturate(rounded, width) != rounded
+
+
 def post_process(acc, bias, *, bias_shift, shift, function, function_shift, tau, width,
-                 functions=("relu", "gelu", "tanh")):
+                 functions=("relu", "gelu", "tanh"), watch=None):
     """From exact sums to the values that are written back.
 
     Parameters
@@ -43,6 +54,8 @@ def post_process(acc, bias, *, bias_shift, shift, function, function_shift, tau,
     tau : pruning threshold in units of the result; 0 prunes nothing
     width : bits of the result
     functions : functions that are built; another one acts as none
+    watch : called with ``exact`` (float64, what would be the result without rounding, in its units), ``rounded`` (before
+        pruning) and ``saturated`` (bool, where an end of a word changed the result)
 
     Returns
     -------
@@ -59,10 +72,32 @@ def post_process(acc, bias, *, bias_shift, shift, function, function_shift, tau,
             raise ValueError(f"{name} = {value}: choose {legal.start} to {legal.stop - 1}")
     if bias is not None:
         acc = acc + (bias << bias_shift)
-    if function in ("gelu", "tanh") and function in functions:
-        form = function_format(width)
-        y = requantise(getattr(form, function)(requantise(acc, shift, form.bits)), function_shift, width)
+    function = function if function in functions else "none"
+    form, result = function_format(width), None
+    if function in ("gelu", "tanh"):
+        result = getattr(form, function)(requantise(acc, shift, form.bits))
+        y = requantise(result, function_shift, width)
     else:
         y = requantise(acc, shift, width)
-        y = relu(y) if function == "relu" and "relu" in functions else y
+        y = relu(y) if function == "relu" else y
+    if watch:
+        watch(exact=_exact(acc, shift, function, function_shift, form), rounded=y,
+              saturated=_saturated(acc, result, shift, function, function_shift, form))
     return prune(y, tau)
+
+
+def _exact(acc, shift, function, function_shift, form):
+    if function in ("none", "relu"):
+        return (relu(acc) if function == "relu" else acc).double() * 2.0**-shift
+    argument = acc.double() * 2.0 ** -(shift + form.frac)
+    return (torch.nn.functional.gelu(argument) if function == "gelu" else torch.tanh(argument)) * 2.0 ** (
+        form.frac - function_shift)
+
+
+def _saturated(acc, result, shift, function, function_shift, form):
+    """GeLU of a large negative argument is 0 and tanh of any large one 1, so that these may saturate; ReLU likewise."""
+    if result is None:
+        clipped = saturates(acc, shift, form.width)
+        return clipped & (acc > 0) if function == "relu" else clipped
+    clipped = saturates(result, function_shift, form.width)
+    return clipped | (saturates(acc, shift, form.bits) & (acc > 0)) if function == "gelu" else clipped

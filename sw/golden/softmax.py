@@ -7,10 +7,12 @@ import torch
 from .exponential import ARGUMENT_FRAC, EXPONENTIAL_FRAC, exponential_of_fraction
 from .logarithm import logarithm
 
-__all__ = ["SUM_FRAC", "Z_BITS", "logit_factor", "softmax", "x_shifts"]
+__all__ = ["REACH", "SUM_FRAC", "Z_BITS", "logit_factor", "softmax", "x_shifts"]
 
 Z_BITS = 10 + ARGUMENT_FRAC
-"""Bits of z, the base-2 logarithm of a numerator: within +-512."""
+"""Bits of z, the base-2 logarithm of a numerator: within +-`REACH`."""
+
+REACH = 1 << Z_BITS - 1 - ARGUMENT_FRAC
 
 SUM_FRAC = 25
 """Fraction bits of the running sum: 512 truncated terms change a sum of 1/2 by 2 * 2**-16 of itself at most."""
@@ -26,7 +28,7 @@ def x_shifts(width):
     return range(Z_BITS - width + 1)
 
 
-def softmax(x, *, valid_columns, x_shift, o_frac, tau, width, tile):
+def softmax(x, *, valid_columns, x_shift, o_frac, tau, width, tile, watch=None):
     """Probabilities of the rows of x, as `hw.vector.softmax_unit.SoftmaxUnit` computes them.
 
     With ``z = x << x_shift``, which has ARGUMENT_FRAC fraction bits, pass 1 keeps per row the maximum m of floor(z) and the
@@ -52,6 +54,8 @@ def softmax(x, *, valid_columns, x_shift, o_frac, tau, width, tile):
         Word length of x and of the result.
     tile : int
         Columns that the hardware takes at once.
+    watch : callable, optional
+        As in `post_process`; the exact value is that of the sum and logarithm as they are. Nothing saturates here.
 
     Returns
     -------
@@ -80,6 +84,9 @@ def softmax(x, *, valid_columns, x_shift, o_frac, tau, width, tile):
     shift = SUM_FRAC - 2 - o_frac - (z >> ARGUMENT_FRAC)
     doubled = numerator << (SUM_FRAC - EXPONENTIAL_FRAC) >> shift.clamp(0, 62)
     p = torch.where(valid, (doubled + 1) >> 1, 0)
+    if watch:
+        exact = torch.where(valid, torch.exp2(z.double() * 2.0**-ARGUMENT_FRAC + o_frac), 0.0)
+        watch(exact=exact, rounded=p, saturated=torch.zeros_like(valid))
     return torch.where(p < tau, 0, p)
 
 

@@ -13,8 +13,9 @@ from acceltran.sw.compiler import CompileError, quantise_encoder
 from acceltran.sw.compiler.build_encoder import build_graph
 from acceltran.sw.compiler.calibrate import SENTENCES, calibrate
 from acceltran.sw.compiler.curves import constant_curves, profiled_curves
-from acceltran.sw.compiler.formats import MARGIN, binary_point, product_fields
-from acceltran.sw.compiler.quantise import prune_weights
+from acceltran.sw.compiler.formats import MARGIN, best_point, binary_point, product_fields, quantise_constant
+from acceltran.sw.compiler.quantise import folded_factor, prune_weights
+from acceltran.sw.compiler.spread import Spread
 from acceltran.sw.float_encoder import FloatEncoder
 from acceltran.sw.golden.execute import execute
 from acceltran.sw.golden.fixed import quantise
@@ -47,6 +48,77 @@ def test_binary_point_of_zero_and_of_huge_values():
     assert binary_point(0.0, 20, ceiling=5) == 5
     assert binary_point(1e30, 20) == -4
     assert binary_point(1e-30, 20) == 24
+
+
+def with_outliers(share, size=20_000):
+    """Normal values, of which a few are up to 30 times as large."""
+    generator = torch.Generator().manual_seed(5)
+    values = torch.randn(size, generator=generator)
+    values[: int(share * size)] *= 30 * torch.rand(int(share * size), generator=generator)
+    return values
+
+
+@pytest.mark.parametrize("share", [0.0, 0.0002, 0.01])
+def test_the_error_of_a_spread_is_that_of_the_values(share):
+    values, spread = with_outliers(share), Spread(1.25)
+    for part in values.split(3_000):
+        spread.add(part)
+    for width in (8, 10, 14):
+        for frac in range(-1, width):
+            exact = float((quantise(values * 1.25, frac, width) * 2.0**-frac - values.double() * 1.25).square().sum())
+            assert spread.error(frac, width) == pytest.approx(exact, rel=0.06), (width, frac)
+    small = Spread()
+    small.add(values / 10_000)
+    assert small.error(3, 8) == pytest.approx(float((values / 10_000).square().sum())), "all of them vanish"
+
+
+def test_a_few_outliers_are_clipped_where_the_others_gain_more():
+    def bits_beyond(share, width):
+        values, spread = with_outliers(share), Spread()
+        spread.add(values)
+        first = binary_point(float(values.abs().max()), width)
+        frac = best_point(first, lambda frac: spread.error(frac, width))
+        errors = {f: spread.error(f, width) for f in range(first, first + 6)}
+        assert errors[frac] == min(errors.values())
+        return frac - first
+
+    assert bits_beyond(0.0002, 8) > 0 == bits_beyond(0.01, 14) == bits_beyond(0.0002, 20)
+
+
+@pytest.mark.parametrize("width", [8, 20])
+def test_constants_have_the_least_squared_error(width):
+    for values in (with_outliers(0.0001), torch.ones(128), torch.tensor([1.0001] + [0.305] * 300), torch.zeros(4)):
+        integers, frac = quantise_constant(values, width)
+        errors = {f: float((quantise(values, f, width) * 2.0**-f - values.double()).square().sum()) for f in range(-4, 25)}
+        assert errors[frac] == min(errors.values())
+        assert torch.equal(integers, quantise(values, frac, width))
+    assert quantise_constant(torch.tensor([1.0001] + [0.305] * 300), 8)[1] == 7
+    assert quantise_constant(with_outliers(0.0), 20, ceiling=9)[1] == 9
+    assert quantise_constant(torch.full((3,), 1e-4), 20, ceiling=30)[1] == 24
+
+
+def test_activations_have_the_least_squared_error(checkpoint, texts):
+    """Where nothing else limits them; 1.25 times what was seen counts."""
+    hardware, chosen = replace(NANO, fraction_bits=4), set()
+    for eighth in range(0, 8, 2):
+        tensors = {name: tensor * 2 ** (eighth / 8) if "attention.self" in name else tensor
+                   for name, tensor in checkpoint.tensors.items()}
+        model = type(checkpoint)(checkpoint.folder, checkpoint.config, tensors, checkpoint.tokenizer)
+        encoder = quantise_encoder(model, hardware, calibration_texts=texts)
+        seen = calibrate(model, texts, scale=lambda name: MARGIN * folded_factor(checkpoint.config, name))
+        for name in (f"layer{layer}.{part}" for layer in range(2) for part in ("query", "key", "value", "hidden", "output")):
+            errors = {frac: seen.spreads[name].error(frac, 8) for frac in range(-4, 25)}
+            assert errors[encoder.fracs[name]] == min(errors.values()), name
+            chosen.add(encoder.fracs[name] - binary_point(encoder.maxima[name], 8))
+    assert chosen == {0, 1}
+
+
+def test_the_calibration_spreads_every_tensor(checkpoint, texts):
+    seen = calibrate(checkpoint, texts, keep=["layer0.hidden"], scale=lambda name: 2.0)
+    assert seen.spreads.keys() == seen.maxima.keys()
+    spread = Spread(2.0)
+    spread.add(torch.from_numpy(seen.magnitudes["layer0.hidden"]))
+    assert seen.spreads["layer0.hidden"].error(3, 8) == pytest.approx(spread.error(3, 8), rel=1e-12)
 
 
 def test_product_fields():

@@ -135,6 +135,62 @@ def test_layers_that_are_not_there(folder):
     refused(lambda: load_checkpoint(folder), "encoder.layer.2.attention.self.query.weight", "missing")
 
 
+@pytest.mark.parametrize(("field", "value", "words"), [
+    ("is_decoder", True, ["causal"]), ("add_cross_attention", True, ["cross-attention"]), ("is_encoder_decoder", True, []),
+    ("cross_attention_hidden_size", 64, ["cross-attention"]), ("pruned_heads", {"0": [1]}, ["heads"]),
+    ("auto_map", {"AutoModel": "own.Model"}, ["code"]), ("quantization_config", {"bits": 4}, ["packed"]),
+    ("position_embedding_type", "relative_key_query", ["absolute"])])
+def test_m1_what_changes_the_computation_is_refused(folder, field, value, words):
+    edit_config(folder, **{field: value})
+    refused(lambda: load_checkpoint(folder), "config.json", field, value, "use a", *words)
+
+
+def test_m1_fields_that_change_nothing_are_read(folder):
+    edit_config(folder, is_decoder=False, add_cross_attention=False, pruned_heads={}, use_cache=True, chunk_size_feed_forward=8,
+                auto_map=None, hidden_dropout_prob=0.3, tie_word_embeddings=False, torch_dtype="float16")
+    load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(("name", "words"), [
+    ("bert.encoder.layer.0.crossattention.self.query.weight", ["cross-attention"]),
+    ("bert.encoder.layer.1.attention.self.distance_embedding.weight", ["distance_embedding"]),
+    ("encoder.layer.0.attention.self.query.lora_A", ["lora_A"]), ("bert.encoder.layer.2.output.dense.bias", ["layer.2"]),
+    ("bert.embeddings.project.weight", ["project"]), ("pooler.extra.weight", ["extra"])])
+def test_m1_tensors_that_would_be_left_out_are_refused(folder, name, words):
+    edit_tensors(folder, **{name: torch.zeros(3)})
+    refused(lambda: load_checkpoint(folder), "model.safetensors", name.removeprefix("bert."), "use a plain BERT", *words)
+
+
+@pytest.mark.parametrize(("name", "other"), [
+    (QUERY, QUERY.removeprefix("bert.")), ("classifier.weight", "bert.classifier.weight"),
+    ("bert.embeddings.LayerNorm.weight", "bert.embeddings.LayerNorm.gamma"),
+    ("bert.encoder.layer.1.output.LayerNorm.bias", "encoder.layer.1.output.LayerNorm.beta")])
+def test_m7_a_name_that_occurs_twice_is_refused(folder, name, other):
+    edit_tensors(folder, **{other: load_file(folder / "model.safetensors")[name]})
+    refused(lambda: load_checkpoint(folder), "model.safetensors", name, other, "remove")
+
+
+def test_m7_a_field_that_occurs_twice_is_refused(folder):
+    path = folder / "config.json"
+    path.write_text(path.read_text().replace("{", '{"hidden_act": "relu", ', 1))
+    refused(lambda: load_checkpoint(folder), "config.json", "hidden_act occurs twice", "remove")
+
+
+def test_the_identity_is_that_of_the_computation(folder, good, tmp_path):
+    identity = load_checkpoint(good).identity
+    assert identity == load_checkpoint(folder).identity, "folders do not count"
+    edit_config(folder, id2label={"0": "no", "1": "yes"}, architectures=["BertForSequenceClassification"])
+    assert load_checkpoint(folder).identity == identity, "nor do the names of labels"
+    edit_config(folder, hidden_act="relu")
+    assert load_checkpoint(folder).identity != identity
+    edit_config(folder, hidden_act="gelu")
+    changed = load_file(folder / "model.safetensors")[QUERY].clone()
+    changed[3, 4] += 1e-6
+    edit_tensors(folder, **{QUERY: changed})
+    assert load_checkpoint(folder).identity != identity
+    assert load_checkpoint(make_checkpoint(tmp_path / "plain", prefix="")).identity == identity
+
+
 def test_classifier_without_pooler(folder):
     edit_tensors(folder, bert__pooler__dense__weight=None, bert__pooler__dense__bias=None)
     refused(lambda: load_checkpoint(folder), "classifier.weight", "pooler.dense.weight")

@@ -1,5 +1,7 @@
 """Seeds: what is there is not made again, each variant starts from its own seed's, means and standard errors."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from acceltran.sw.evaluate import SiteCurves
@@ -18,14 +20,17 @@ def test_missing_steps_are_made_in_order(tmp_path, monkeypatch):
 
     def calibrate(model, sites):
         steps.append(f"calibrate {model.name}")
-        seeds_module.write_json(sites, SiteCurves({}, (), 0.25).to_dict())
+        seeds_module.write_json(sites, SiteCurves({}, (), 0.25, "same").to_dict())
+
+    def checkpoint(folder):
+        return SimpleNamespace(name=folder.name, folder=folder, identity="same")
 
     def evaluate(checkpoint, hardware, texts, labels, method, *, length, baseline):
         assert length is None and not baseline
         steps.append(f"evaluate {checkpoint.name} {method.name}")
         return {"accuracy": 0.8, "predictions": []}
 
-    for name, stub in {"train_into": train_into, "evaluate": evaluate, "load_checkpoint": lambda folder: folder}.items():
+    for name, stub in {"train_into": train_into, "evaluate": evaluate, "load_checkpoint": checkpoint}.items():
         monkeypatch.setattr(seeds_module, name, stub)
     given = {"folder": tmp_path, "cache": None}
     (tmp_path / "dense-1").mkdir()

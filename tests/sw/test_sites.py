@@ -1,6 +1,7 @@
 """Thresholds per site: the search's counts and steps, the curves it gives, and the way to the hardware's integers."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 
@@ -160,7 +161,8 @@ def test_commands(folder, checkpoint, labels, tmp_path, monkeypatch, capsys):
     data.write_text("sentence\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in zip(TEXTS, labels, strict=True)))
     given = ["--data", data, "--model", folder]
     assert not command(monkeypatch, "calibrate", *given, "-o", sites, "--sentences", 16, "--check", 20, "--budget", 5)
-    loaded = SiteCurves.load(sites)
+    loaded = SiteCurves.load(sites, checkpoint)
+    assert loaded.identity == checkpoint.identity
     assert f"operating point {loaded.point:.3f}" in capsys.readouterr().out
     assert json.loads(sites.read_text())["settings"]["check"] == 20
     assert not command(monkeypatch, "evaluate", *given, "--config", "nano", "--method", "per-site", "--sites", sites,
@@ -175,11 +177,31 @@ def test_commands(folder, checkpoint, labels, tmp_path, monkeypatch, capsys):
     assert "make them with acceltran calibrate" in capsys.readouterr().err
 
 
-def test_a_file_of_something_else(tmp_path):
+def test_m8_thresholds_of_another_model_are_refused(folder, checkpoint, curves, tmp_path, monkeypatch, capsys):
+    sites, other = tmp_path / "sites.json", make_checkpoint(tmp_path / "other", hidden=16, heads=2, ffn=24, labels=2, seed=1)
+    sites.write_text(json.dumps(curves.to_dict()))
+    assert SiteCurves.load(sites, checkpoint) == curves
+    assert SiteCurves.load(sites, load_checkpoint(shutil.copytree(folder, tmp_path / "copy"))) == curves
+    data = tmp_path / "data.tsv"
+    data.write_text("sentence\tlabel\nw1 w2\t0\n")
+    given = ["--config", "nano", "--sites", sites]
+    commands = (["evaluate", "--data", data, "--method", "per-site", *given], ["run", "--text", "w1", *given],
+                ["compile", "--text", "w1", "-o", tmp_path / "program", *given])
+    for model, values in ((other, curves.to_dict()), (folder, {"point": 0.5, "points": [], "taus": {}})):
+        sites.write_text(json.dumps(values))
+        for arguments in commands:
+            assert command(monkeypatch, *arguments, "--model", model) == 2
+            shown = capsys.readouterr()
+            assert shown.err.startswith(f"error: sites = '{sites}'") and shown.err.count("\n") == 1 and not shown.out
+            assert f"calibrate again with acceltran calibrate --model {model}" in shown.err
+    assert "do not say" in shown.err and not (tmp_path / "program").exists()
+
+
+def test_a_file_of_something_else(tmp_path, checkpoint):
     for text in ("{", "[]", '{"taus": {"a": 3}, "points": [], "point": 0}', '{"taus": {}}'):
         (tmp_path / "x.json").write_text(text)
         with pytest.raises(ModelError, match="no thresholds per site"):
-            SiteCurves.load(tmp_path / "x.json")
+            SiteCurves.load(tmp_path / "x.json", checkpoint)
 
 
 def test_more_curves_than_the_hardware_holds(curves, checkpoint):
