@@ -99,7 +99,8 @@ def simulate_programs(config, image, programs, *, folder, curves=(), target=0, w
     latency : cycles from a read's address to its first data
     memory_bits : main memory has two to this power bytes; None for as many as the image needs, see `memory_bits_for`
     power_up : seed of what registers and memories hold before the reset; None: zeros
-    model : a Build of this system, if the caller has one; the options of the build are then its own
+    model : a Build of this system, if the caller has one, or a function of ``memory_bits`` that gives it; the options of the
+        build are then the caller's own
 
     Returns
     -------
@@ -109,8 +110,10 @@ def simulate_programs(config, image, programs, *, folder, curves=(), target=0, w
     ------
     SimulationError : a program does not end within `timeout` cycles
     """
-    model = model or build_system(config, waves=waves, latency=latency,
-                                  memory_bits=memory_bits or memory_bits_for(len(image)))
+    memory_bits = memory_bits or memory_bits_for(len(image))
+    if callable(model):
+        model = model(memory_bits=memory_bits)
+    model = model or build_system(config, waves=waves, latency=latency, memory_bits=memory_bits)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_image(image, config.bus_width, folder / "image.hex")

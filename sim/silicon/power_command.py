@@ -106,8 +106,8 @@ def traced_inference(config, checkpoint, texts, modules, **options):
     SynthesisError : the RTL and the golden model differ
     """
     with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, stages(config.name) as stage:
-        stage("building a simulator that counts toggles")
-        simulator = build_system(config, instrument=partial(with_toggle_counters, clock=_CLOCK), sources=(COUNTER_SOURCE,))
+        simulator = partial(build_system, config, instrument=partial(with_toggle_counters, clock=_CLOCK),
+                            sources=(COUNTER_SOURCE,))
         inference = infer(config, checkpoint, texts, folder=Path(folder), model=simulator, stage=stage, **options)
         if inference.mismatches:
             raise SynthesisError(f"the RTL and the golden model differ in {', '.join(inference.mismatches)}: see acceltran run")

@@ -46,6 +46,16 @@ def test_m12_the_build_is_that_of_the_image(monkeypatch, tmp_path):
     assert asked == [27, 28, 20]
 
 
+def test_m12_a_model_of_the_caller_is_built_for_the_image(tmp_path):
+    """As `power` builds one that counts toggles."""
+    def build(*, memory_bits):
+        assert memory_bits == 28
+        raise Stop
+
+    with pytest.raises(Stop):
+        simulate(NANO, bytes((1 << 27) + 1), program_address=0, program_length=1, folder=tmp_path, model=build)
+
+
 def test_m12_sizes_beyond_plain_numbers_of_verilog():
     """32-bit signed: 1 << 31 would be negative, 1 << 32 nothing."""
     for bits, text in ((27, "1 << 27"), (30, "1 << 30"), (31, "64'd1 << 31"), (32, "64'd1 << 32")):
