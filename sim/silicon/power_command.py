@@ -42,7 +42,7 @@ _ROOT, _CLOCK = "system.dut", "system.clk"
 
 
 def power_command(*, config, model, texts, file, skip, liberty, clock, memory, memories, memory_node, jobs, json_path, plot,
-                  sites, target_sparsity, calibration, activity, run, layout=None, **options):
+                  sites, target_sparsity, activity, run, calibration=None, layout=None, **options):
     """See `cli.power`."""
     liberty = [path for pattern in liberty for path in sorted(glob.glob(str(pattern))) or [pattern]]
     check_outputs(json_path, plot)
