@@ -58,7 +58,7 @@ def power_command(*, config, model, texts, file, skip, liberty, clock, memory, m
     else:
         config, checkpoint, data = load_inputs(config, model, texts, file, skip, layout)
         options |= site_options(sites, target_sparsity, checkpoint) | calibration_options(calibration)
-        options["longest"] = longest_of(checkpoint, data, options["length"])
+        options["longest"] = longest_of(checkpoint, data, options.get("length"))
     library = read_library(liberty, power=True)
     if "internal_power" not in library.text:
         raise ConfigError(f"liberty = {str(liberty[0])!r}: has no power tables; give a library with internal_power")

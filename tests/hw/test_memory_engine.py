@@ -241,7 +241,7 @@ async def check_surplus(dut, latency):
     b.memory.data[BAD - 4096:BAD] = bytes(4096)
     for surplus in (0, 1, 64 // beat, 40):
         length = -(-mask // beat) * beat + surplus * beat
-        await b.run([(Opcode.LOAD, slots(address=BAD - 2048, bytes=length, buffer=1))])
+        await b.run([(Opcode.LOAD, slots(address=BAD - 4096, bytes=length, buffer=1))])
         assert dut.idle.value
         if surplus:
             dones = b.dones
