@@ -40,8 +40,8 @@ def test_command_says_so(tmp_path, monkeypatch, capsys, equal, mismatches, code)
     folder, data = make_checkpoint(tmp_path / "model", hidden=16, heads=2, ffn=20), tmp_path / "data.tsv"
     data.write_text("sentence\tlabel\n" + "".join(f"{text}\t0\n" for text in random_texts(3, 4)))
 
-    def check(checkpoint, hardware, texts, predictions, method, *, length, report):
-        assert len(texts) == len(predictions) == 2 and length == 16
+    def check(checkpoint, hardware, texts, predictions, method, *, length, calibration_texts, report):
+        assert len(texts) == len(predictions) == 2 and length == 16 and calibration_texts is None
         return {"sentences": 2, "tokens": 6.0, "equal_predictions": equal, "mismatches": mismatches, "cycles": 1000,
                 "cycles_padded": 2000}
 
