@@ -204,7 +204,7 @@ def test_control_errors(suite, tmp_path):
     suite.add_bad([suite.load(wait_vector=1), HALT], "WATCHDOG", "CONTROL", 0, watchdog=500)
     suite.add_bad([SYNC, suite.product(wait_memory=1), HALT], "WATCHDOG", "CONTROL", 1, watchdog=500)
     suite.add_bad([suite.load(signal=VECTOR), suite.make(Opcode.SOFTMAX, wait_memory=2), suite.load(), HALT],
-                  "WATCHDOG", "CONTROL", 1, watchdog=1000)
+                  "WATCHDOG", "CONTROL", 1, watchdog=4000)
     suite.add_bad([suite.load(wait_matrix=1, signal=MATRIX), suite.product(wait_memory=1, signal=MEMORY), HALT],
                   "WATCHDOG", "CONTROL", 0, watchdog=500)
     suite.add_bad([*[suite.load(wait_matrix=1)] * 12, HALT], "WATCHDOG", "CONTROL", 0, watchdog=500)
