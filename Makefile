@@ -35,10 +35,10 @@ bench: $(VENV)/ready ## measure what changed of the table and the plots in docs/
 	$(ACCELTRAN) bench table
 
 area: $(VENV)/ready ## gate equivalents of the main blocks of mini, and what changed
-	$(ACCELTRAN) synth --config mini --golden tests/sim/areas.json
+	$(ACCELTRAN) synth --config mini --golden tests/silicon/areas.json
 
 silicon: $(VENV)/ready ## docs/silicon.md: areas, ablations, FPGA; with SKY130= and ASAP7= (.lib.gz) timing and power; hours
-	$(ACCELTRAN) synth --config mini --golden tests/sim/areas.json
+	$(ACCELTRAN) synth --config mini --golden tests/silicon/areas.json
 	$(ACCELTRAN) synth --config mini --top pe --skip none
 	$(ACCELTRAN) synth --config int8 --top pe --skip none
 	$(ACCELTRAN) synth --config int8 --top pe
@@ -63,7 +63,7 @@ train: $(VENV)/ready ## train the packaged models again
 	$(ACCELTRAN) train --variant relu
 
 lint: $(VENV)/ready ## style checks
-	$(BIN)/ruff check hw sw sim tests
+	$(BIN)/ruff check hw sw sim silicon cli tests
 
 clean: ## remove everything that was built
 	rm -rf build $(VENV) *.egg-info

@@ -15,7 +15,7 @@ from .matrix.matrix_engine import MatrixEngine
 from .memory.axi import AXI4Signature
 from .memory.memory_engine import MemoryEngine
 from .registered_reset import registered_reset
-from .registers import ADDRESS_BITS
+from .spec.registers import ADDRESS_BITS
 from .vector.vector_engine import VectorEngine
 
 __all__ = ["RESET_HELD", "Accelerator", "accelerator_signature"]

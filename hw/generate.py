@@ -6,10 +6,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from . import isa, registers
 from .accelerator import Accelerator
 from .buffer.sram import SRAM_VERILOG
-from .crossbar import CROSSBAR_VERILOG
+from .spec import isa, registers
+from .streams.crossbar import CROSSBAR_VERILOG
 from .verilog_export import to_verilog
 
 __all__ = ["SOURCES", "WAIVERS", "file_list", "generate", "manifest"]

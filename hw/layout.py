@@ -9,17 +9,10 @@ lines are ignored.
 from amaranth.hdl import signed
 from amaranth.lib import data
 
-__all__ = ["SLOT_BITS", "LINE_ADDRESS_BITS", "TAG_BITS", "line_layout", "pe_command", "pe_output", "pe_step",
+from .spec.widths import LINE_ADDRESS_BITS, SLOT_BITS, TAG_BITS
+
+__all__ = ["line_layout", "pe_command", "pe_output", "pe_step",
            "post_command", "row_beat", "tile_beat", "tile_write", "vector_write"]
-
-SLOT_BITS = 20
-"""Bits of a slot number in either tile buffer."""
-
-LINE_ADDRESS_BITS = 16
-"""Bits of a line address in the vector buffer."""
-
-TAG_BITS = 2
-"""Bits of the number by which the matrix engine knows a product in flight."""
 
 
 def line_layout(tile, width):

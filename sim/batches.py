@@ -3,8 +3,8 @@
 import tempfile
 from pathlib import Path
 
-from ..sw.checkpoint import encode_texts
 from ..sw.compiler import CapacityError, CompileError, check_batch, largest_batch, outline_encoder, quantise_encoder
+from ..sw.models.checkpoint import encode_texts
 from .inference import COUNTED, infer, zero_shares
 from .system import largest_memory
 

@@ -15,7 +15,7 @@ from .verilator import SimulationError, toolchain
 __all__ = ["run_cocotb"]
 
 
-def run_cocotb(build, module, folder, *, parameters=None, testcase=None, seed=1, plusargs=(), search=(), timeout=None):
+def run_cocotb(build, module, folder, *, parameters=None, testcase=None, seed=1, plusargs=(), timeout=None):
     """Run the cocotb tests of Python module `module` against `build`; raises SimulationError unless all pass.
 
     `parameters` reach the tests as JSON in $ACCELTRAN_PARAMETERS; `testcase` is a regular expression that test names must
@@ -36,7 +36,7 @@ def run_cocotb(build, module, folder, *, parameters=None, testcase=None, seed=1,
         "COCOTB_LOG_LEVEL": os.environ.get("COCOTB_LOG_LEVEL", "WARNING"),
         "PYGPI_PYTHON_BIN": sys.executable,
         "GPI_USERS": f"{find_libpython.find_libpython()};{cocotb_tools.config.pygpi_entry_point()}",
-        "PYTHONPATH": os.pathsep.join([*map(str, search), *filter(None, sys.path), env.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), env.get("PYTHONPATH", "")]),
         "ACCELTRAN_PARAMETERS": json.dumps(parameters or {}),
     }
     if testcase:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ..hw.accelerator import Accelerator
 from ..hw.buffer.sram import SRAM_VERILOG
-from ..hw.crossbar import CROSSBAR_VERILOG
 from ..hw.pe.mac_lane import MacLane
 from ..hw.pe.pe import PE
+from ..hw.streams.crossbar import CROSSBAR_VERILOG
 from ..hw.verilog_export import to_verilog
 from .verilator import build, cache_folder
 

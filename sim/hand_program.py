@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..hw import isa
+from ..hw.spec import isa
 from ..sw.golden.tiles import from_stream, lines_to_bytes, to_stream
 
 __all__ = ["HandProgram"]

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import torch
 
-from ..hw.isa import Engine
-from ..sw.checkpoint import encode_texts
+from ..hw.spec.design_name import design_name
+from ..hw.spec.isa import Engine
 from ..sw.compiler import compile_encoder, compile_quantised
-from ..sw.design_name import design_name
-from ..sw.fidelity import golden_fidelity
-from ..sw.golden.counts import multiplication_counts
-from ..sw.golden.execute import results
-from ..sw.golden.valid import ValidElements
+from ..sw.ir.counts import multiplication_counts
+from ..sw.ir.execute import results
+from ..sw.ir.valid import ValidElements
+from ..sw.models.checkpoint import encode_texts
+from ..sw.models.fidelity import golden_fidelity
 from .replay import BufferReplay
 from .system import largest_memory, simulate
 from .verilator import SimulationError

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..hw.isa import INSTRUCTION_BYTES, Buffer, LoopOrder, Opcode
+from ..hw.spec.design_name import design_name
+from ..hw.spec.isa import INSTRUCTION_BYTES, Buffer, LoopOrder, Opcode
 from ..sw.compiler import CompileError
 from ..sw.compiler.allocate import activation_slots
 from ..sw.compiler.loop_order import best_order
-from ..sw.design_name import design_name
 from ..sw.golden.matmul import matmul
 from ..sw.golden.post_process import post_process
 from .design import build_system

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from amaranth.lib import data
 
-from ..hw.control.errors import ErrorCode, ErrorSource
 from ..hw.control.layouts import ENGINES, TIMELINE
+from ..hw.spec.error_codes import ErrorCode, ErrorSource
 from ..sw.compiler.image import to_hex
 from .cocotb_run import run_cocotb
 from .design import build_system

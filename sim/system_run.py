@@ -12,7 +12,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, First, ReadOnly, RisingEdge, Timer
 from cocotb.utils import get_sim_time
 
-from acceltran.hw.registers import COUNTERS, CURVE_STRIDE, by_name
+from acceltran.hw.spec.registers import COUNTERS, CURVE_STRIDE, by_name
 
 from .unit import parameters
 

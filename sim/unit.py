@@ -1,10 +1,8 @@
 """Component tests: one call from pytest builds a component's Verilog and runs cocotb tests on it."""
 
 import hashlib
-import inspect
 import json
 import os
-from pathlib import Path
 
 from ..hw.verilog_export import to_verilog
 from .cocotb_run import run_cocotb
@@ -16,19 +14,18 @@ _TIMEOUT = 900
 """Seconds after which a component test counts as hung."""
 
 
-def simulate_component(component, *, testcase=None, seed=1, sources=(), **values):
-    """Emit, build (cached) and run the cocotb tests in the calling file against `component`.
+def simulate_component(tests, component, *, testcase=None, seed=1, sources=(), **values):
+    """Emit, build (cached) and run the cocotb tests of the module `tests`, the caller's `__name__`, against `component`.
 
     `values` reach the tests through `parameters()`. `testcase` limits the run to one cocotb test. The optimiser is
     kept low (-O1): component models are small and mostly compile time.
     """
-    caller = Path(inspect.stack()[1].filename)
     top = type(component).__name__.lower()
     model = build(to_verilog(component, top), top, sources=sources,
                   arguments=["-O3", "-CFLAGS", "-O1", "-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1"])
     identity = hashlib.sha256(json.dumps([model.folder.name, values, testcase, seed]).encode()).hexdigest()[:12]
-    run_cocotb(model, caller.stem, cache_folder().parent / "tests" / f"{caller.stem}-{identity}", parameters=values,
-               testcase=testcase, seed=seed, timeout=_TIMEOUT, search=[caller.parent, caller.parent.parent])
+    run_cocotb(model, tests, cache_folder().parent / "tests" / f"{tests}-{identity}", parameters=values,
+               testcase=testcase, seed=seed, timeout=_TIMEOUT)
 
 
 def parameters():

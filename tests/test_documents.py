@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 import typer
 
-from acceltran.hw.config import _RULES, PRESETS, AcceleratorConfig, ConfigError
-from acceltran.hw.control.errors import ErrorCode
-from acceltran.hw.isa import INSTRUCTIONS
-from acceltran.hw.registers import to_c_header
-from acceltran.sw.bench.points import GROUPS
-from acceltran.sw.checkpoint import encode_texts, load_checkpoint
-from acceltran.sw.cli import app
+from acceltran.cli.bench.points import GROUPS
+from acceltran.cli.evaluate.document import _STRENGTHS
+from acceltran.cli.main import app
+from acceltran.cli.options import DEFAULT_MODEL
+from acceltran.cli.train.train import VARIANTS
+from acceltran.hw.spec.config import _RULES, PRESETS, AcceleratorConfig, ConfigError
+from acceltran.hw.spec.error_codes import ErrorCode
+from acceltran.hw.spec.isa import INSTRUCTIONS
+from acceltran.hw.spec.registers import to_c_header
 from acceltran.sw.compiler import compile_encoder
-from acceltran.sw.disassemble import disassemble
-from acceltran.sw.evaluate.document import _STRENGTHS
-from acceltran.sw.options import DEFAULT_MODEL
-from acceltran.sw.train import VARIANTS
+from acceltran.sw.compiler.disassemble import disassemble
+from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("hw", "sw", "sim", "tests", "docs", "models")
@@ -97,7 +97,7 @@ def test_there_is_something_to_read():
 
 
 def missing_paths(path):
-    """Words like ``sw/cli.py``, relative to the project, to its parts or to the document, that are no file or folder."""
+    """Words like ``cli/main.py``, relative to the project, to its parts or to the document, that are no file or folder."""
     for number, line in texts(path):
         for word in re.findall(rf"(?<![\w/.-])(?:\.\./)*(?:{'|'.join(FOLDERS)})/[\w./*-]+(?![<\w./*-])", line):
             word = word.rstrip(".,-").split("::")[0]

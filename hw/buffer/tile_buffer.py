@@ -8,10 +8,10 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import tree_sum
-from ..crossbar import route
 from ..layout import tile_write
-from ..round_robin import RoundRobin
 from ..shared_module import instantiate
+from ..streams.crossbar import route
+from ..streams.round_robin import RoundRobin
 from .bank_arbiter import BankArbiter
 from .sram import Sram
 from .tile_reader import read_port

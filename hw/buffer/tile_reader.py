@@ -7,8 +7,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..arithmetic import popcount
-from ..layout import SLOT_BITS, tile_beat
-from ..stream_queue import StreamQueue
+from ..layout import tile_beat
+from ..spec.widths import SLOT_BITS
+from ..streams.stream_queue import StreamQueue
 
 __all__ = ["TileReader", "read_port", "read_request"]
 

@@ -4,9 +4,10 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..layout import LINE_ADDRESS_BITS, line_layout, vector_write
-from ..round_robin import RoundRobin
-from ..stream_queue import StreamQueue
+from ..layout import line_layout, vector_write
+from ..spec.widths import LINE_ADDRESS_BITS
+from ..streams.round_robin import RoundRobin
+from ..streams.stream_queue import StreamQueue
 from .sram import Sram
 
 __all__ = ["VectorBuffer"]

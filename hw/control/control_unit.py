@@ -4,11 +4,11 @@ from amaranth.hdl import Module, Mux, ResetInserter
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..isa import LoopOrder
-from ..registers import ADDRESS_BITS
+from ..spec.error_codes import ErrorCode, ErrorSource
+from ..spec.isa import LoopOrder
+from ..spec.registers import ADDRESS_BITS
 from .axi_lite import AxiLiteFrontEnd, axi_lite_signature
 from .dispatcher import Dispatcher, engine_ports
-from .errors import ErrorCode, ErrorSource
 from .instruction_decoder import InstructionDecoder
 from .instruction_fetch import InstructionFetch
 from .layouts import ENGINES, EVENTS, FETCHED, TIMELINE
@@ -34,7 +34,7 @@ class ControlUnit(wiring.Component):
 
     Members
     -------
-    csr : In(axi_lite_signature()), registers as in `hw.registers`
+    csr : In(axi_lite_signature()), registers as in `hw.spec.registers`
     irq : Out(1), level, a register
     fetch_request : Out(stream(32)), byte address of a 64-byte instruction
     fetch : In(stream(FETCHED)), the answers in order, never held up

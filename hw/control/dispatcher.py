@@ -4,10 +4,11 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..isa import Engine
-from .errors import ERROR_REPORT, ErrorCode
+from ..spec.error_codes import ErrorCode
+from ..spec.isa import Engine
+from ..spec.widths import NUMBER_BITS
 from .issue_queue import IssueQueue
-from .layouts import ENGINES, INSTRUCTION_BITS, NUMBER_BITS, TIMELINE, dispatched
+from .layouts import ENGINES, ERROR_REPORT, INSTRUCTION_BITS, TIMELINE, dispatched
 from .semaphores import Semaphores
 
 __all__ = ["Dispatcher", "engine_ports"]

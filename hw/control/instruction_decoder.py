@@ -4,9 +4,11 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..isa import INSTRUCTIONS, Buffer, Engine, Function, LoopOrder, Opcode, layout
-from .errors import ERROR_REPORT, ErrorCode, ErrorSource
-from .layouts import INSTRUCTION_BITS, NUMBER_BITS, dispatched, engine_bits, header_layout
+from ..instruction_layout import header_layout, layout
+from ..spec.error_codes import ErrorCode, ErrorSource
+from ..spec.isa import INSTRUCTIONS, Buffer, Engine, Function, LoopOrder, Opcode
+from ..spec.widths import NUMBER_BITS
+from .layouts import ERROR_REPORT, INSTRUCTION_BITS, dispatched, engine_bits
 
 __all__ = ["InstructionDecoder"]
 

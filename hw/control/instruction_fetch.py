@@ -5,7 +5,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from .layouts import FETCHED, INSTRUCTION_BITS, NUMBER_BITS, engine_bits
+from ..spec.widths import NUMBER_BITS
+from .layouts import FETCHED, INSTRUCTION_BITS, engine_bits
 
 __all__ = ["InstructionFetch"]
 

@@ -5,19 +5,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from ..isa import Engine
-from .errors import ENGINE_CODE, ERROR_REPORT
-from .layouts import (
-    ENGINES,
-    INSTRUCTION_BITS,
-    NUMBER_BITS,
-    SEMAPHORE_BITS,
-    TIMELINE,
-    WAIT_BITS,
-    engine_bits,
-    header_layout,
-    numbered,
-)
+from ..instruction_layout import header_layout
+from ..spec.error_codes import ENGINE_CODE
+from ..spec.isa import Engine
+from ..spec.widths import NUMBER_BITS
+from .layouts import ENGINES, ERROR_REPORT, INSTRUCTION_BITS, SEMAPHORE_BITS, TIMELINE, WAIT_BITS, engine_bits, numbered
 
 __all__ = ["IssueQueue"]
 

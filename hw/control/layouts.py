@@ -2,15 +2,14 @@
 
 from amaranth.lib import data
 
-from ..isa import HEADER, INSTRUCTION_BYTES, INSTRUCTIONS, Engine
+from ..spec.error_codes import ERROR_CODE_BITS
+from ..spec.isa import HEADER, INSTRUCTION_BYTES, INSTRUCTIONS, Engine
+from ..spec.widths import NUMBER_BITS
 
-__all__ = ["ENGINES", "EVENTS", "FETCHED", "INSTRUCTION_BITS", "NUMBER_BITS", "SEMAPHORE_BITS", "TIMELINE", "WAIT_BITS",
-           "dispatched", "engine_bits", "header_layout", "numbered"]
+__all__ = ["ENGINES", "ERROR_REPORT", "EVENTS", "FETCHED", "INSTRUCTION_BITS", "SEMAPHORE_BITS", "TIMELINE", "WAIT_BITS",
+           "dispatched", "engine_bits", "numbered"]
 
 INSTRUCTION_BITS = 8 * INSTRUCTION_BYTES
-
-NUMBER_BITS = 16
-"""Bits of the number of an instruction in its program."""
 
 SEMAPHORE_BITS = 12
 WAIT_BITS = 8
@@ -47,9 +46,8 @@ FETCHED = data.StructLayout({"instruction": INSTRUCTION_BITS, "error": 1})
 """Answer of the memory to a fetch."""
 
 
-def header_layout():
-    """Bits 0 to 63 of an instruction."""
-    return data.StructLayout({f.name: f.shape for f in HEADER})
+ERROR_REPORT = data.StructLayout({"valid": 1, "code": ERROR_CODE_BITS, "engine": 2, "number": NUMBER_BITS})
+"""``valid`` for a cycle: error `code`, found by `engine`, in instruction `number` of the program."""
 
 
 def engine_bits(engine=None):

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import tree_sum
-from ..registers import COUNTERS
+from ..spec.registers import COUNTERS
 from .layouts import ENGINES, EVENTS
 
 __all__ = ["PerformanceCounters"]

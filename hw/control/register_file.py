@@ -4,8 +4,8 @@ from amaranth.hdl import Const, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..isa import LoopOrder
-from ..registers import ADDRESS_BITS, COUNTERS, CURVE_STRIDE, KNOTS, REGISTERS, by_name, config_values
+from ..spec.isa import LoopOrder
+from ..spec.registers import ADDRESS_BITS, COUNTERS, CURVE_STRIDE, KNOTS, REGISTERS, by_name, config_values
 from .axi_lite import register_bus_signature
 
 __all__ = ["RegisterFile", "register_layout"]

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .errors import ERROR_REPORT
+from .layouts import ERROR_REPORT
 from .register_file import register_layout
 
 __all__ = ["RunController"]

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from ..registers import KNOTS
+from ..spec.registers import KNOTS
 
 __all__ = ["ThresholdCalculator"]
 

@@ -5,7 +5,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import popcount
-from ..layout import LINE_ADDRESS_BITS, SLOT_BITS, TAG_BITS, line_layout, pe_command
+from ..layout import line_layout, pe_command
+from ..spec.widths import LINE_ADDRESS_BITS, SLOT_BITS, TAG_BITS
 from .affine_walker import AffineWalker
 from .product import COUNT_BITS, PRODUCT, position_of, set_loops
 

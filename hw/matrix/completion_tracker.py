@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import tree_sum
-from ..layout import TAG_BITS
+from ..spec.widths import TAG_BITS
 from .product import COUNT_BITS
 
 __all__ = ["CompletionTracker"]

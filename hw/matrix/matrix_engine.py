@@ -4,12 +4,13 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ...sw.golden.post_process import FUNCTION_SHIFTS, SHIFTS
 from ..buffer.tile_reader import TileReader, read_port
-from ..control.errors import ENGINE_CODE, ErrorCode
-from ..layout import LINE_ADDRESS_BITS, line_layout, tile_write
+from ..layout import line_layout, tile_write
 from ..shared_module import instantiate
-from ..stream_fork import StreamFork
+from ..spec.error_codes import ENGINE_CODE, ErrorCode
+from ..spec.shifts import FUNCTION_SHIFTS, SHIFTS
+from ..spec.widths import LINE_ADDRESS_BITS
+from ..streams.stream_fork import StreamFork
 from .command_sequencer import CommandSequencer
 from .completion_tracker import CompletionTracker
 from .operand_sequencer import OperandSequencer

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..buffer.tile_reader import read_request
-from ..layout import SLOT_BITS
+from ..spec.widths import SLOT_BITS
 from .affine_walker import AffineWalker
 from .product import COUNT_BITS, LEVELS, PRODUCT, kept, moves, position_of, set_loops
 

@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ..arithmetic import tree_sum
 from ..layout import pe_command, pe_output, pe_step, tile_beat
 from ..shared_module import instantiate
-from ..stream_arbiter import StreamArbiter
-from ..stream_fork import StreamFork
+from ..streams.stream_arbiter import StreamArbiter
+from ..streams.stream_fork import StreamFork
 from .pe_row import PERow
 
 __all__ = ["PEGrid", "lost_multipliers"]

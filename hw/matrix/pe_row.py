@@ -8,7 +8,7 @@ from ..layout import pe_command, pe_output, pe_step, tile_beat
 from ..pe.pe import PE
 from ..pe.pe_core import lost_layout
 from ..shared_module import instantiate
-from ..stream_fork import StreamFork
+from ..streams.stream_fork import StreamFork
 
 __all__ = ["PERow"]
 

@@ -2,11 +2,12 @@
 
 from amaranth.hdl import Cat, Mux, Signal
 
-from .. import isa
+from ..instruction_layout import layout
+from ..spec import isa
 
 __all__ = ["COUNT_BITS", "LEVELS", "PRODUCT", "kept", "moves", "position_of", "set_loops"]
 
-PRODUCT = isa.layout(isa.Opcode.MATMUL)
+PRODUCT = layout(isa.Opcode.MATMUL)
 """The instruction as it lies in the 512 bits."""
 
 COUNT_BITS = 12

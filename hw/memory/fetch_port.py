@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..isa import INSTRUCTION_BYTES
+from ..spec.isa import INSTRUCTION_BYTES
 from .axi import read_beat, read_request, size_code
 
 __all__ = ["FetchPort", "fetch_layout"]

@@ -5,10 +5,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
-from ..layout import SLOT_BITS, tile_write
-from ..stream_queue import StreamQueue
+from ..layout import tile_write
+from ..spec.error_codes import MemoryFault
+from ..spec.widths import SLOT_BITS
+from ..streams.stream_queue import StreamQueue
 from .axi import beat_bits, read_beat, read_request
-from .errors import MemoryError
 from .row_requester import RowRequester, gather_layout
 from .tile_walk import REACH_BITS, area_layout
 
@@ -39,7 +40,7 @@ class Gatherer(wiring.Component):
     indices : In(stream(read_beat)), ready when the next beats are indices, which do not go through the gearbox
     segment, append, piece, close : the gearbox; all pieces are lines
     o : Out(stream(tile_write))
-    error : Out(3), 0, or a MemoryError of this job until reset; of indices that came ahead, once their own job begins
+    error : Out(3), 0, or a MemoryFault of this job until reset; of indices that came ahead, once their own job begins
     """
 
     def __init__(self, *, tile, width, lines_per_beat, bus_width, activation_tiles, rows_ahead):
@@ -92,7 +93,7 @@ class Gatherer(wiring.Component):
             with m.If(expected.ahead):
                 m.d.sync += spoiled.eq(1)
             with m.Else():
-                m.d.sync += self.error.eq(MemoryError.BUS_READ)
+                m.d.sync += self.error.eq(MemoryFault.BUS_READ)
         m.d.comb += [
             self.indices.ready.eq(row_awaited & tags.r_rdy & expected.index),
             requester.indices.payload.eq(Mux(self.indices.payload.error, 0, self.indices.payload.data)),
@@ -133,7 +134,7 @@ class Gatherer(wiring.Component):
             with m.State("IDLE"):
                 m.d.sync += [token.eq(0), row.eq(0), row_slot.eq(area.slot), ahead.eq(0)]
                 with m.If(self.job.valid & spoiled):
-                    m.d.sync += self.error.eq(MemoryError.BUS_READ)
+                    m.d.sync += self.error.eq(MemoryFault.BUS_READ)
                     m.next = "FAILED"
                 with m.Elif(self.job.valid):
                     m.next = "ROW"
@@ -147,7 +148,7 @@ class Gatherer(wiring.Component):
                 m.d.comb += [self.append.eq(whole & ~ahead & ~last_row), self.segment.valid.eq(self.append & row_next)]
                 m.d.sync += ahead.eq(continues & ~row_ends)
                 with m.If(slot >= self._activation_tiles):
-                    m.d.sync += self.error.eq(MemoryError.SLOT_RANGE)
+                    m.d.sync += self.error.eq(MemoryFault.SLOT_RANGE)
                     m.next = "FAILED"
                 with m.Elif(lines.i.ready):
                     m.d.comb += [self.piece.ready.eq(1), row_ends.eq(self.piece.valid & last_column)]

@@ -5,13 +5,15 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from ..isa import INSTRUCTION_BYTES, Buffer, Opcode, layout
-from ..layout import SLOT_BITS, tile_beat, tile_write, vector_write
-from ..skid_buffer import skidded
+from ..instruction_layout import layout
+from ..layout import tile_beat, tile_write, vector_write
+from ..spec.error_codes import MemoryFault
+from ..spec.isa import INSTRUCTION_BYTES, Buffer, Opcode
+from ..spec.widths import SLOT_BITS
+from ..streams.skid_buffer import skidded
 from .axi import AXI4Signature, join, size_code
 from .axi_reader import AxiReader
 from .axi_writer import AxiWriter
-from .errors import MemoryError
 from .fetch_port import FetchPort, fetch_layout
 from .gatherer import Gatherer
 from .gearbox_in import GearboxIn
@@ -27,7 +29,7 @@ _NOTHING, _LOAD, _GATHER = range(3)
 
 
 def error_layout():
-    """An error: whether there is one, and which `MemoryError`."""
+    """An error: whether there is one, and which `MemoryFault`."""
     return data.StructLayout({"valid": 1, "code": 4})
 
 
@@ -319,9 +321,9 @@ class MemoryEngine(wiring.Component):
         """Completion, errors and counters."""
         axi, code = self.axi, Signal(4)
         with m.If(spoiled):
-            m.d.comb += code.eq(MemoryError.BUS_READ)
+            m.d.comb += code.eq(MemoryFault.BUS_READ)
         with m.Elif(self._writer.error):
-            m.d.comb += code.eq(MemoryError.BUS_WRITE)
+            m.d.comb += code.eq(MemoryFault.BUS_WRITE)
         with m.Else():
             m.d.comb += code.eq(self._loader.error | self._gatherer.error | self._storer.error)
         raised = (code != 0) & ~self.flush & ~failed

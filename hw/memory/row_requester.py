@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from ..stream_queue import StreamQueue
+from ..streams.stream_queue import StreamQueue
 from .axi import beat_bits, size_code
 
 __all__ = ["RowRequester", "gather_layout", "gather_request"]

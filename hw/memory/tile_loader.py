@@ -5,11 +5,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import popcount
-from ..isa import Buffer
 from ..layout import tile_write
-from ..stream_queue import StreamQueue
+from ..spec.error_codes import MemoryFault
+from ..spec.isa import Buffer
+from ..streams.stream_queue import StreamQueue
 from .axi import beat_bits
-from .errors import MemoryError
 from .tile_walk import TileWalk, area_layout
 
 __all__ = ["LINE", "MASK", "TileLoader", "load_layout"]
@@ -42,7 +42,7 @@ class TileLoader(wiring.Component):
     segment, piece, size, short, close : the gearbox
     drained : In(1), the gearbox is rid of what it was given, surplus beats included
     o : Out(stream(tile_write)), with `buffer` : Out(2) its destination
-    error : Out(3), 0, or a MemoryError until reset
+    error : Out(3), 0, or a MemoryFault until reset
     """
 
     def __init__(self, *, tile, width, lines_per_beat, bus_width, weight_tiles, activation_tiles, vector_lines):
@@ -102,9 +102,9 @@ class TileLoader(wiring.Component):
                     lines_left.eq((popcount(self.piece.payload[:tile * tile]) + tile - 1) >> (tile.bit_length() - 1)),
                 ]
                 with m.If(~inside):
-                    fail(MemoryError.SLOT_RANGE)
+                    fail(MemoryFault.SLOT_RANGE)
                 with m.Elif(self.short):
-                    fail(MemoryError.LOAD_SHORT)
+                    fail(MemoryFault.LOAD_SHORT)
                 with m.Else():
                     m.d.comb += self.piece.ready.eq(1)
                     with m.If(taken):
@@ -112,9 +112,9 @@ class TileLoader(wiring.Component):
             with m.State("LINES"):
                 m.d.comb += self.size.eq(LINE)
                 with m.If(~inside):
-                    fail(MemoryError.SLOT_RANGE)
+                    fail(MemoryFault.SLOT_RANGE)
                 with m.Elif(self.short & (lines_left != 0)):
-                    fail(MemoryError.LOAD_SHORT)
+                    fail(MemoryFault.LOAD_SHORT)
                 with m.Else():
                     m.d.comb += collecting.eq(1)
                 with m.If(taken):

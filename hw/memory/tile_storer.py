@@ -5,8 +5,9 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import popcount
-from ..layout import SLOT_BITS, tile_beat
-from .errors import MemoryError
+from ..layout import tile_beat
+from ..spec.error_codes import MemoryFault
+from ..spec.widths import SLOT_BITS
 from .gearbox_out import piece_layout
 from .tile_loader import LINE, MASK
 from .tile_walk import TileWalk, area_layout
@@ -31,7 +32,7 @@ class TileStorer(wiring.Component):
     read_request : Out(stream(SLOT_BITS))
     read : In(stream(tile_beat)), the requested tiles in order
     o : Out(stream(piece_layout))
-    error : Out(3), 0, or a MemoryError until reset
+    error : Out(3), 0, or a MemoryFault until reset
     """
 
     def __init__(self, *, tile, width, lines_per_beat, activation_tiles):
@@ -75,7 +76,7 @@ class TileStorer(wiring.Component):
         with m.If(asked.step & asked.last):
             m.d.sync += asking.eq(0)
         with m.If(asking & ~inside):
-            m.d.sync += self.error.eq(MemoryError.SLOT_RANGE)
+            m.d.sync += self.error.eq(MemoryFault.SLOT_RANGE)
         return m
 
     def _send(self, m, running, stored):

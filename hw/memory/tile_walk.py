@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..layout import SLOT_BITS
+from ..spec.widths import SLOT_BITS
 
 __all__ = ["REACH_BITS", "TileWalk", "area_layout"]
 

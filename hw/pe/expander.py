@@ -5,8 +5,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import popcount
-from ..butterfly import crossings, prefix_counts, spread
 from ..layout import row_beat, tile_beat
+from ..streams.butterfly import crossings, prefix_counts, spread
 
 __all__ = ["Expander"]
 

@@ -4,10 +4,11 @@ from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..layout import TAG_BITS, pe_command, pe_output, pe_step, tile_beat
+from ..layout import pe_command, pe_output, pe_step, tile_beat
 from ..post_process.post_process import PostProcess
 from ..registered_reset import registered_reset
-from ..stream_queue import StreamQueue
+from ..spec.widths import TAG_BITS
+from ..streams.stream_queue import StreamQueue
 from .pe_core import PECore, lost_layout
 from .tile_fifo import TileFifo
 

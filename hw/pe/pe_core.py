@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ..arithmetic import popcount, tree_sum
 from ..layout import pe_step, tile_beat
 from ..shared_module import instantiate
-from ..skid_buffer import skidded
+from ..streams.skid_buffer import skidded
 from .expander import Expander
 from .lane_ports import STEP_RING
 from .mac_lane import MacLane

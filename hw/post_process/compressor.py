@@ -5,9 +5,10 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import popcount
-from ..butterfly import prefix_counts
-from ..layout import SLOT_BITS, line_layout, tile_write
-from ..skid_buffer import skidded
+from ..layout import line_layout, tile_write
+from ..spec.widths import SLOT_BITS
+from ..streams.butterfly import prefix_counts
+from ..streams.skid_buffer import skidded
 
 __all__ = ["Compressor"]
 

@@ -4,12 +4,12 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ...sw.golden.functions import function_format
-from ...sw.golden.post_process import FUNCTION_SHIFTS, SHIFTS
 from ..interpolator import Interpolator
-from ..isa import Function
 from ..layout import post_command, tile_write
-from ..stream_queue import StreamQueue
+from ..spec.activations import ACTIVATIONS, function_format
+from ..spec.isa import Function
+from ..spec.shifts import FUNCTION_SHIFTS, SHIFTS
+from ..streams.stream_queue import StreamQueue
 from .activation_function import ActivationFunction
 from .compressor import Compressor
 from .dynatran import DynaTran
@@ -56,7 +56,7 @@ class PostProcess(wiring.Component):
     def __init__(self, *, tile, width, accumulator_width, lines_per_beat, functions, skid=False):
         self._tile, self._width, self._accumulator_width = tile, width, accumulator_width
         self._lines_per_beat = lines_per_beat
-        self._tables = [f for f in (Function.GELU, Function.TANH) if f.name.lower() in functions]
+        self._tables = [Function(entry.code) for entry in ACTIVATIONS if entry.tail and entry.name in functions]
         self._functions, self._skid = tuple(functions), skid
         self.latency = 3 + (Interpolator.latency + 2 if self._tables else 0)
         super().__init__({

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...sw.golden.exponential import ARGUMENT_FRAC, EXPONENTIAL_FRAC, OFFSET_BITS, SLOPE_FRAC, coefficients
+from ..spec.exponential import ARGUMENT_FRAC, EXPONENTIAL_FRAC, OFFSET_BITS, SLOPE_FRAC, coefficients
 
 __all__ = ["Exponential"]
 

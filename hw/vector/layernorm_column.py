@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...sw.golden.layernorm import GAMMA_LEADS, GUARD, LEFT_MAX, LayerNormFormat
 from ..arithmetic import join_products, partial_products, round_shift, saturate
+from ..spec.layernorm import GAMMA_LEADS, GUARD, LEFT_MAX, LayerNormFormat
 
 __all__ = ["LayerNormColumn"]
 

@@ -4,10 +4,10 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...sw.golden.layernorm import GAMMA_LEADS, GUARD, LEFT_MAX, LayerNormFormat
 from ..arithmetic import join_products, tree_sum
 from ..layout import line_layout
 from ..post_process.dynatran import DynaTran
+from ..spec.layernorm import GAMMA_LEADS, GUARD, LEFT_MAX, LayerNormFormat
 from .layernorm_column import LayerNormColumn
 
 __all__ = ["LayerNormLanes"]

@@ -4,9 +4,9 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...sw.golden.layernorm import EPSILON_BITS, RECIPROCAL_BITS, LayerNormFormat
-from ...sw.golden.rsqrt import FRACTION
 from ..arithmetic import join_products, partial_products
+from ..spec.layernorm import EPSILON_BITS, RECIPROCAL_BITS, LayerNormFormat
+from ..spec.rsqrt import FRACTION
 from .rsqrt import Rsqrt
 
 __all__ = ["LayerNormScalars"]

@@ -4,11 +4,12 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ...sw.golden.layernorm import BETA_LEADS, EPSILON_BITS, RECIPROCAL_BITS
 from ..arithmetic import popcount, tree_sum
-from ..layout import LINE_ADDRESS_BITS, SLOT_BITS, line_layout, tile_beat, tile_write
+from ..layout import line_layout, tile_beat, tile_write
 from ..post_process.compressor import Compressor
-from ..stream_queue import StreamQueue
+from ..spec.layernorm import BETA_LEADS, EPSILON_BITS, RECIPROCAL_BITS
+from ..spec.widths import LINE_ADDRESS_BITS, SLOT_BITS
+from ..streams.stream_queue import StreamQueue
 from .layernorm_lanes import LayerNormLanes
 from .layernorm_scalars import LayerNormScalars
 from .layernorm_vectors import LayerNormVectors

@@ -4,8 +4,9 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...sw.golden.layernorm import BETA_LEADS, GUARD
-from ..layout import LINE_ADDRESS_BITS, line_layout
+from ..layout import line_layout
+from ..spec.layernorm import BETA_LEADS, GUARD
+from ..spec.widths import LINE_ADDRESS_BITS
 
 __all__ = ["LayerNormVectors"]
 

@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...sw.golden.logarithm import ARGUMENT_FRAC, LOGARITHM_FRAC, TABLE
 from ..interpolator import Interpolator
+from ..spec.logarithm import ARGUMENT_FRAC, LOGARITHM_FRAC, TABLE
 
 __all__ = ["Logarithm"]
 

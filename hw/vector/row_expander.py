@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..butterfly import crossings, prefix_counts, spread
 from ..layout import line_layout, tile_beat
+from ..streams.butterfly import crossings, prefix_counts, spread
 
 __all__ = ["RowExpander"]
 

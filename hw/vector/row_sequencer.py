@@ -4,11 +4,12 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .. import isa
-from ..control.errors import ENGINE_CODE, ErrorCode
-from ..layout import SLOT_BITS, TAG_BITS
+from ..instruction_layout import layout
 from ..matrix.completion_tracker import CompletionTracker
-from ..stream_queue import StreamQueue
+from ..spec import isa
+from ..spec.error_codes import ENGINE_CODE, ErrorCode
+from ..spec.widths import SLOT_BITS, TAG_BITS
+from ..streams.stream_queue import StreamQueue
 
 __all__ = ["RowSequencer", "timed_instruction"]
 
@@ -18,7 +19,7 @@ _HELD = 4
 
 def timed_instruction(opcode, width):
     """A vector instruction with the threshold that its curve gives."""
-    return data.StructLayout({"instruction": isa.layout(opcode), "tau": width - 1})
+    return data.StructLayout({"instruction": layout(opcode), "tau": width - 1})
 
 
 class RowSequencer(wiring.Component):
@@ -95,7 +96,7 @@ class RowSequencer(wiring.Component):
         return m
 
     def _used(self, slots):
-        names = isa.layout(self._opcode).members
+        names = layout(self._opcode).members
         return [(name, slot) for name, slot in slots.items() if f"{name}_slot" in names]
 
     def _commands(self, m, held, slots):

@@ -4,9 +4,9 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...sw.golden.rsqrt import FRACTION, MANTISSA, RSQRT
 from ..arithmetic import round_shift
 from ..interpolator import Interpolator
+from ..spec.rsqrt import FRACTION, MANTISSA, RSQRT
 
 __all__ = ["Rsqrt"]
 

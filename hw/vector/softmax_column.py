@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Const, Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...sw.golden.exponential import ARGUMENT_FRAC, EXPONENTIAL_FRAC
-from ...sw.golden.softmax import SUM_FRAC, Z_BITS, x_shifts
+from ..spec.exponential import ARGUMENT_FRAC, EXPONENTIAL_FRAC
+from ..spec.softmax import SUM_FRAC, Z_BITS, x_shifts
 from .exponential import Exponential
 
 __all__ = ["SoftmaxColumn", "FLOOR_BITS", "OFFSET_BITS", "REFERENCE_BITS", "SHIFT_BITS", "TERM_BITS"]

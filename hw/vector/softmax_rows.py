@@ -4,8 +4,8 @@ from amaranth.hdl import Array, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...sw.golden.exponential import ARGUMENT_FRAC
-from ...sw.golden.softmax import SUM_FRAC
+from ..spec.exponential import ARGUMENT_FRAC
+from ..spec.softmax import SUM_FRAC
 from .logarithm import Logarithm
 from .softmax_column import FLOOR_BITS, OFFSET_BITS, REFERENCE_BITS, TERM_BITS
 

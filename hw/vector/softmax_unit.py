@@ -8,12 +8,13 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ...sw.golden.exponential import ARGUMENT_FRAC
-from ...sw.golden.softmax import x_shifts
 from ..arithmetic import tree_sum
-from ..layout import SLOT_BITS, tile_beat, tile_write
+from ..layout import tile_beat, tile_write
 from ..post_process.compressor import Compressor
-from ..stream_queue import StreamQueue
+from ..spec.exponential import ARGUMENT_FRAC
+from ..spec.softmax import x_shifts
+from ..spec.widths import SLOT_BITS
+from ..streams.stream_queue import StreamQueue
 from .row_expander import RowExpander
 from .softmax_column import FLOOR_BITS, SHIFT_BITS, SoftmaxColumn
 from .softmax_requester import SoftmaxRequester

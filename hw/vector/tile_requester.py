@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..layout import SLOT_BITS
+from ..spec.widths import SLOT_BITS
 
 __all__ = ["TileRequester"]
 

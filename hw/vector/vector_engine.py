@@ -4,12 +4,14 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from .. import isa
 from ..buffer.tile_reader import TileReader, read_port
-from ..layout import LINE_ADDRESS_BITS, line_layout, tile_write
+from ..instruction_layout import layout
+from ..layout import line_layout, tile_write
 from ..shared_module import instantiate
-from ..skid_buffer import skidded
-from ..stream_queue import StreamQueue
+from ..spec import isa
+from ..spec.widths import LINE_ADDRESS_BITS
+from ..streams.skid_buffer import skidded
+from ..streams.stream_queue import StreamQueue
 from .layernorm_unit import LayerNormUnit, layernorm_command
 from .row_sequencer import RowSequencer, timed_instruction
 from .softmax_unit import SoftmaxUnit, softmax_command
@@ -97,14 +99,14 @@ class VectorEngine(wiring.Component):
         c = self._config
         word, holding, known = Signal(512, reset_less=True), Signal(), Signal()
         opcodes = (isa.Opcode.SOFTMAX, isa.Opcode.LAYERNORM)
-        is_norm = data.View(isa.layout(opcodes[1]), word).opcode == int(opcodes[1])
+        is_norm = data.View(layout(opcodes[1]), word).opcode == int(opcodes[1])
         tau = Signal(c.width - 1, reset_less=True)
         passed = Signal()
         m.d.comb += [
             self.instruction.ready.eq(~holding & order.i.ready),
             order.i.valid.eq(passed), order.i.payload.eq(is_norm),
-            self.curve.eq(Mux(is_norm, data.View(isa.layout(opcodes[1]), word).curve,
-                              data.View(isa.layout(opcodes[0]), word).curve)),
+            self.curve.eq(Mux(is_norm, data.View(layout(opcodes[1]), word).curve,
+                              data.View(layout(opcodes[0]), word).curve)),
         ]
         with m.If(self.instruction.valid & self.instruction.ready):
             m.d.sync += [word.eq(self.instruction.payload), holding.eq(1), known.eq(0)]

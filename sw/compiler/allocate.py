@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import CapacityError
+from ..ir.errors import CapacityError
 
 __all__ = ["Placement", "activation_slots", "lifetimes", "live_tiles", "place_activations", "place_blocks", "required_tiles"]
 

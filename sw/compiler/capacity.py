@@ -3,11 +3,11 @@
 from dataclasses import replace
 from functools import partial
 
-from ...hw.config import ConfigError
-from ...hw.isa import INSTRUCTIONS, LoopOrder, Opcode
-from ...hw.registers import by_name
+from ...hw.spec.config import ConfigError
+from ...hw.spec.isa import INSTRUCTIONS, LoopOrder, Opcode
+from ...hw.spec.registers import by_name
+from ..ir.errors import CapacityError, CompileError
 from .allocate import live_tiles, place_activations, place_blocks, required_tiles
-from .errors import CapacityError, CompileError
 from .image import bytes_of
 from .steps import lower
 

@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...hw.isa import Opcode
+from ...hw.spec.isa import Opcode
+from ..ir.errors import CapacityError, CompileError
+from ..models.build_encoder import build_graph
+from ..models.outline import outline_encoder
+from ..models.quantise import quantise_encoder
 from .allocate import place_activations, place_blocks
-from .build_encoder import build_graph
 from .capacity import ADDRESSED, ATTEMPTS, LARGEST_PROGRAM, check_fit, fits
 from .cost import Cost
 from .emit import emit
-from .errors import CapacityError, CompileError
-from .outline import outline_encoder
 from .planner import plan_order
-from .quantise import quantise_encoder
 from .schedule import chain, check_progress, insert_loads, insert_planned_loads, load_step, semaphores
 from .steps import lower
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...hw.isa import Engine, LoopOrder, Opcode
+from ...hw.spec.isa import Engine, LoopOrder, Opcode
 from ..golden.tiles import tiles_of
 from .loop_order import order_cost
 

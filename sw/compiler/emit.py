@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ...hw.isa import INSTRUCTION_BYTES, Buffer, Opcode, encode
-from .errors import CompileError
+from ...hw.spec.isa import INSTRUCTION_BYTES, Buffer, Opcode, encode
+from ..ir.errors import CompileError
 from .image import Image, pack_matrix, pack_table, pack_values
 from .program import Program
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ...hw.isa import LoopOrder
+from ...hw.spec.isa import LoopOrder
 
 __all__ = ["OrderCost", "best_order", "order_cost"]
 

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from heapq import heapreplace
 
-from ...hw.isa import Engine
+from ...hw.spec.isa import Engine
 
 __all__ = ["plan_order"]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 
-from ...hw.config import AcceleratorConfig
-from ...hw.isa import INSTRUCTION_BYTES, decode, encode
+from ...hw.spec.config import AcceleratorConfig
+from ...hw.spec.isa import INSTRUCTION_BYTES, decode, encode
 from ..golden.tiles import from_stream
-from .errors import CompileError
-from .graph import Graph, unpad
+from ..ir.errors import CompileError
+from ..ir.graph import Graph, unpad
 
 __all__ = ["Program"]
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from ...hw.isa import Engine, Opcode
-from .errors import CompileError
+from ...hw.spec.isa import Engine, Opcode
+from ..ir.errors import CompileError
 from .steps import Region, Step
 
 __all__ = ["Semaphores", "chain", "check_progress", "insert_loads", "insert_planned_loads", "load_step", "semaphores"]

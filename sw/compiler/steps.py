@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 
-from ...hw.isa import Engine, Function, Opcode
+from ...hw.spec.isa import Engine, Function, Opcode
+from ..ir.errors import CompileError
+from ..ir.graph import Gather, LayerNorm, Load, MatMul, Softmax, Store
 from .cost import Cost
-from .errors import CompileError
-from .graph import Gather, LayerNorm, Load, MatMul, Softmax, Store
 from .loop_order import best_order
 
 __all__ = ["Region", "Step", "Block", "Plan", "lower"]

@@ -3,21 +3,11 @@
 The gates are `hw.vector.logarithm.Logarithm`.
 """
 
-import numpy as np
-
+from ...hw.spec.logarithm import ARGUMENT_FRAC, LOGARITHM_FRAC, TABLE
 from .fixed import leading_one
-from .interpolate import QuadraticTable
+from .interpolate import interpolate
 
-__all__ = ["ARGUMENT_FRAC", "LOGARITHM_FRAC", "TABLE", "logarithm"]
-
-ARGUMENT_FRAC = 20
-"""Fraction bits of the normalised argument."""
-
-LOGARITHM_FRAC = 16
-"""Fraction bits of the result."""
-
-TABLE = QuadraticTable(np.log2, 1.0, ARGUMENT_FRAC, ARGUMENT_FRAC, 5, LOGARITHM_FRAC)
-"""log2(x) for x in [1, 2). Error below 0.6 * 2**-16 over every argument."""
+__all__ = ["logarithm"]
 
 
 def logarithm(x):
@@ -28,4 +18,4 @@ def logarithm(x):
     k = leading_one(x)
     excess = k - ARGUMENT_FRAC
     normal = x << (-excess).clamp(min=0) >> excess.clamp(min=0)
-    return (k << LOGARITHM_FRAC) + TABLE(normal & ((1 << ARGUMENT_FRAC) - 1))
+    return (k << LOGARITHM_FRAC) + interpolate(TABLE, normal & ((1 << ARGUMENT_FRAC) - 1))

@@ -1,20 +1,16 @@
 """What a PE does to its sums before they are written back: bias, binary point, activation function, pruning."""
 
+import numpy as np
 import torch
 
+from ...hw.spec.activations import ACTIVATIONS, activation, function_format, has_table
+from ...hw.spec.shifts import BIAS_SHIFTS, FUNCTION_SHIFTS, SHIFTS
 from .fixed import saturate, shift_signed
-from .functions import function_format, relu
+from .functions import activate, relu
 
-__all__ = ["BIAS_SHIFTS", "FUNCTION_SHIFTS", "SHIFTS", "post_process", "prune", "requantise", "saturates"]
+__all__ = ["post_process", "prune", "requantise", "saturates"]
 
-SHIFTS = range(-24, 64)
-"""Legal shifts of the accumulator."""
-
-FUNCTION_SHIFTS = range(-8, 21)
-"""Legal shifts behind GeLU and tanh."""
-
-BIAS_SHIFTS = range(0, 38)
-"""Legal shifts of the bias; the hardware also wants the shifted bias to fit the accumulator."""
+_NAMES = ("none", *(entry.name for entry in ACTIVATIONS))
 
 
 def prune(x, tau):
@@ -40,7 +36,7 @@ def saturates(x, shift, width):
 
 
 def post_process(acc, bias, *, bias_shift, shift, function, function_shift, tau, width,
-                 functions=("relu", "gelu", "tanh"), watch=None):
+                 functions=_NAMES, watch=None):
     """From exact sums to the values that are written back.
 
     Parameters
@@ -48,9 +44,9 @@ def post_process(acc, bias, *, bias_shift, shift, function, function_shift, tau,
     acc : int64 tensor [..., columns] of sums, up to 61 bits
     bias : int64 tensor [columns] of `width` bits, or None
     bias_shift : left shift of the bias to the binary point of the sums
-    shift : right shift of the sums to the result, or to the binary point of `function_format` ahead of GeLU and tanh
-    function : code of `hw.isa.Function`, or its name in lower case
-    function_shift : right shift from there to the result, GeLU and tanh only
+    shift : right shift of the sums to the result, or to the binary point of `function_format` ahead of a function with a table
+    function : code of `hw.spec.isa.Function`, or its name in lower case
+    function_shift : right shift from there to the result, functions with tables only
     tau : pruning threshold in units of the result; 0 prunes nothing
     width : bits of the result
     functions : functions that are built; another one acts as none
@@ -65,7 +61,7 @@ def post_process(acc, bias, *, bias_shift, shift, function, function_shift, tau,
     ------
     ValueError : for a shift outside its legal range
     """
-    function = ("none", "relu", "gelu", "tanh")[function] if isinstance(function, int) else function
+    function = _NAMES[function] if isinstance(function, int) else function
     for name, value, legal in (("bias_shift", bias_shift, BIAS_SHIFTS), ("shift", shift, SHIFTS),
                                ("function_shift", function_shift, FUNCTION_SHIFTS)):
         if value not in legal:
@@ -74,8 +70,8 @@ def post_process(acc, bias, *, bias_shift, shift, function, function_shift, tau,
         acc = acc + (bias << bias_shift)
     function = function if function in functions else "none"
     form, result = function_format(width), None
-    if function in ("gelu", "tanh"):
-        result = getattr(form, function)(requantise(acc, shift, form.bits))
+    if has_table(function):
+        result = activate(function, requantise(acc, shift, form.bits), form)
         y = requantise(result, function_shift, width)
     else:
         y = requantise(acc, shift, width)
@@ -87,11 +83,10 @@ def post_process(acc, bias, *, bias_shift, shift, function, function_shift, tau,
 
 
 def _exact(acc, shift, function, function_shift, form):
-    if function in ("none", "relu"):
+    if not has_table(function):
         return (relu(acc) if function == "relu" else acc).double() * 2.0**-shift
-    argument = acc.double() * 2.0 ** -(shift + form.frac)
-    return (torch.nn.functional.gelu(argument) if function == "gelu" else torch.tanh(argument)) * 2.0 ** (
-        form.frac - function_shift)
+    argument = (acc.double() * 2.0 ** -(shift + form.frac)).numpy()
+    return torch.from_numpy(np.asarray(activation(function).exact(argument))) * 2.0 ** (form.frac - function_shift)
 
 
 def _saturated(acc, result, shift, function, function_shift, form):
@@ -100,4 +95,4 @@ def _saturated(acc, result, shift, function, function_shift, form):
         clipped = saturates(acc, shift, form.width)
         return clipped & (acc > 0) if function == "relu" else clipped
     clipped = saturates(result, function_shift, form.width)
-    return clipped | (saturates(acc, shift, form.bits) & (acc > 0)) if function == "gelu" else clipped
+    return clipped if activation(function).odd else clipped | (saturates(acc, shift, form.bits) & (acc > 0))

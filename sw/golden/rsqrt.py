@@ -1,24 +1,9 @@
 """Reciprocal square root of a normalised argument: the mantissa of layer-norm's 1/sigma."""
 
-import numpy as np
+from ...hw.spec.rsqrt import MANTISSA, RSQRT
+from .interpolate import interpolate
 
-from .interpolate import QuadraticTable
-
-__all__ = ["FRACTION", "MANTISSA", "RSQRT", "rsqrt"]
-
-FRACTION = 17
-"""Fraction bits of the argument within its octave."""
-
-MANTISSA = 17
-"""Fraction bits of the result."""
-
-
-def _octaves(x):
-    """1/sqrt(1 + x) on [0, 1) (arguments 1 to 2) and 1/sqrt(2x) on [1, 2) (arguments 2 to 4)."""
-    return np.where(x < 1, 1 / np.sqrt(1 + x), 1 / np.sqrt(2 * np.maximum(x, 0.5)))
-
-
-RSQRT = QuadraticTable(_octaves, 0.0, FRACTION, FRACTION + 1, 5, MANTISSA)
+__all__ = ["rsqrt"]
 
 
 def rsqrt(u):
@@ -29,4 +14,4 @@ def rsqrt(u):
     its test), 1.0 itself being held to 1 - 2**-17. Source: Chebyshev interpolation, |error| <= h**3 * max|f'''| / 192
     for segments of width h, here 2.4e-6 = 0.32 units, plus the rounding.
     """
-    return RSQRT(u).clamp(max=(1 << MANTISSA) - 1)
+    return interpolate(RSQRT, u).clamp(max=(1 << MANTISSA) - 1)

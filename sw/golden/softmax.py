@@ -4,28 +4,17 @@ import math
 
 import torch
 
-from .exponential import ARGUMENT_FRAC, EXPONENTIAL_FRAC, exponential_of_fraction
+from ...hw.spec.exponential import ARGUMENT_FRAC, EXPONENTIAL_FRAC
+from ...hw.spec.softmax import SUM_FRAC, Z_BITS, x_shifts
+from .exponential import exponential_of_fraction
 from .logarithm import logarithm
 
-__all__ = ["REACH", "SUM_FRAC", "Z_BITS", "logit_factor", "softmax", "x_shifts"]
-
-Z_BITS = 10 + ARGUMENT_FRAC
-"""Bits of z, the base-2 logarithm of a numerator: within +-`REACH`."""
-
-REACH = 1 << Z_BITS - 1 - ARGUMENT_FRAC
-
-SUM_FRAC = 25
-"""Fraction bits of the running sum: 512 truncated terms change a sum of 1/2 by 2 * 2**-16 of itself at most."""
+__all__ = ["logit_factor", "softmax"]
 
 
 def logit_factor(head_size):
     """``log2(e) / sqrt(head_size)``, by which a product of query and key becomes a base-2 logarithm."""
     return math.log2(math.e) / math.sqrt(head_size)
-
-
-def x_shifts(width):
-    """Range of ``ARGUMENT_FRAC - x_frac``, for x of `width` bits with `x_frac` fraction bits: z holds every x."""
-    return range(Z_BITS - width + 1)
 
 
 def softmax(x, *, valid_columns, x_shift, o_frac, tau, width, tile, watch=None):

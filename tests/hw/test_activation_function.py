@@ -1,6 +1,7 @@
 """Activation functions against their golden models: every segment's edges, random arguments, a stalling enable."""
 
 import random
+from functools import partial
 
 import cocotb
 import pytest
@@ -8,15 +9,16 @@ import torch
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, Timer
 
-from acceltran.hw.isa import Function
 from acceltran.hw.post_process.activation_function import ActivationFunction
+from acceltran.hw.spec.activations import function_format
+from acceltran.hw.spec.isa import Function
 from acceltran.sim.unit import parameters, simulate_component
-from acceltran.sw.golden.functions import function_format, relu
+from acceltran.sw.golden.functions import activate
 
 
 def operands(rng, form):
     """(x, function) pairs; functions change from one value to the next."""
-    top, table = (1 << (form.bits - 1)) - 1, form.gelu_table
+    top, table = (1 << (form.bits - 1)) - 1, form.table("gelu")
     edges = [n << table.t_bits for n in range((1 << (table.input_bits - table.t_bits)) + 1)]
     values = [e + d for e in edges for d in (-1, 0, 1)]
     values += [top, top - 1, -top - 1, -top] + [rng.randint(-top - 1, top) >> rng.randrange(20) for _ in range(400)]
@@ -26,8 +28,7 @@ def operands(rng, form):
 
 
 def golden(pairs, form, functions):
-    known = {Function.RELU: relu, Function.GELU: form.gelu, Function.TANH: form.tanh}
-    built = {f: known[f] for f in known if f.name.lower() in functions}
+    built = {Function[name.upper()]: partial(activate, name, form=form) for name in functions}
     x = torch.tensor([x for x, _ in pairs])
     results = {f: (built[f](x) if f in built else x).tolist() for f in Function}
     return [results[f][n] for n, (_, f) in enumerate(pairs)]
@@ -61,4 +62,4 @@ async def check_arguments(dut):
 ], ids=lambda v: "-".join(v) if isinstance(v, tuple) else str(v))
 def test_activation_function(width, functions):
     component = ActivationFunction(width=width, functions=functions)
-    simulate_component(component, width=width, functions=functions, latency=component.latency)
+    simulate_component(__name__, component, width=width, functions=functions, latency=component.latency)

@@ -52,4 +52,5 @@ async def check_walks(dut):
 
 @pytest.mark.parametrize("levels", [3, 4])
 def test_affine_walker(levels):
-    simulate_component(AffineWalker(levels=levels, position_bits=BITS, stride_bits=BITS, address_bits=16), levels=levels)
+    walker = AffineWalker(levels=levels, position_bits=BITS, stride_bits=BITS, address_bits=16)
+    simulate_component(__name__, walker, levels=levels)

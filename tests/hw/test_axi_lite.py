@@ -9,7 +9,7 @@ from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from acceltran.hw.control.axi_lite import AxiLiteFrontEnd
 from acceltran.sim.unit import parameters, simulate_component
-from streams import start
+from support.streams import start
 
 
 async def serve(dut, memory, accesses, rng):
@@ -103,4 +103,4 @@ async def check_reads_and_writes_alternate(dut):
 
 @pytest.mark.parametrize(("address_bits", "pause"), [(12, 0.0), (12, 0.5), (16, 0.2)])
 def test_axi_lite(address_bits, pause):
-    simulate_component(AxiLiteFrontEnd(address_bits=address_bits), pause=pause)
+    simulate_component(__name__, AxiLiteFrontEnd(address_bits=address_bits), pause=pause)

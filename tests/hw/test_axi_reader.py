@@ -8,8 +8,8 @@ from cocotb.utils import get_sim_time
 
 from acceltran.hw.memory.axi_reader import AxiReader
 from acceltran.sim.unit import simulate_component
-from axi_memory import AxiMemory
-from streams import collect, send, start
+from support.axi_memory import AxiMemory
+from support.streams import collect, send, start
 
 BUS, BURST, DEPTHS, OUTSTANDING = 64, 8, (32, 16), (4, 8)
 BYTES = BUS // 8
@@ -120,4 +120,4 @@ async def check_flush(dut):
 
 
 def test_axi_reader():
-    simulate_component(AxiReader(bus_width=BUS, burst_beats=BURST, depths=DEPTHS, outstanding=OUTSTANDING))
+    simulate_component(__name__, AxiReader(bus_width=BUS, burst_beats=BURST, depths=DEPTHS, outstanding=OUTSTANDING))

@@ -8,8 +8,8 @@ from cocotb.utils import get_sim_time
 
 from acceltran.hw.memory.axi_writer import AxiWriter
 from acceltran.sim.unit import simulate_component
-from axi_memory import AxiMemory
-from streams import send, start
+from support.axi_memory import AxiMemory
+from support.streams import send, start
 
 BUS, BURST, OUTSTANDING = 64, 8, 3
 BYTES = BUS // 8
@@ -127,4 +127,4 @@ async def check_flush(dut):
 
 
 def test_axi_writer():
-    simulate_component(AxiWriter(bus_width=BUS, burst_beats=BURST, outstanding=OUTSTANDING))
+    simulate_component(__name__, AxiWriter(bus_width=BUS, burst_beats=BURST, outstanding=OUTSTANDING))

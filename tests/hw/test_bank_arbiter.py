@@ -4,7 +4,7 @@ import pytest
 from amaranth.hdl import Assert, Assume, Module, Signal
 
 from acceltran.hw.buffer.bank_arbiter import BankArbiter
-from proof import holds
+from support.proof import holds
 
 
 def watched(clients, banks, less=0):

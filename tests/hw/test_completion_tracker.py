@@ -7,7 +7,7 @@ from cocotb.triggers import FallingEdge, ReadOnly
 
 from acceltran.hw.matrix.completion_tracker import CompletionTracker
 from acceltran.sim.unit import simulate_component
-from streams import start
+from support.streams import start
 
 GRID, PORTS = 4, 3
 
@@ -58,4 +58,4 @@ async def check_completion(dut):
 
 
 def test_completion_tracker():
-    simulate_component(CompletionTracker(grid=GRID, ports=PORTS))
+    simulate_component(__name__, CompletionTracker(grid=GRID, ports=PORTS))

@@ -8,10 +8,11 @@ import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, Timer
 
-from acceltran.hw.layout import SLOT_BITS, tile_write
 from acceltran.hw.post_process.compressor import Compressor
+from acceltran.hw.spec.widths import SLOT_BITS
 from acceltran.sim.unit import parameters, simulate_component
-from acceltran.sw.golden.tiles import pack_bits, pack_tile, unpack_bits
+from acceltran.sw.golden.tiles import pack_bits
+from support.tile_writes import unpack_write, writes_of
 
 
 def rows_of(tile, slot, width):
@@ -20,30 +21,6 @@ def rows_of(tile, slot, width):
         pack_bits(row, width) | slot << (size * width) | (r == size - 1) << (size * width + SLOT_BITS)
         for r, row in enumerate(tile)
     ]
-
-
-def writes_of(tile, slot, lines_per_write):
-    """({line number: values}, slot, mask or None) of each write, in order."""
-    mask, lines = pack_tile(tile)
-    bits = pack_bits(mask.reshape(-1), 1)
-    writes = [[{n: lines[n].tolist() for n in range(first, min(first + lines_per_write, len(lines)))}, slot, None]
-              for first in range(0, len(lines), lines_per_write)]
-    full_before = mask[-1].sum() == 0 and len(lines) % lines_per_write == 0 and mask.sum() % len(tile) == 0
-    if not mask.any() or full_before:
-        writes.append([{}, slot, None])
-    writes[-1][2] = bits
-    return [tuple(w) for w in writes]
-
-
-def unpack_write(word, size, width, lines_per_beat):
-    fields = {}
-    for name, field in tile_write(size, width, lines_per_beat):
-        fields[name] = word >> field.offset & (1 << field.width) - 1
-    lines = {
-        fields["index"] * lines_per_beat + place: unpack_bits(fields["lines"] >> (place * size * width), width, size).tolist()
-        for place in range(lines_per_beat) if fields["line_enable"] >> place & 1
-    }
-    return lines, fields["slot"], fields["mask"] if fields["last"] else None
 
 
 def random_tiles(rng, size, width, count):
@@ -173,4 +150,4 @@ async def check_one_cycle_per_row(dut):
 def test_compressor(tile, width, lines_per_beat, lines_per_write, skid):
     values = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat, "lines_per_write": lines_per_write,
               "skid": skid}
-    simulate_component(Compressor(**values), **values)
+    simulate_component(__name__, Compressor(**values), **values)

@@ -5,17 +5,18 @@ import pytest
 import torch
 from cocotb.triggers import FallingEdge, ReadOnly
 from cocotbext.axi import AxiResp
-from control_bench import DONE, HALT, IDLE, RUNNING, START, Bench
 
-from acceltran.hw.config import AcceleratorConfig
 from acceltran.hw.control.control_unit import ControlUnit
-from acceltran.hw.control.errors import ErrorCode, ErrorSource
-from acceltran.hw.control.layouts import ENGINES, EVENTS, NUMBER_BITS
-from acceltran.hw.isa import Engine
-from acceltran.hw.registers import COUNTERS, CURVE_STRIDE, KNOTS, REGISTERS, by_name, config_values
+from acceltran.hw.control.layouts import ENGINES, EVENTS
+from acceltran.hw.spec.config import AcceleratorConfig
+from acceltran.hw.spec.error_codes import ErrorCode, ErrorSource
+from acceltran.hw.spec.isa import Engine
+from acceltran.hw.spec.registers import COUNTERS, CURVE_STRIDE, KNOTS, REGISTERS, by_name, config_values
+from acceltran.hw.spec.widths import NUMBER_BITS
 from acceltran.sim.unit import simulate_component
 from acceltran.sw.golden.threshold import threshold
-from engines import Model, make, random_program
+from support.control_bench import DONE, HALT, IDLE, RUNNING, START, Bench
+from support.engines import Model, make, random_program
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -320,9 +321,9 @@ PRESETS = {
 @pytest.mark.parametrize("name", PRESETS)
 def test_control_unit(name):
     config = AcceleratorConfig.from_dict(PRESETS[name])
-    simulate_component(ControlUnit(config=config), config=config.to_dict())
+    simulate_component(__name__, ControlUnit(config=config), config=config.to_dict())
 
 
 def test_h3_a_run_is_done_when_the_bus_is_idle():
     config = AcceleratorConfig.from_dict(next(iter(PRESETS.values())))
-    simulate_component(ControlUnit(config=config), config=config.to_dict(), testcase="check_done_waits_for_the_bus")
+    simulate_component(__name__, ControlUnit(config=config), config=config.to_dict(), testcase="check_done_waits_for_the_bus")

@@ -7,8 +7,8 @@ import pytest
 from amaranth.hdl import Module
 from cocotb.triggers import Timer
 
-from acceltran.hw import crossbar
-from acceltran.hw.crossbar import CROSSBAR_VERILOG, Crossbar, route
+from acceltran.hw.streams import crossbar
+from acceltran.hw.streams.crossbar import CROSSBAR_VERILOG, Crossbar, route
 from acceltran.hw.verilog_export import to_verilog
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.tiles import pack_bits
@@ -30,7 +30,7 @@ async def check_selection(dut):
 @pytest.mark.parametrize(("inputs", "outputs", "width"), [(1, 3, 5), (2, 1, 64), (5, 4, 33), (16, 41, 100)])
 def test_crossbar(inputs, outputs, width):
     size = {"inputs": inputs, "outputs": outputs, "width": width}
-    simulate_component(Crossbar(**size), sources=[CROSSBAR_VERILOG], **size)
+    simulate_component(__name__, Crossbar(**size), sources=[CROSSBAR_VERILOG], **size)
 
 
 class Routed(Crossbar):
@@ -50,4 +50,4 @@ def test_route(monkeypatch, inputs, outputs, width, limit, slices):
     monkeypatch.setattr(crossbar, "_LARGEST_SIGNAL", limit)
     size = {"inputs": inputs, "outputs": outputs, "width": width}
     assert to_verilog(Routed(**size), "routed").count("acceltran_crossbar #(") == slices
-    simulate_component(Routed(**size), sources=[CROSSBAR_VERILOG], **size)
+    simulate_component(__name__, Routed(**size), sources=[CROSSBAR_VERILOG], **size)

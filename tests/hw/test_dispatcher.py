@@ -7,12 +7,13 @@ import pytest
 from cocotb.triggers import FallingEdge, ReadOnly
 
 from acceltran.hw.control.dispatcher import Dispatcher
-from acceltran.hw.control.errors import ErrorCode
-from acceltran.hw.control.layouts import ENGINES, NUMBER_BITS, engine_bits
-from acceltran.hw.isa import Engine
+from acceltran.hw.control.layouts import ENGINES, engine_bits
+from acceltran.hw.spec.error_codes import ErrorCode
+from acceltran.hw.spec.isa import Engine
+from acceltran.hw.spec.widths import NUMBER_BITS
 from acceltran.sim.unit import simulate_component
-from engines import Model, engine, make, random_program
-from streams import send, start
+from support.engines import Model, engine, make, random_program
+from support.streams import send, start
 
 IN_FLIGHT = 8
 ISSUE_LATENCY = 3
@@ -219,4 +220,4 @@ async def check_counts(dut):
 
 @pytest.mark.parametrize("depth", [2, 8])
 def test_dispatcher(depth):
-    simulate_component(Dispatcher(depth=depth), depth=depth)
+    simulate_component(__name__, Dispatcher(depth=depth), depth=depth)

@@ -38,4 +38,4 @@ async def check_rows(dut):
 
 @pytest.mark.parametrize("tile, width", [(8, 8), (16, 20)])
 def test_dynatran(tile, width):
-    simulate_component(DynaTran(tile=tile, width=width), tile=tile, width=width)
+    simulate_component(__name__, DynaTran(tile=tile, width=width), tile=tile, width=width)

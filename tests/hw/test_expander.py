@@ -9,7 +9,7 @@ from cocotb.utils import get_sim_time
 
 from acceltran.hw.pe.expander import Expander
 from acceltran.sim.unit import parameters, simulate_component
-from streams import collect, random_tile, row_of_beat, send, start, tile_beats
+from support.streams import collect, random_tile, row_of_beat, send, start, tile_beats
 
 
 def tiles_for(rng, size, width):
@@ -79,4 +79,4 @@ MORE = [(8, 8, 2, 1), (8, 8, 1, 4), (16, 20, 4, 1), (16, 20, 2, 1), (16, 20, 1, 
 )
 def test_expander(tile, width, lines, rows):
     values = {"tile": tile, "width": width, "lines_per_beat": lines, "rows_per_beat": rows}
-    simulate_component(Expander(**values), **values)
+    simulate_component(__name__, Expander(**values), **values)

@@ -8,7 +8,7 @@ from cocotb.triggers import FallingEdge, ReadOnly
 
 from acceltran.hw.memory.gearbox_in import GearboxIn
 from acceltran.sim.unit import parameters, simulate_component
-from streams import send, start
+from support.streams import send, start
 
 
 async def serve(dut, sizes, segments, rng, stall):
@@ -131,4 +131,4 @@ async def check_append(dut):
 
 @pytest.mark.parametrize("bus_width, sizes", [(64, (64, 160)), (128, (256, 320)), (256, (64, 72)), (256, (256, 128))])
 def test_gearbox_in(bus_width, sizes):
-    simulate_component(GearboxIn(bus_width=bus_width, sizes=sizes), bus_width=bus_width, sizes=sizes)
+    simulate_component(__name__, GearboxIn(bus_width=bus_width, sizes=sizes), bus_width=bus_width, sizes=sizes)

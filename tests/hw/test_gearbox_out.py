@@ -8,7 +8,7 @@ from cocotb.utils import get_sim_time
 
 from acceltran.hw.memory.gearbox_out import GearboxOut
 from acceltran.sim.unit import parameters, simulate_component
-from streams import collect, send, start
+from support.streams import collect, send, start
 
 
 def store(rng, bus, sizes, count):
@@ -53,4 +53,4 @@ async def check_rate(dut):
 
 @pytest.mark.parametrize("bus_width, sizes", [(64, (64, 160)), (128, (256, 320)), (256, (64, 72)), (256, (256, 128))])
 def test_gearbox_out(bus_width, sizes):
-    simulate_component(GearboxOut(bus_width=bus_width, sizes=sizes), bus_width=bus_width, sizes=sizes)
+    simulate_component(__name__, GearboxOut(bus_width=bus_width, sizes=sizes), bus_width=bus_width, sizes=sizes)

@@ -6,12 +6,13 @@ import cocotb
 import pytest
 from cocotb.triggers import FallingEdge, ReadOnly
 
-from acceltran.hw.control.errors import ErrorCode, ErrorSource
 from acceltran.hw.control.instruction_decoder import InstructionDecoder
-from acceltran.hw.control.layouts import NUMBER_BITS, engine_bits
-from acceltran.hw.isa import INSTRUCTIONS, Function, LoopOrder, Opcode, encode
+from acceltran.hw.control.layouts import engine_bits
+from acceltran.hw.spec.error_codes import ErrorCode, ErrorSource
+from acceltran.hw.spec.isa import INSTRUCTIONS, Function, LoopOrder, Opcode, encode
+from acceltran.hw.spec.widths import NUMBER_BITS
 from acceltran.sim.unit import parameters, simulate_component
-from streams import collect, send, start
+from support.streams import collect, send, start
 
 BITS = engine_bits()
 ENGINE = {i.opcode: i.engine for i in INSTRUCTIONS}
@@ -153,5 +154,5 @@ async def check_ends(dut):
     (("relu", "gelu", "tanh"), range(24), 16), (("gelu",), (LoopOrder.BIJK, LoopOrder.JKIB), 32), ((), (0,), 4),
 ])
 def test_instruction_decoder(functions, orders, curves):
-    simulate_component(InstructionDecoder(functions=functions, loop_orders=tuple(orders), curves=curves),
+    simulate_component(__name__, InstructionDecoder(functions=functions, loop_orders=tuple(orders), curves=curves),
                        functions=functions, orders=[int(o) for o in orders], curves=curves)

@@ -6,9 +6,10 @@ import cocotb
 from cocotb.triggers import FallingEdge, ReadOnly
 
 from acceltran.hw.control.instruction_fetch import InstructionFetch
-from acceltran.hw.control.layouts import INSTRUCTION_BITS, NUMBER_BITS, engine_bits
+from acceltran.hw.control.layouts import INSTRUCTION_BITS, engine_bits
+from acceltran.hw.spec.widths import NUMBER_BITS
 from acceltran.sim.unit import simulate_component
-from streams import collect, start
+from support.streams import collect, start
 
 OUTSTANDING = 4
 
@@ -125,4 +126,4 @@ async def check_empty_program(dut):
 
 
 def test_instruction_fetch():
-    simulate_component(InstructionFetch(outstanding=OUTSTANDING))
+    simulate_component(__name__, InstructionFetch(outstanding=OUTSTANDING))

@@ -9,12 +9,13 @@ import torch
 from amaranth.lib import data
 from cocotb.triggers import FallingEdge, ReadOnly
 
-from acceltran.hw.layout import SLOT_BITS
+from acceltran.hw.spec.layernorm import BETA_LEADS, GAMMA_LEADS
+from acceltran.hw.spec.widths import SLOT_BITS
 from acceltran.hw.vector.layernorm_unit import LayerNormUnit, layernorm_command
 from acceltran.sim.unit import parameters, simulate_component
-from acceltran.sw.golden.layernorm import BETA_LEADS, GAMMA_LEADS, layernorm, layernorm_fields
+from acceltran.sw.golden.layernorm import layernorm, layernorm_fields
 from acceltran.sw.golden.tiles import matrix_of, pack_bits, tiles_of, unpack_bits, unpack_tile
-from streams import send, start, tile_beats
+from support.streams import send, start, tile_beats
 
 MAX_INNER = 512
 
@@ -253,4 +254,4 @@ async def check_long_row_and_throughput(dut):
 ])
 def test_layernorm_unit(tile, width, lines_per_beat, slices):
     size = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat, "slices": slices}
-    simulate_component(LayerNormUnit(**size, max_inner=MAX_INNER), **size)
+    simulate_component(__name__, LayerNormUnit(**size, max_inner=MAX_INNER), **size)

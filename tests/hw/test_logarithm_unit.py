@@ -39,4 +39,4 @@ async def check_arguments(dut):
 
 @pytest.mark.parametrize("input_bits", [41, 21])
 def test_logarithm(input_bits):
-    simulate_component(Logarithm(input_bits=input_bits), input_bits=input_bits)
+    simulate_component(__name__, Logarithm(input_bits=input_bits), input_bits=input_bits)

@@ -58,4 +58,4 @@ async def check_sums(dut):
     (20, 32, 1, "registers"), (9, 48, 2, "registers"), (8, 16, 4, "registers"), (8, 16, 1, "ram"), (13, 24, 2, "ram")])
 def test_mac(width, rows, psum_tiles, b_memory):
     values = {"width": width, "accumulator_width": 2 * width + 9, "rows": rows, "psum_tiles": psum_tiles, "b_memory": b_memory}
-    simulate_component(Mac(**values), **values)
+    simulate_component(__name__, Mac(**values), **values)

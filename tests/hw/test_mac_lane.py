@@ -5,12 +5,12 @@ import random
 import cocotb
 import numpy as np
 import pytest
-from lane_bench import LaneBench
 
 from acceltran.hw.pe.mac_lane import MacLane
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.tiles import unpack_bits
-from streams import start
+from support.lane_bench import LaneBench
+from support.streams import start
 
 
 @cocotb.test()
@@ -55,4 +55,4 @@ async def check_rows(dut):
 def test_mac_lane(skip, window, slots, width, psum_tiles, b_memory):
     values = {"tile": 8, "width": width, "accumulator_width": 2 * width + 12, "group_rows": 1 if b_memory == "ram" else 2,
               "slots": slots, "skip": skip, "window": window, "psum_tiles": psum_tiles, "b_memory": b_memory}
-    simulate_component(MacLane(**values), **values)
+    simulate_component(__name__, MacLane(**values), **values)

@@ -4,11 +4,11 @@ import cocotb
 import pytest
 from cocotb.triggers import ClockCycles, FallingEdge
 
-from acceltran.hw.isa import Buffer, Opcode
-from acceltran.hw.memory.errors import MemoryError
 from acceltran.hw.memory.memory_engine import MemoryEngine
+from acceltran.hw.spec.error_codes import MemoryFault
+from acceltran.hw.spec.isa import Buffer, Opcode
 from acceltran.sim.unit import parameters, simulate_component
-from memory_bench import MemoryBench
+from support.memory_bench import MemoryBench
 
 CONFIGURATIONS = {
     "nano": {"tile": 8, "width": 20, "lines_per_beat": 1, "bus_width": 64, "burst_beats": 16, "outstanding_reads": 4},
@@ -136,13 +136,13 @@ async def check_errors(dut, case):
     opcode, values, _ = b.state.random_load(b.rng, 1 << 14, 2, 3)
     gather = slots(address=1 << 15, indices=1 << 15, row_bytes=0, slot=31, columns=2, rows=1)
     bad, code = [
-        ((opcode, values | {"buffer": 0, "slot": 24 - 5, "pitch": 3}), MemoryError.SLOT_RANGE),
-        ((opcode, values | {"buffer": 1, "slot": 1 << 18}), MemoryError.SLOT_RANGE),
-        ((opcode, values | {"buffer": 2, "slot": 18, "columns": 3, "bytes": 4096}), MemoryError.SLOT_RANGE),
-        ((opcode, values | {"buffer": 3}), MemoryError.SLOT_RANGE),
-        ((Opcode.GATHER, gather), MemoryError.SLOT_RANGE),
-        ((Opcode.STORE, slots(address=1 << 14, slot=30, columns=3)), MemoryError.SLOT_RANGE),
-        ((opcode, values | {"buffer": 0, "slot": 0, "pitch": 3, "bytes": b.state.beat}), MemoryError.LOAD_SHORT),
+        ((opcode, values | {"buffer": 0, "slot": 24 - 5, "pitch": 3}), MemoryFault.SLOT_RANGE),
+        ((opcode, values | {"buffer": 1, "slot": 1 << 18}), MemoryFault.SLOT_RANGE),
+        ((opcode, values | {"buffer": 2, "slot": 18, "columns": 3, "bytes": 4096}), MemoryFault.SLOT_RANGE),
+        ((opcode, values | {"buffer": 3}), MemoryFault.SLOT_RANGE),
+        ((Opcode.GATHER, gather), MemoryFault.SLOT_RANGE),
+        ((Opcode.STORE, slots(address=1 << 14, slot=30, columns=3)), MemoryFault.SLOT_RANGE),
+        ((opcode, values | {"buffer": 0, "slot": 0, "pitch": 3, "bytes": b.state.beat}), MemoryFault.LOAD_SHORT),
     ][case]
     if case == 6:
         b.memory.data[values["address"]:values["address"] + 4096] = b"\xff" * 4096
@@ -161,8 +161,8 @@ async def check_bus_errors(dut, stall):
     b = await bench(dut, f"bus errors {stall}", stall=stall, latency=3)
     good = b.state.random_load(b.rng, 1 << 13, 2, 3)[:2]
     store = (Opcode.STORE, slots(address=1 << 15, columns=4, rows=3, pitch=4))
-    for bad, at, code in ((good, good[1]["address"] + 2 * b.state.beat, MemoryError.BUS_READ),
-                          (store, 1 << 15, MemoryError.BUS_WRITE)):
+    for bad, at, code in ((good, good[1]["address"] + 2 * b.state.beat, MemoryFault.BUS_READ),
+                          (store, 1 << 15, MemoryFault.BUS_WRITE)):
         dones, before, expected = b.dones, b.state.copy(), b.state.copy()
         expected.run(*bad)
         b.memory.bad = [range(at, at + 1)]
@@ -198,12 +198,12 @@ def faulty(b, opcode, kind):
     """One that does not, in three ways: main memory refuses it, at once or late, or it leaves its buffer."""
     opcode, values = sound(b, opcode, 2)
     if kind == 2:
-        return opcode, values | {"slot": 1 << 18}, MemoryError.SLOT_RANGE
+        return opcode, values | {"slot": 1 << 18}, MemoryFault.SLOT_RANGE
     if opcode is Opcode.STORE:
         late = {"rows": 4, "columns": 3, "pitch": 3, "slot": 0, "address": BAD - b.state.beat}
-        return opcode, values | ({"address": BAD} if kind == 0 else late), MemoryError.BUS_WRITE
+        return opcode, values | ({"address": BAD} if kind == 0 else late), MemoryFault.BUS_WRITE
     late = {"indices": BAD} if opcode is Opcode.GATHER else {"address": BAD - values["bytes"] + b.state.beat}
-    return opcode, values | ({"address": BAD} if kind == 0 else late), MemoryError.BUS_READ
+    return opcode, values | ({"address": BAD} if kind == 0 else late), MemoryFault.BUS_READ
 
 
 @cocotb.test()
@@ -247,7 +247,7 @@ async def check_surplus(dut, latency):
             dones = b.dones
             task = cocotb.start_soon(b.issue([(Opcode.LOAD, slots(address=BAD - length + beat, bytes=length, buffer=1))]))
             await ClockCycles(dut.clk, 500)
-            assert b.errors == [MemoryError.BUS_READ] and b.dones == dones
+            assert b.errors == [MemoryFault.BUS_READ] and b.dones == dones
             b.errors = []
             await FallingEdge(dut.clk)
             await b.soft_reset([task])
@@ -290,7 +290,7 @@ async def check_soft_reset(dut, kind):
 
 def check(name, testcase):
     p = CONFIGURATIONS[name] | CAPACITIES
-    simulate_component(MemoryEngine(**p), testcase=testcase, **p)
+    simulate_component(__name__, MemoryEngine(**p), testcase=testcase, **p)
 
 
 NUMBERED = "check_faulting_instruction|check_surplus|check_rows_of_lines"

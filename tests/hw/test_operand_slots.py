@@ -9,35 +9,9 @@ from cocotb.triggers import FallingEdge, ReadOnly
 
 from acceltran.hw.pe.operand_slots import OperandSlots
 from acceltran.sim.unit import parameters, simulate_component
-from acceltran.sw.golden.tiles import pack_bits, unpack_bits
-from streams import random_tile, start
-
-
-def row_beats(tile, p, transpose):
-    """The row beats of a tile."""
-    rows, size, width = p["rows_per_beat"], p["tile"], p["width"]
-    words = []
-    for first in range(0, size, rows):
-        part = tile[first:first + rows].reshape(-1)
-        flags = (first == 0) | (first + rows == size) << 1 | transpose << 2
-        head = pack_bits(part != 0, 1) | flags << rows * size
-        words.append(pack_bits(part, width) | head << rows * size * width)
-    return words
-
-
-class Reader:
-    """A lane that reads tile after tile, group after group, at its own pace."""
-
-    def __init__(self, p):
-        self.groups = p["tile"] // p["group_rows"]
-        self.slots = p["slots"]
-        self.tile = self.group = 0
-
-    def word(self):
-        """Its position as a `ring_position`."""
-        group_bits, slot_bits = (self.groups - 1).bit_length(), (self.slots - 1).bit_length()
-        lap, slot = divmod(self.tile, self.slots)
-        return self.group | slot << group_bits | (lap & 1) << group_bits + slot_bits
+from acceltran.sw.golden.tiles import unpack_bits
+from support.operand_reader import Reader, row_beats
+from support.streams import random_tile, start
 
 
 @cocotb.test()
@@ -126,4 +100,4 @@ async def check_full(dut):
                          [(True, 2, 4, 4), (True, 3, 2, 2), (False, 2, 2, 2), (False, 2, 4, 2), (False, 3, 4, 1)])
 def test_operand_slots(shared, slots, beat, group):
     values = {"tile": 8, "width": 8, "rows_per_beat": beat, "group_rows": group, "slots": slots, "shared": shared}
-    simulate_component(OperandSlots(**values), **values)
+    simulate_component(__name__, OperandSlots(**values), **values)

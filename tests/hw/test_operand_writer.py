@@ -5,12 +5,12 @@ import random
 import cocotb
 import pytest
 from cocotb.triggers import FallingEdge, ReadOnly
-from test_operand_slots import Reader, row_beats
 
 from acceltran.hw.pe.operand_writer import OperandWriter
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.tiles import unpack_bits
-from streams import random_tile, start
+from support.operand_reader import Reader, row_beats
+from support.streams import random_tile, start
 
 TILES = 80
 
@@ -99,4 +99,4 @@ async def check_throughput(dut):
 @pytest.mark.parametrize(("width", "slots", "tile"), [(8, 2, 8), (12, 3, 8), (8, 3, 16)])
 def test_operand_writer(width, slots, tile):
     values = {"tile": tile, "width": width, "slots": slots}
-    simulate_component(OperandWriter(**values), **values, rows_per_beat=1, group_rows=1)
+    simulate_component(__name__, OperandWriter(**values), **values, rows_per_beat=1, group_rows=1)

@@ -8,13 +8,14 @@ import pytest
 import torch
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, Timer
-from test_compressor import unpack_write, writes_of
 
-from acceltran.hw.layout import SLOT_BITS, post_command
+from acceltran.hw.layout import post_command
 from acceltran.hw.post_process.post_process import PostProcess
+from acceltran.hw.spec.widths import SLOT_BITS
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.post_process import post_process
 from acceltran.sw.golden.tiles import pack_bits
+from support.tile_writes import unpack_write, writes_of
 
 
 def random_command(rng, p):
@@ -120,7 +121,7 @@ def test_post_process(tile, width, lines_per_beat, functions, skid):
     values = {"tile": tile, "width": width, "accumulator_width": 2 * width + 12, "lines_per_beat": lines_per_beat,
               "functions": functions, "skid": skid}
     component = PostProcess(**values)
-    simulate_component(component, **values, latency=component.latency)
+    simulate_component(__name__, component, **values, latency=component.latency)
 
 
 @pytest.mark.slow

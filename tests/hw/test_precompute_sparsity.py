@@ -4,11 +4,11 @@ import random
 
 import cocotb
 import pytest
-from lane_bench import LaneBench
 
 from acceltran.hw.pe.precompute_sparsity import PrecomputeSparsity
 from acceltran.sim.unit import parameters, simulate_component
-from streams import start
+from support.lane_bench import LaneBench
+from support.streams import start
 
 
 def expected_picks(bench, skip, column):
@@ -72,4 +72,4 @@ CONFIGURATIONS = [("none", 1, 2, 4, 2), ("activation", 1, 3, 2, 1), ("both", 2, 
 def test_precompute_sparsity(skip, window, slots, lines, psum_tiles):
     values = {"tile": 8, "width": 8, "group_rows": lines, "slots": slots, "skip": skip, "window": window,
               "psum_tiles": psum_tiles}
-    simulate_component(PrecomputeSparsity(**values), **values)
+    simulate_component(__name__, PrecomputeSparsity(**values), **values)

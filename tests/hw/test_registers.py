@@ -10,12 +10,11 @@ import cocotb
 import pytest
 from cocotb.triggers import FallingEdge
 from cocotbext.axi import AxiResp
-from control_bench import DONE, HALT, IDLE, START, Bench
 
-from acceltran.hw.config import PRESETS, AcceleratorConfig
 from acceltran.hw.control.control_unit import ControlUnit
-from acceltran.hw.control.errors import ErrorCode
-from acceltran.hw.registers import (
+from acceltran.hw.spec.config import PRESETS, AcceleratorConfig
+from acceltran.hw.spec.error_codes import ErrorCode
+from acceltran.hw.spec.registers import (
     ADDRESS_BITS,
     COUNTERS,
     CURVE_STRIDE,
@@ -29,6 +28,7 @@ from acceltran.hw.registers import (
     to_markdown,
 )
 from acceltran.sim.unit import simulate_component
+from support.control_bench import DONE, HALT, IDLE, START, Bench
 
 _WORDS = 1 << ADDRESS_BITS - 2
 
@@ -108,7 +108,7 @@ async def check_every_register(dut):
 ], ids=["small", "default"])
 def test_v5_the_map_says_what_the_hardware_reads(values):
     config = AcceleratorConfig.from_dict(values)
-    simulate_component(ControlUnit(config=config), config=config.to_dict())
+    simulate_component(__name__, ControlUnit(config=config), config=config.to_dict())
 
 
 def test_v5_the_exports_have_the_resets_of_the_map():

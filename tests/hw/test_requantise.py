@@ -43,4 +43,4 @@ async def check_every_shift(dut):
     {"input_width": 24, "output_width": 20, "left": 8, "right": 20},
 ], ids=lambda v: "-".join(map(str, v.values())))
 def test_requantise(values):
-    simulate_component(Requantise(**values), **values)
+    simulate_component(__name__, Requantise(**values), **values)

@@ -6,9 +6,9 @@ import cocotb
 import pytest
 from cocotb.triggers import FallingEdge, ReadOnly
 
-from acceltran.hw.round_robin import RoundRobin
+from acceltran.hw.streams.round_robin import RoundRobin
 from acceltran.sim.unit import parameters, simulate_component
-from streams import start
+from support.streams import start
 
 
 @cocotb.test()
@@ -34,4 +34,4 @@ async def check_turns(dut):
 
 @pytest.mark.parametrize("inputs", [1, 2, 5, 33])
 def test_round_robin(inputs):
-    simulate_component(RoundRobin(inputs=inputs), inputs=inputs)
+    simulate_component(__name__, RoundRobin(inputs=inputs), inputs=inputs)

@@ -10,7 +10,7 @@ from cocotb.utils import get_sim_time
 from acceltran.hw.vector.row_expander import RowExpander
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.tiles import unpack_bits
-from streams import collect, random_tile, send, start, tile_beats
+from support.streams import collect, random_tile, send, start, tile_beats
 
 
 def tiles_for(rng, size, width):
@@ -61,4 +61,4 @@ async def check_throughput(dut):
 @pytest.mark.parametrize(("tile", "width", "lines"), [(8, 20, 4), (8, 8, 1), (16, 9, 2)])
 def test_row_expander(tile, width, lines):
     values = {"tile": tile, "width": width, "lines_per_beat": lines}
-    simulate_component(RowExpander(**values), **values)
+    simulate_component(__name__, RowExpander(**values), **values)

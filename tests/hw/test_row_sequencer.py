@@ -7,13 +7,13 @@ import pytest
 from amaranth.lib import data
 from cocotb.triggers import FallingEdge, ReadOnly
 
-from acceltran.hw.control.errors import ENGINE_CODE, ErrorCode
-from acceltran.hw.isa import Opcode, encode
+from acceltran.hw.spec.error_codes import ENGINE_CODE, ErrorCode
+from acceltran.hw.spec.isa import Opcode, encode
 from acceltran.hw.vector.layernorm_unit import layernorm_command
 from acceltran.hw.vector.row_sequencer import RowSequencer
 from acceltran.hw.vector.softmax_unit import softmax_command
 from acceltran.sim.unit import parameters, simulate_component
-from streams import start
+from support.streams import start
 
 WIDTH, TILE, UNITS, SLOTS, LINES = 8, 8, 3, 200, 40
 KINDS = {"softmax": (Opcode.SOFTMAX, softmax_command(WIDTH)), "layernorm": (Opcode.LAYERNORM, layernorm_command(WIDTH))}
@@ -143,5 +143,5 @@ async def check_faults(dut):
 @pytest.mark.parametrize("kind", KINDS)
 def test_row_sequencer(kind):
     opcode, command = KINDS[kind]
-    simulate_component(RowSequencer(opcode=opcode, width=WIDTH, tile=TILE, units=UNITS, command=command,
+    simulate_component(__name__, RowSequencer(opcode=opcode, width=WIDTH, tile=TILE, units=UNITS, command=command,
                                     activation_tiles=SLOTS, vector_lines=LINES), kind=kind)

@@ -6,14 +6,14 @@ import cocotb
 import pytest
 from cocotb.triggers import Combine, FallingEdge, ReadOnly
 
-from acceltran.hw import isa
-from acceltran.hw.layout import SLOT_BITS
 from acceltran.hw.matrix.command_sequencer import CommandSequencer
 from acceltran.hw.matrix.operand_sequencer import OperandSequencer
 from acceltran.hw.matrix.step_sequencer import StepSequencer
+from acceltran.hw.spec import isa
+from acceltran.hw.spec.widths import SLOT_BITS
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.tiles import unpack_bits
-from streams import collect, send, start
+from support.streams import collect, send, start
 
 TILES = 4096
 LINES = 256
@@ -152,7 +152,7 @@ GRIDS = [(1, 1, 1), (2, 3, 2), (2, 1, 4)]
 @pytest.mark.parametrize(("rows", "columns", "psum_tiles"), GRIDS)
 def test_operand_sequencer(operand, rows, columns, psum_tiles, stall):
     grid = {"rows": rows, "columns": columns, "psum_tiles": psum_tiles}
-    simulate_component(OperandSequencer(operand=operand, **grid, activation_tiles=TILES, weight_tiles=TILES),
+    simulate_component(__name__, OperandSequencer(operand=operand, **grid, activation_tiles=TILES, weight_tiles=TILES),
                        operand=operand, **grid, stall=stall, testcase="check_operand")
 
 
@@ -185,7 +185,7 @@ async def check_steps(dut):
 @pytest.mark.parametrize(("rows", "columns", "psum_tiles"), GRIDS)
 def test_step_sequencer(rows, columns, psum_tiles):
     grid = {"rows": rows, "columns": columns, "psum_tiles": psum_tiles}
-    simulate_component(StepSequencer(**grid), **grid, testcase="check_steps")
+    simulate_component(__name__, StepSequencer(**grid), **grid, testcase="check_steps")
 
 
 def bias_line(address):
@@ -259,7 +259,7 @@ async def check_commands(dut):
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 3)])
 def test_command_sequencer(rows, columns):
-    simulate_component(
+    simulate_component(__name__,
         CommandSequencer(tile=TILE, width=WIDTH, rows=rows, columns=columns, activation_tiles=TILES, vector_lines=LINES),
         rows=rows, columns=columns, testcase="check_commands",
     )

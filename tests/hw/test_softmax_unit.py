@@ -10,12 +10,14 @@ import torch
 from cocotb.triggers import FallingEdge, ReadOnly
 from cocotb.utils import get_sim_time
 
-from acceltran.hw.layout import SLOT_BITS, tile_write
+from acceltran.hw.layout import tile_write
+from acceltran.hw.spec.softmax import x_shifts
+from acceltran.hw.spec.widths import SLOT_BITS
 from acceltran.hw.vector.softmax_unit import SoftmaxUnit, softmax_command
 from acceltran.sim.unit import parameters, simulate_component
-from acceltran.sw.golden.softmax import softmax, x_shifts
+from acceltran.sw.golden.softmax import softmax
 from acceltran.sw.golden.tiles import unpack_bits, unpack_tile
-from streams import collect, send, start, tile_beats
+from support.streams import collect, send, start, tile_beats
 
 OUTPUT = 1 << (SLOT_BITS - 1)
 
@@ -228,4 +230,4 @@ async def check_throughput(dut):
 @pytest.mark.parametrize(("tile", "width", "lines_per_beat"), [(16, 20, 1), (8, 20, 4), (8, 8, 1), (16, 8, 4), (8, 24, 2)])
 def test_softmax_unit(tile, width, lines_per_beat):
     values = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat}
-    simulate_component(SoftmaxUnit(**values), **values)
+    simulate_component(__name__, SoftmaxUnit(**values), **values)

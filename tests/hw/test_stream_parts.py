@@ -7,12 +7,12 @@ import pytest
 from cocotb.triggers import Combine, ReadOnly, RisingEdge, Timer
 from cocotb.utils import get_sim_time
 
-from acceltran.hw.skid_buffer import SkidBuffer
-from acceltran.hw.stream_arbiter import StreamArbiter
-from acceltran.hw.stream_fork import StreamFork
-from acceltran.hw.stream_queue import StreamQueue
+from acceltran.hw.streams.skid_buffer import SkidBuffer
+from acceltran.hw.streams.stream_arbiter import StreamArbiter
+from acceltran.hw.streams.stream_fork import StreamFork
+from acceltran.hw.streams.stream_queue import StreamQueue
 from acceltran.sim.unit import parameters, simulate_component
-from streams import collect, send, start
+from support.streams import collect, send, start
 
 COUNT = 200
 
@@ -63,18 +63,18 @@ async def check_ready(dut):
 
 @pytest.mark.parametrize("depth", [2, 3, 4])
 def test_queue(depth):
-    simulate_component(StreamQueue(shape=16, depth=depth), inputs=0, outputs=0)
+    simulate_component(__name__, StreamQueue(shape=16, depth=depth), inputs=0, outputs=0)
 
 
 def test_skid_buffer():
-    simulate_component(SkidBuffer(shape=16), inputs=0, outputs=0, skid=1)
+    simulate_component(__name__, SkidBuffer(shape=16), inputs=0, outputs=0, skid=1)
 
 
 @pytest.mark.parametrize("branches", [2, 3])
 def test_fork(branches):
-    simulate_component(StreamFork(shape=16, branches=branches), inputs=0, outputs=branches)
+    simulate_component(__name__, StreamFork(shape=16, branches=branches), inputs=0, outputs=branches)
 
 
 @pytest.mark.parametrize("inputs", [2, 3])
 def test_arbiter(inputs):
-    simulate_component(StreamArbiter(shape=16, inputs=inputs), inputs=inputs, outputs=0)
+    simulate_component(__name__, StreamArbiter(shape=16, inputs=inputs), inputs=inputs, outputs=0)

@@ -8,9 +8,10 @@ import torch
 from cocotb.triggers import FallingEdge, ReadOnly
 
 from acceltran.hw.control.threshold_calculator import ThresholdCalculator
+from acceltran.hw.spec.registers import KNOTS
 from acceltran.sim.unit import parameters, simulate_component
-from acceltran.sw.golden.threshold import KNOTS, threshold
-from streams import start
+from acceltran.sw.golden.threshold import threshold
+from support.streams import start
 
 
 def random_curves(rng, curves, bits):
@@ -103,7 +104,7 @@ async def check_restart(dut):
 
 @pytest.mark.parametrize(("curves", "width", "step"), [(4, 20, 1), (32, 8, 0)])
 def test_threshold_calculator(curves, width, step):
-    simulate_component(ThresholdCalculator(curves=curves, width=width), curves=curves, width=width, step=step)
+    simulate_component(__name__, ThresholdCalculator(curves=curves, width=width), curves=curves, width=width, step=step)
 
 
 def test_golden():

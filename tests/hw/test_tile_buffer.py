@@ -13,11 +13,12 @@ from cocotb.triggers import Combine
 from acceltran.hw.buffer.sram import SRAM_VERILOG
 from acceltran.hw.buffer.tile_buffer import TileBuffer
 from acceltran.hw.buffer.tile_reader import TileReader, read_request
-from acceltran.hw.crossbar import CROSSBAR_VERILOG
-from acceltran.hw.layout import SLOT_BITS, tile_beat, tile_write
+from acceltran.hw.layout import tile_beat, tile_write
+from acceltran.hw.spec.widths import SLOT_BITS
+from acceltran.hw.streams.crossbar import CROSSBAR_VERILOG
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.tiles import pack_bits, pack_tile
-from streams import collect, random_tile, send, start, tile_beats, tile_of_beats
+from support.streams import collect, random_tile, send, start, tile_beats, tile_of_beats
 
 LANES = (2, 1)
 WRITERS = 2
@@ -135,4 +136,4 @@ async def check_round_trip(dut):
 ])
 def test_tile_buffer(tile, width, lines_per_beat, banks, latency, stall):
     size = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat, "banks": banks, "tiles": 16, "latency": latency}
-    simulate_component(Bench(**size), sources=[SRAM_VERILOG, CROSSBAR_VERILOG], **size, stall=stall)
+    simulate_component(__name__, Bench(**size), sources=[SRAM_VERILOG, CROSSBAR_VERILOG], **size, stall=stall)

@@ -9,7 +9,7 @@ from cocotb.utils import get_sim_time
 
 from acceltran.hw.pe.tile_fifo import TileFifo
 from acceltran.sim.unit import parameters, simulate_component
-from streams import collect, random_tile, send, start, tile_beats
+from support.streams import collect, random_tile, send, start, tile_beats
 
 
 def stream_of(rng, p, densities, count):
@@ -61,4 +61,4 @@ async def check_throughput_and_capacity(dut):
 @pytest.mark.parametrize(("tile", "width", "lines"), [(8, 8, 1), (16, 20, 4)])
 def test_tile_fifo(tile, width, lines):
     values = {"tile": tile, "width": width, "lines_per_beat": lines}
-    simulate_component(TileFifo(**values), **values)
+    simulate_component(__name__, TileFifo(**values), **values)

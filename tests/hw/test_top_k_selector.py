@@ -7,9 +7,9 @@ import pytest
 import torch
 from cocotb.triggers import Timer
 
+from acceltran.cli.evaluate import keep_largest
 from acceltran.hw.post_process.top_k_selector import TopKSelector
 from acceltran.sim.unit import parameters, simulate_component
-from acceltran.sw.evaluate import keep_largest
 from acceltran.sw.golden.tiles import pack_bits, unpack_bits
 
 
@@ -29,4 +29,4 @@ async def check_rows(dut):
 
 @pytest.mark.parametrize("tile, width", [(8, 8), (16, 20)])
 def test_top_k_selector(tile, width):
-    simulate_component(TopKSelector(tile=tile, width=width), tile=tile, width=width)
+    simulate_component(__name__, TopKSelector(tile=tile, width=width), tile=tile, width=width)

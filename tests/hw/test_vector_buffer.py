@@ -7,9 +7,9 @@ import pytest
 
 from acceltran.hw.buffer.sram import SRAM_VERILOG
 from acceltran.hw.buffer.vector_buffer import VectorBuffer
-from acceltran.hw.layout import LINE_ADDRESS_BITS
+from acceltran.hw.spec.widths import LINE_ADDRESS_BITS
 from acceltran.sim.unit import parameters, simulate_component
-from streams import collect, send, start
+from support.streams import collect, send, start
 
 TILE, WIDTH, LINES = 4, 8, 32
 
@@ -46,5 +46,5 @@ async def check_shared_lines(dut):
 
 @pytest.mark.parametrize("readers", [1, 3])
 def test_vector_buffer(readers):
-    simulate_component(VectorBuffer(tile=TILE, width=WIDTH, lines=LINES, readers=readers), sources=[SRAM_VERILOG],
+    simulate_component(__name__, VectorBuffer(tile=TILE, width=WIDTH, lines=LINES, readers=readers), sources=[SRAM_VERILOG],
                        readers=readers)

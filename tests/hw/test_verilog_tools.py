@@ -6,11 +6,11 @@ from collections import Counter
 
 import pytest
 
-from acceltran.hw.config import AcceleratorConfig
 from acceltran.hw.generate import generate
+from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sim.icarus import STANDARDS
 from acceltran.sim.verilator import toolchain
-from tools import debian_verilator, tool
+from support.tools import debian_verilator, tool
 
 ODD = AcceleratorConfig(
     name="odd", tile=8, integer_bits=3, fraction_bits=8, grid_rows=1, grid_columns=2, psum_tiles=2, lines_per_beat=2, window=4,

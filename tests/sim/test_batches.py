@@ -9,20 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from acceltran.hw.config import AcceleratorConfig
-from acceltran.hw.registers import COUNTERS
+from acceltran.cli import main as cli
+from acceltran.cli.evaluate import Method, evaluate
+from acceltran.cli.evaluate.rtl_check import check_on_rtl
+from acceltran.hw.spec.config import AcceleratorConfig
+from acceltran.hw.spec.registers import COUNTERS
 from acceltran.sim import batches, inference
 from acceltran.sim.batches import combine, infer_batches
 from acceltran.sim.inference import report
 from acceltran.sim.system import RunResult
-from acceltran.sw import cli
-from acceltran.sw.checkpoint import encode_texts, load_checkpoint
 from acceltran.sw.compiler import CapacityError, CompileError, quantise_encoder
-from acceltran.sw.evaluate import Method, evaluate
-from acceltran.sw.evaluate.rtl_check import check_on_rtl
-from acceltran.sw.golden.execute import predict
-from machine import Machine
-from models import TWO_PES, make_checkpoint, random_texts
+from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from support.machine import Machine
+from support.models import TWO_PES, make_checkpoint, predict, random_texts
 
 TEXTS = [text for words in (9, 3, 12, 5) for text in random_texts(3, words, seed=words)]
 

@@ -4,40 +4,11 @@ import random
 
 import pytest
 
-from acceltran.hw.config import AcceleratorConfig
 from acceltran.sim.design import build_system
 from acceltran.sim.inference import infer, report
-from acceltran.sw.checkpoint import load_checkpoint
-from models import make_checkpoint, random_texts
-
-SMALL = {"tile": 8, "activation_tiles": 512, "weight_tiles": 64, "vector_lines": 64}
-
-CONFIGS = {
-    "one_pe": AcceleratorConfig(
-        **SMALL, name="one_pe", grid_rows=1, grid_columns=1, lines_per_beat=1, b_memory="ram", window=2, operand_slots=2,
-        activation_banks=2, weight_banks=1, bus_width=64, outstanding_reads=1, burst_beats=4, instruction_queue=2,
-        wires="long",
-    ),
-    "four_pes": AcceleratorConfig(
-        **SMALL, name="four_pes", grid_rows=2, grid_columns=2, lines_per_beat=4, window=4, operand_slots=3, psum_tiles=2,
-        activation_banks=4, bus_width=128, integer_bits=4, fraction_bits=4, softmax_units=2, layernorm_units=2,
-        layernorm_slices=2,
-    ),
-    "one_by_two": AcceleratorConfig(
-        **SMALL, name="one_by_two", grid_rows=1, grid_columns=2, lines_per_beat=2, skip="activation", activation_banks=2,
-        bus_width=256, integer_bits=4, fraction_bits=12, softmax_units=1, layernorm_units=2, functions=("relu", "tanh"),
-    ),
-    "wide": AcceleratorConfig(
-        **SMALL | {"tile": 16}, name="wide", grid_rows=1, grid_columns=1, lines_per_beat=4, skip="none", activation_banks=1,
-        weight_banks=1, bus_width=256, integer_bits=6, fraction_bits=10,
-    ),
-    "window_of_eight": AcceleratorConfig(
-        **SMALL, name="window_of_eight", grid_rows=2, grid_columns=1, lines_per_beat=2, window=8, operand_slots=3, psum_tiles=4,
-        activation_banks=2, weight_banks=1, bus_width=64, softmax_units=2,
-        layernorm_slices=4,
-    ),
-}
-SLOW = ("wide", "window_of_eight")
+from acceltran.sw.models.checkpoint import load_checkpoint
+from support.configs import CONFIGS, SLOW
+from support.models import make_checkpoint, random_texts
 
 
 def encoders(config, count):

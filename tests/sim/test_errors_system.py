@@ -1,26 +1,26 @@
 """Bad programs and soft resets on the whole accelerator: every one stops, says why, and leaves nothing behind."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from test_encoder_system import CONFIGS
 
-from acceltran.hw.control.errors import ErrorCode, ErrorSource
-from acceltran.hw.isa import Buffer, Engine, Opcode, encode
-from acceltran.hw.registers import by_name, pack
+from acceltran.hw.spec.error_codes import ErrorCode, ErrorSource
+from acceltran.hw.spec.exponential import ARGUMENT_FRAC
+from acceltran.hw.spec.isa import Buffer, Engine, Opcode, encode
+from acceltran.hw.spec.registers import by_name, pack
+from acceltran.hw.spec.shifts import FUNCTION_SHIFTS, SHIFTS
 from acceltran.sim.cocotb_run import run_cocotb
 from acceltran.sim.design import build_system
 from acceltran.sim.hand_program import HandProgram
 from acceltran.sim.system import RunResult, read_memory, write_image
-from acceltran.sw.golden.exponential import ARGUMENT_FRAC
 from acceltran.sw.golden.layernorm import layernorm, layernorm_fields
 from acceltran.sw.golden.matmul import matmul
-from acceltran.sw.golden.post_process import FUNCTION_SHIFTS, SHIFTS, post_process
+from acceltran.sw.golden.post_process import post_process
 from acceltran.sw.golden.softmax import softmax
 from acceltran.sw.golden.tiles import lines_to_bytes
+from support.configs import CONFIGS
 
 MEMORY_BITS = 20
 MEMORY_END = 1 << MEMORY_BITS
@@ -147,8 +147,8 @@ class Suite:
         assert len(image) <= MEMORY_END - 4096
         image += bytes(MEMORY_END - 64 - len(image)) + SYNC
         write_image(image, self.config.bus_width, folder / "image.hex")
-        run_cocotb(build_system(self.config, memory_bits=MEMORY_BITS), "error_runs", folder, plusargs=["+image=image.hex"],
-                   parameters={"runs": self.runs}, search=[Path(__file__).parent], timeout=300)
+        run_cocotb(build_system(self.config, memory_bits=MEMORY_BITS), "support.error_runs", folder,
+                   plusargs=["+image=image.hex"], parameters={"runs": self.runs}, timeout=300)
         seen = json.loads((folder / "result.json").read_text())
         assert len(seen) == len(self.runs), "a soft reset did not end"
         return seen, RunResult(folder=folder, status=0, error=None, counters={}, intervals=(), started=0, build_seconds=0,

@@ -1,21 +1,20 @@
 """Every LOAD, GATHER and STORE of a compiled program at fault in turn: the right one is named, however soon the bus answers."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from acceltran.hw.config import AcceleratorConfig
-from acceltran.hw.control.errors import ErrorCode, ErrorSource
-from acceltran.hw.isa import INSTRUCTION_BYTES, Buffer, Engine, Opcode, encode
+from acceltran.hw.spec.config import AcceleratorConfig
+from acceltran.hw.spec.error_codes import ErrorCode, ErrorSource
+from acceltran.hw.spec.isa import INSTRUCTION_BYTES, Buffer, Engine, Opcode, encode
 from acceltran.sim.cocotb_run import run_cocotb
 from acceltran.sim.design import build_system
 from acceltran.sim.hand_program import HandProgram
 from acceltran.sim.system import simulate, simulate_programs, write_image
-from acceltran.sw.checkpoint import encode_texts, load_checkpoint
 from acceltran.sw.compiler import compile_encoder
-from models import make_checkpoint, random_texts
+from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from support.models import make_checkpoint, random_texts
 
 MEMORY_BITS = 20
 END = 1 << MEMORY_BITS
@@ -53,8 +52,8 @@ def test_h1_each_memory_instruction_at_fault(program, latency, tmp_path):
             wanted.append((code, ErrorSource.MEMORY, number))
     assert len(image) <= END and len(runs) > 30
     write_image(image, CONFIG.bus_width, tmp_path / "image.hex")
-    run_cocotb(build_system(CONFIG, latency=latency, memory_bits=MEMORY_BITS), "error_runs", tmp_path, timeout=300,
-               plusargs=["+image=image.hex"], parameters={"runs": runs}, search=[Path(__file__).parent])
+    run_cocotb(build_system(CONFIG, latency=latency, memory_bits=MEMORY_BITS), "support.error_runs", tmp_path, timeout=300,
+               plusargs=["+image=image.hex"], parameters={"runs": runs})
     seen = json.loads((tmp_path / "result.json").read_text())
     assert [(r["error_code"], r["error_engine"], r["error_instruction"]) for r in seen] == wanted
 

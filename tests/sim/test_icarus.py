@@ -2,14 +2,14 @@
 
 import torch
 
-from acceltran.hw.config import AcceleratorConfig
+from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sim.design import SIMULATION_SOURCES, system_verilog
 from acceltran.sim.icarus import build_icarus
 from acceltran.sim.system import simulate
-from acceltran.sw.golden.execute import results
-from acceltran.sw.testbench import compile_texts
-from acceltran.sw.tiny_encoder import TINY_SHAPES, tiny_encoder
-from tools import tool
+from acceltran.sim.testbench import compile_texts
+from acceltran.sw.ir.execute import results
+from acceltran.sw.models.tiny_encoder import TINY_SHAPES, tiny_encoder
+from support.tools import tool
 
 
 def test_v2_cocotb_on_icarus(tmp_path):

@@ -1,11 +1,11 @@
 """What registers and memories hold at power-up changes no result: in Icarus, in four states, under both standards."""
 
 import pytest
-from test_testbench import NANO, ODD, icarus, smallest, write
 
 from acceltran.sim.design import accelerator_verilog
 from acceltran.sim.icarus import STANDARDS
-from initial_values import with_random, without
+from support.initial_values import with_random, without
+from support.testbenches import NANO, ODD, icarus, smallest, write
 
 SAMPLE = """\
 module sample(input clk, output reg [3:0] q);

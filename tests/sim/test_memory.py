@@ -8,16 +8,16 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from test_encoder_system import CONFIGS
 
-from acceltran.hw.config import AcceleratorConfig
+from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sim import system
 from acceltran.sim.design import SIMULATION_SOURCES, system_verilog
 from acceltran.sim.inference import infer, report
 from acceltran.sim.system import largest_memory, memory_bits_for, simulate, write_image
 from acceltran.sim.verilator import toolchain
-from acceltran.sw.checkpoint import load_checkpoint
-from models import make_checkpoint, random_texts
+from acceltran.sw.models.checkpoint import load_checkpoint
+from support.configs import CONFIGS
+from support.models import make_checkpoint, random_texts
 
 NANO = AcceleratorConfig.load("nano")
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from acceltran.hw.config import AcceleratorConfig
+from acceltran.cli.train.reviews import fetch_minilm
+from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sim.inference import infer, report
-from acceltran.sw.checkpoint import encode_texts, load_checkpoint
-from acceltran.sw.float_encoder import FloatEncoder
-from acceltran.sw.reviews import fetch_minilm
+from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.float_encoder import FloatEncoder
 
 pytestmark = pytest.mark.slow
 

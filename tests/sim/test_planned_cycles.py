@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from acceltran.hw.config import AcceleratorConfig
+from acceltran.cli.bench.points import LENGTH, full_texts
+from acceltran.cli.commands import site_options
+from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sim.inference import infer, report
-from acceltran.sw.bench.points import LENGTH, full_texts
-from acceltran.sw.checkpoint import load_checkpoint
-from acceltran.sw.commands import site_options
+from acceltran.sw.models.checkpoint import load_checkpoint
 
 MODELS = Path(__file__).parents[2] / "models"
 

@@ -2,22 +2,21 @@
 
 import json
 import random
-from pathlib import Path
 
 import pytest
 import torch
-from test_encoder_system import CONFIGS
 
-from acceltran.hw.config import AcceleratorConfig
-from acceltran.hw.registers import by_name, pack
+from acceltran.hw.spec.config import AcceleratorConfig
+from acceltran.hw.spec.registers import by_name, pack
 from acceltran.sim.cocotb_run import run_cocotb
 from acceltran.sim.design import build_system
 from acceltran.sim.inference import infer
 from acceltran.sim.system import read_memory, write_image
-from acceltran.sw.checkpoint import encode_texts, load_checkpoint
 from acceltran.sw.compiler import compile_encoder
-from acceltran.sw.golden.execute import golden_run, results
-from models import make_checkpoint, random_texts
+from acceltran.sw.ir.execute import golden_run, results
+from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from support.configs import CONFIGS
+from support.models import make_checkpoint, random_texts
 
 MEMORY_BITS = 20
 RESETS = 400
@@ -49,8 +48,8 @@ def test_v3_one_cycle_of_reset_at_any_moment(config, checkpoint, tmp_path):
     rng = random.Random(3)
     moments = [rng.randrange(1, 2500) for _ in range(RESETS)]
     run = {"address": program.entry, "length": len(program.instructions), "watchdog": 100_000}
-    run_cocotb(model, "reset_runs", tmp_path, parameters={"moments": moments, "run": run}, timeout=600,
-               plusargs=["+image=image.hex", "+verilator+rand+reset+2", "+verilator+seed+1"], search=[Path(__file__).parent])
+    run_cocotb(model, "support.reset_runs", tmp_path, parameters={"moments": moments, "run": run}, timeout=600,
+               plusargs=["+image=image.hex", "+verilator+rand+reset+2", "+verilator+seed+1"])
 
     seen = json.loads((tmp_path / "result.json").read_text())
     assert len(seen) == RESETS

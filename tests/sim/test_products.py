@@ -3,17 +3,17 @@
 import dataclasses
 
 import pytest
-from test_encoder_system import CONFIGS
 
-from acceltran.hw.config import AcceleratorConfig
-from acceltran.hw.isa import Engine, LoopOrder, Opcode
+from acceltran.hw.spec.config import AcceleratorConfig
+from acceltran.hw.spec.isa import Engine, LoopOrder, Opcode
 from acceltran.sim import products as module
 from acceltran.sim.design import build_system
 from acceltran.sim.products import Product, measure_products
 from acceltran.sw.compiler import CompileError
 from acceltran.sw.compiler.allocate import place_activations
-from acceltran.sw.compiler.graph import Graph, Tensor
 from acceltran.sw.compiler.steps import Region, Step
+from acceltran.sw.ir.graph import Graph, Tensor
+from support.configs import CONFIGS
 
 CONFIG = CONFIGS["four_pes"]
 CASES = [

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_encoder_system import CONFIGS
-from test_matmul_system import product_program, run
 
-from acceltran.hw.config import AcceleratorConfig
 from acceltran.hw.pe.pe import PE
+from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sim.design import build_system, shared_modules, system_verilog
 from acceltran.sim.inference import infer, report
-from acceltran.sw.checkpoint import load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
+from support.configs import CONFIGS
+from support.product_program import product_program, run
 
 BERT_TINY = Path(__file__).parents[2] / "models" / "bert-tiny-reviews"
 SENTENCES = [

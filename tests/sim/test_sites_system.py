@@ -2,17 +2,16 @@
 
 from dataclasses import replace
 
-from test_encoder_system import CONFIGS
-
+from acceltran.cli.evaluate.sites import site_names
 from acceltran.sim.design import build_system
 from acceltran.sim.inference import compare_tensors
 from acceltran.sim.system import simulate
-from acceltran.sw.checkpoint import encode_texts, load_checkpoint
 from acceltran.sw.compiler import compile_encoder
-from acceltran.sw.evaluate.sites import site_names
-from acceltran.sw.golden.counts import multiplication_counts
-from acceltran.sw.golden.execute import execute
-from models import make_checkpoint, random_texts
+from acceltran.sw.ir.counts import multiplication_counts
+from acceltran.sw.ir.execute import execute
+from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from support.configs import CONFIGS
+from support.models import make_checkpoint, random_texts
 
 
 def test_three_operating_points_of_one_program(tmp_path):

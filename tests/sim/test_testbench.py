@@ -9,59 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from acceltran.hw.buffer.sram import SRAM_VERILOG
-from acceltran.hw.config import PRESETS, AcceleratorConfig
-from acceltran.hw.crossbar import CROSSBAR_VERILOG
+from acceltran.cli import main as cli
 from acceltran.hw.generate import WAIVERS
+from acceltran.hw.spec.config import PRESETS, AcceleratorConfig
 from acceltran.sim.design import accelerator_verilog
 from acceltran.sim.icarus import STANDARDS
+from acceltran.sim.testbench import EXPECTED, MEMORY, TESTBENCH, compile_texts, compile_tiny, make_testbench, verilog_ports
 from acceltran.sim.verilator import toolchain
-from acceltran.sw import cli
-from acceltran.sw.checkpoint import load_checkpoint
 from acceltran.sw.compiler import CompileError
-from acceltran.sw.golden.execute import results
-from acceltran.sw.testbench import EXPECTED, MEMORY, TESTBENCH, compile_texts, compile_tiny, make_testbench, verilog_ports
-from acceltran.sw.tiny_encoder import TINY_SHAPES, tiny_encoder
-from models import make_checkpoint
-from tools import debian_verilator, tool
-
-NANO = AcceleratorConfig.load("nano")
-ODD = AcceleratorConfig(
-    name="odd", tile=8, integer_bits=3, fraction_bits=8, grid_rows=1, grid_columns=2, psum_tiles=2, lines_per_beat=1, window=2,
-    activation_banks=2, weight_banks=2, activation_tiles=64, weight_tiles=16, vector_lines=32, bus_width=64,
-)
-
-
-def smallest(config, **options):
-    """The smallest encoder: (Program, golden tensors)."""
-    checkpoint, texts = tiny_encoder(config, **TINY_SHAPES[-1])
-    return compile_texts(config, checkpoint, texts, calibration_texts=texts, **options)
-
-
-def write(folder, program, golden, accelerator=None):
-    """A design with its testbench, as `generate` writes it, but with Verilog from the cache, or with a stand-in."""
-    folder.mkdir(exist_ok=True)
-    for path in (SRAM_VERILOG, CROSSBAR_VERILOG, WAIVERS):
-        shutil.copy(path, folder)
-    (folder / "accelerator.v").write_text(accelerator or accelerator_verilog(program.config))
-    for name, text in make_testbench(program, golden, folder).items():
-        (folder / name).write_text(text)
-    return folder
-
-
-def icarus(folder, standard="2005", top="testbench", **parameters):
-    """Compile a testbench; returns a function that runs it with plusargs: exit code and lines."""
-    simulator = folder / f"{top}-{standard}"
-    subprocess.run([
-        tool("iverilog"), f"-g{standard}", "-o", simulator, "-s", top, *(f"-P{top}.{n}={v}" for n, v in parameters.items()),
-        "-f", folder / "testbench.f"], check=True, cwd="/")
-
-    def run(*plusargs, stop=False):
-        done = subprocess.run([tool("vvp"), *(["-N"] if stop else []), simulator, *plusargs], check=True and not stop, cwd="/",
-                              capture_output=True, text=True, timeout=600)
-        return done.returncode, done.stdout.splitlines()
-
-    return run
+from acceltran.sw.ir.execute import results
+from acceltran.sw.models.checkpoint import load_checkpoint
+from support.models import make_checkpoint
+from support.testbenches import NANO, ODD, icarus, smallest, write
+from support.tools import debian_verilator, tool
 
 
 def moved(folder, target, name, change):

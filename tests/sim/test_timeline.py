@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acceltran.hw.config import AcceleratorConfig
+from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sim.system import Interval
 from acceltran.sim.timeline import _apart, tracks, write_timeline
 

@@ -5,13 +5,13 @@ import random
 import numpy as np
 import pytest
 import torch
-from test_encoder_system import CONFIGS
 
-from acceltran.hw.isa import Buffer, Engine, LoopOrder, Opcode
+from acceltran.hw.spec.isa import Buffer, Engine, LoopOrder, Opcode
 from acceltran.sim.design import build_system
 from acceltran.sim.hand_program import HandProgram
 from acceltran.sim.system import simulate
 from acceltran.sw.golden.post_process import post_process
+from support.configs import CONFIGS
 
 MEMORY, MATRIX = (1 << int(e) for e in (Engine.MEMORY, Engine.MATRIX))
 

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acceltran.hw.config import AcceleratorConfig
-from acceltran.hw.isa import Engine, Opcode
-from acceltran.sw.checkpoint import encode_texts, load_checkpoint
+from acceltran.hw.spec.config import AcceleratorConfig
+from acceltran.hw.spec.isa import Engine, Opcode
 from acceltran.sw.compiler import CompileError, compile_graph, quantise_encoder
 from acceltran.sw.compiler.allocate import activation_slots, lifetimes, place_activations, place_blocks, required_tiles
-from acceltran.sw.compiler.build_encoder import build_graph
-from acceltran.sw.compiler.graph import Graph, Tensor
 from acceltran.sw.compiler.steps import Block, Region, Step
-from models import make_checkpoint, random_texts
+from acceltran.sw.ir.graph import Graph, Tensor
+from acceltran.sw.models.build_encoder import build_graph
+from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from support.models import make_checkpoint, random_texts
 
 NANO = AcceleratorConfig.load("nano")
 

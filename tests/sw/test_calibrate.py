@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from acceltran.hw.config import AcceleratorConfig
-from acceltran.sw.checkpoint import encode_texts, load_checkpoint
+from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sw.compiler import CompileError, quantise_encoder
-from acceltran.sw.compiler.build_encoder import build_graph
-from acceltran.sw.compiler.calibrate import SENTENCES, calibrate
-from acceltran.sw.compiler.curves import constant_curves, profiled_curves
-from acceltran.sw.compiler.formats import MARGIN, best_point, binary_point, product_fields, quantise_constant
-from acceltran.sw.compiler.quantise import folded_factor, prune_weights
-from acceltran.sw.compiler.spread import Spread
-from acceltran.sw.float_encoder import FloatEncoder
-from acceltran.sw.golden.execute import execute
 from acceltran.sw.golden.fixed import quantise
-from models import make_checkpoint, random_texts
+from acceltran.sw.ir.curves import constant_curves, profiled_curves
+from acceltran.sw.ir.execute import execute
+from acceltran.sw.ir.formats import MARGIN, best_point, binary_point, product_fields, quantise_constant
+from acceltran.sw.ir.spread import Spread
+from acceltran.sw.models.build_encoder import build_graph
+from acceltran.sw.models.calibrate import SENTENCES, calibrate
+from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.float_encoder import FloatEncoder
+from acceltran.sw.models.quantise import folded_factor, prune_weights
+from support.models import make_checkpoint, random_texts
 
 NANO = AcceleratorConfig.load("nano")
 

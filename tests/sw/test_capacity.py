@@ -6,8 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from acceltran.hw.config import AcceleratorConfig
-from acceltran.sw.checkpoint import load_checkpoint
+from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sw.compiler import (
     CapacityError,
     CompileError,
@@ -19,12 +18,13 @@ from acceltran.sw.compiler import (
     quantise_encoder,
 )
 from acceltran.sw.compiler import compile as compile_module
-from acceltran.sw.compiler.build_encoder import build_graph
 from acceltran.sw.compiler.capacity import LARGEST_PROGRAM, check_fit, fits
-from acceltran.sw.compiler.graph import Graph, Store, Tensor
-from acceltran.sw.ita import ita_graph
-from machine import Machine
-from models import make_checkpoint
+from acceltran.sw.ir.graph import Graph, Store, Tensor
+from acceltran.sw.models.build_encoder import build_graph
+from acceltran.sw.models.checkpoint import load_checkpoint
+from acceltran.sw.models.ita import ita_graph
+from support.machine import Machine
+from support.models import make_checkpoint
 
 NANO = AcceleratorConfig.load("nano")
 SHAPES = {

@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from acceltran.sw.checkpoint import BertConfig, ModelError, encode_texts, load_checkpoint, tensor_shapes
-from models import make_checkpoint, random_texts
+from acceltran.sw.models.checkpoint import BertConfig, ModelError, encode_texts, load_checkpoint, tensor_shapes
+from support.models import make_checkpoint, random_texts
 
 QUERY = "bert.encoder.layer.0.attention.self.query.weight"
 

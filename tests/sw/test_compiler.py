@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from acceltran.hw.config import AcceleratorConfig
-from acceltran.hw.isa import INSTRUCTION_BYTES, LoopOrder, Opcode
-from acceltran.sw.checkpoint import encode_texts, load_checkpoint
+from acceltran.hw.spec.config import AcceleratorConfig
+from acceltran.hw.spec.isa import INSTRUCTION_BYTES, LoopOrder, Opcode
 from acceltran.sw.compiler import CompileError, Program, compile_encoder
 from acceltran.sw.compiler.image import Image, pack_matrix, pack_table, pack_values
-from acceltran.sw.golden.execute import golden_run, results
 from acceltran.sw.golden.tiles import lines_to_bytes, to_stream
-from machine import Machine
-from models import make_checkpoint, random_texts
+from acceltran.sw.ir.execute import golden_run, results
+from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from support.machine import Machine
+from support.models import make_checkpoint, random_texts
 
 NANO = AcceleratorConfig.load("nano")
 TEXTS = random_texts(4, 9, seed=5)

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from acceltran.hw.config import AcceleratorConfig
-from acceltran.hw.isa import Opcode
-from acceltran.sw.checkpoint import encode_texts, load_checkpoint
+from acceltran.hw.spec.config import AcceleratorConfig
+from acceltran.hw.spec.isa import Opcode
 from acceltran.sw.compiler import quantise_encoder
-from acceltran.sw.compiler.build_encoder import build_graph
 from acceltran.sw.compiler.cost import Cost
-from acceltran.sw.compiler.densities import density, profile
 from acceltran.sw.compiler.image import pack_matrix
-from acceltran.sw.compiler.quantise import folded_factor
 from acceltran.sw.compiler.steps import lower
-from acceltran.sw.golden.execute import execute
-from models import make_checkpoint, random_texts
+from acceltran.sw.ir.densities import density, profile
+from acceltran.sw.ir.execute import execute
+from acceltran.sw.models.build_encoder import build_graph
+from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.quantise import folded_factor
+from support.models import make_checkpoint, random_texts
 
 CONFIG = replace(AcceleratorConfig.load("nano"), name="small", bus_width=64)
 TEXTS = random_texts(4, 12)

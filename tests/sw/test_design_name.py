@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from acceltran.hw.config import PRESETS, AcceleratorConfig
-from acceltran.sim.silicon import ablation
-from acceltran.sw.bench.points import GROUPS
-from acceltran.sw.commands import load_config
-from acceltran.sw.design_name import design_name
+from acceltran.cli.bench.points import GROUPS
+from acceltran.cli.commands import load_config
+from acceltran.cli.silicon import ablation
+from acceltran.hw.spec.config import PRESETS, AcceleratorConfig
+from acceltran.hw.spec.design_name import design_name
 
 DOCS = Path(__file__).parents[2] / "docs"
 MINI = AcceleratorConfig.load("mini")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from acceltran.hw.isa import Engine, Opcode, encode
-from acceltran.sw.disassemble import disassemble
+from acceltran.hw.spec.isa import Engine, Opcode, encode
+from acceltran.sw.compiler.disassemble import disassemble
 
 
 def test_one_line_per_instruction():

@@ -5,16 +5,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from acceltran.hw.config import AcceleratorConfig
-from acceltran.sw.checkpoint import encode_texts, load_checkpoint
+from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sw.compiler import quantise_encoder
-from acceltran.sw.compiler.build_encoder import build_graph
-from acceltran.sw.compiler.graph import MatMul, View
-from acceltran.sw.compiler.quantise import folded_factor
-from acceltran.sw.float_encoder import FloatEncoder
-from acceltran.sw.golden.counts import multiplication_counts
-from acceltran.sw.golden.execute import execute, golden_run, predict, results
-from models import make_checkpoint, random_texts
+from acceltran.sw.ir.counts import multiplication_counts
+from acceltran.sw.ir.execute import execute, golden_run, results
+from acceltran.sw.ir.graph import MatMul, View
+from acceltran.sw.models.build_encoder import build_graph
+from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.float_encoder import FloatEncoder
+from acceltran.sw.models.quantise import folded_factor
+from support.models import make_checkpoint, predict, random_texts
 
 NANO = AcceleratorConfig.load("nano")
 TEXTS = [*random_texts(3, 14, seed=2), *random_texts(2, 5, seed=3)]

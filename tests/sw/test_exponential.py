@@ -2,7 +2,8 @@
 
 import torch
 
-from acceltran.sw.golden.exponential import ARGUMENT_FRAC, EXPONENTIAL_FRAC, exponential, exponential_of_fraction
+from acceltran.hw.spec.exponential import ARGUMENT_FRAC, EXPONENTIAL_FRAC
+from acceltran.sw.golden.exponential import exponential, exponential_of_fraction
 
 UNIT = 2.0**-16
 

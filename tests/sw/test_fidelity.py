@@ -8,21 +8,21 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from acceltran.hw.config import AcceleratorConfig
-from acceltran.sw import cli
-from acceltran.sw.checkpoint import encode_texts, load_checkpoint
+from acceltran.cli import main as cli
+from acceltran.cli.evaluate import Method, evaluate
+from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sw.compiler import quantise_encoder
-from acceltran.sw.compiler.build_encoder import build_graph
-from acceltran.sw.evaluate import Method, evaluate
-from acceltran.sw.fidelity import combine, golden_fidelity
-from acceltran.sw.float_encoder import FloatEncoder
-from acceltran.sw.golden.execute import execute, results
 from acceltran.sw.golden.layernorm import layernorm, layernorm_fields
 from acceltran.sw.golden.losses import SIGNIFICANT, Losses
 from acceltran.sw.golden.post_process import post_process, saturates
 from acceltran.sw.golden.softmax import softmax
-from acceltran.sw.limits import Limits
-from models import make_checkpoint, random_texts
+from acceltran.sw.ir.execute import execute, results
+from acceltran.sw.models.build_encoder import build_graph
+from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.fidelity import combine, golden_fidelity
+from acceltran.sw.models.float_encoder import FloatEncoder
+from acceltran.sw.models.limits import Limits
+from support.models import make_checkpoint, random_texts
 
 NANO = AcceleratorConfig.load("nano")
 TEXTS = [*random_texts(2, 12, seed=2), *random_texts(2, 5, seed=3)]

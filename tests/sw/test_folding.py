@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from acceltran.hw.config import AcceleratorConfig
-from acceltran.sw.checkpoint import encode_texts, load_checkpoint
+from acceltran.hw.spec.config import AcceleratorConfig
+from acceltran.hw.spec.softmax import x_shifts
 from acceltran.sw.compiler import quantise_encoder
-from acceltran.sw.compiler.build_encoder import build_graph
-from acceltran.sw.compiler.calibrate import calibrate
-from acceltran.sw.compiler.formats import MARGIN, binary_point, scores_frac
-from acceltran.sw.compiler.graph import Softmax
-from acceltran.sw.compiler.quantise import folded_factor, prune_weights
-from acceltran.sw.float_encoder import FloatEncoder
-from acceltran.sw.golden.execute import execute
-from acceltran.sw.golden.softmax import x_shifts
-from models import make_checkpoint, random_texts
+from acceltran.sw.ir.execute import execute
+from acceltran.sw.ir.formats import MARGIN, binary_point, scores_frac
+from acceltran.sw.ir.graph import Softmax
+from acceltran.sw.models.build_encoder import build_graph
+from acceltran.sw.models.calibrate import calibrate
+from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.float_encoder import FloatEncoder
+from acceltran.sw.models.quantise import folded_factor, prune_weights
+from support.models import make_checkpoint, random_texts
 
 NANO = replace(AcceleratorConfig.load("nano"), prune_curves=32)
 TEXTS = random_texts(12, 14)

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from acceltran.hw.isa import INSTRUCTIONS, Opcode
+from acceltran.hw.spec.isa import INSTRUCTIONS, Opcode
+from acceltran.hw.spec.layernorm import EPSILON_BITS, RECIPROCAL_BITS
 from acceltran.sw.golden.fixed import quantise
-from acceltran.sw.golden.layernorm import EPSILON_BITS, RECIPROCAL_BITS, layernorm, layernorm_fields
+from acceltran.sw.golden.layernorm import layernorm, layernorm_fields
 
 FIELD_BITS = {f.name: (f.bits, f.signed) for i in INSTRUCTIONS if i.opcode == Opcode.LAYERNORM for f in i.fields}
 

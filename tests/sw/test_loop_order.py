@@ -4,8 +4,8 @@ from itertools import product
 
 import pytest
 
-from acceltran.hw.config import AcceleratorConfig
-from acceltran.hw.isa import LoopOrder
+from acceltran.hw.spec.config import AcceleratorConfig
+from acceltran.hw.spec.isa import LoopOrder
 from acceltran.sw.compiler.loop_order import best_order, order_cost
 
 

@@ -7,20 +7,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acceltran.hw.config import AcceleratorConfig
-from acceltran.hw.isa import Buffer, Engine, Opcode
-from acceltran.sw.checkpoint import encode_texts, load_checkpoint
+from acceltran.hw.spec.config import AcceleratorConfig
+from acceltran.hw.spec.isa import Buffer, Engine, Opcode
 from acceltran.sw.compiler import CompileError, Program, compile_graph, quantise_encoder
 from acceltran.sw.compiler.allocate import Placement
-from acceltran.sw.compiler.build_encoder import build_graph
 from acceltran.sw.compiler.cost import Cost
 from acceltran.sw.compiler.planner import _Jobs, plan_order
 from acceltran.sw.compiler.schedule import insert_planned_loads
 from acceltran.sw.compiler.steps import Block, Region, Step, lower
-from acceltran.sw.golden.execute import execute
-from acceltran.sw.ita import ita_graph
-from machine import Machine
-from models import make_checkpoint, random_texts
+from acceltran.sw.ir.execute import execute
+from acceltran.sw.models.build_encoder import build_graph
+from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.ita import ita_graph
+from support.machine import Machine
+from support.models import make_checkpoint, random_texts
 
 NANO = AcceleratorConfig.load("nano")
 FOUR = replace(NANO, name="four", grid_rows=2, grid_columns=2, activation_banks=4, weight_banks=2, softmax_units=2,

@@ -1,12 +1,14 @@
 """Post-process golden model against exact rational arithmetic in Python integers."""
 
 import random
+from functools import partial
 
 import pytest
 import torch
 
+from acceltran.hw.spec.activations import function_format
 from acceltran.sw.golden.fixed import saturate
-from acceltran.sw.golden.functions import function_format
+from acceltran.sw.golden.functions import activate
 from acceltran.sw.golden.post_process import post_process, prune, requantise
 
 
@@ -49,7 +51,7 @@ def test_post_process(width):
     assert torch.equal(post_process(acc, bias, function=1, tau=0, **common), plain.clamp(min=0))
     assert torch.equal(post_process(acc, bias, function="none", tau=9, **common), prune(plain, 9))
     form = function_format(width)
-    for code, function in ((2, form.gelu), (3, form.tanh)):
+    for code, function in ((2, partial(activate, "gelu", form=form)), (3, partial(activate, "tanh", form=form))):
         expected = saturate((function(requantise(total, 11, {8: 18, 20: 24}[width])) + 16) >> 5, width)
         assert torch.equal(post_process(acc, bias, function=code, tau=3, **common), prune(expected, 3))
         assert torch.equal(post_process(acc, bias, function=code, tau=0, functions=("relu",), **common), plain)

@@ -2,8 +2,9 @@
 
 import torch
 
+from acceltran.hw.spec.rsqrt import FRACTION, MANTISSA
 from acceltran.sw.golden.fixed import leading_one
-from acceltran.sw.golden.rsqrt import FRACTION, MANTISSA, rsqrt
+from acceltran.sw.golden.rsqrt import rsqrt
 
 
 def test_error_of_every_argument():

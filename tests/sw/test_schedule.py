@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acceltran.hw.config import AcceleratorConfig
-from acceltran.hw.isa import INSTRUCTION_BYTES, Engine, Opcode
-from acceltran.sw.checkpoint import encode_texts, load_checkpoint
+from acceltran.hw.spec.config import AcceleratorConfig
+from acceltran.hw.spec.isa import INSTRUCTION_BYTES, Engine, Opcode
 from acceltran.sw.compiler import CompileError, compile_graph, quantise_encoder
 from acceltran.sw.compiler.allocate import Placement
-from acceltran.sw.compiler.build_encoder import build_graph
 from acceltran.sw.compiler.schedule import Semaphores, check_progress, insert_loads, semaphores
 from acceltran.sw.compiler.steps import Block, Region, Step, lower
-from acceltran.sw.golden.execute import execute
-from machine import Machine
-from models import make_checkpoint, random_texts
+from acceltran.sw.ir.execute import execute
+from acceltran.sw.models.build_encoder import build_graph
+from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from support.machine import Machine
+from support.models import make_checkpoint, random_texts
 
 NANO = AcceleratorConfig.load("nano")
 MEMORY, MATRIX, VECTOR = Engine

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from acceltran.sw.golden.exponential import ARGUMENT_FRAC
-from acceltran.sw.golden.softmax import Z_BITS, logit_factor, softmax, x_shifts
+from acceltran.hw.spec.exponential import ARGUMENT_FRAC
+from acceltran.hw.spec.softmax import Z_BITS, x_shifts
+from acceltran.sw.golden.softmax import logit_factor, softmax
 
 UNIT = 2.0**-16
 

@@ -1,0 +1,113 @@
+"""Labelled sentences through the float model, under any pruning: what is left to multiply, what becomes of the predictions."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ...sw.models.checkpoint import encode_texts
+from ...sw.models.float_encoder import FloatEncoder
+from ...sw.models.quantise import PROJECTIONS, pruned_checkpoint
+from ..labels import check_classifier
+
+__all__ = ["FloatRun", "FloatRuns", "below", "valid_mask"]
+
+_BATCH = 64
+
+
+class FloatRun(NamedTuple):
+    """Log-probabilities [sentences, labels], multiplications with both operands non-zero, share of right predictions."""
+
+    logs: torch.Tensor
+    remaining: float
+    accuracy: float
+
+
+class FloatRuns:
+    """The float model on some sentences; multiplications are those of the encoder layers, without padding.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint with a classifier of two classes or more
+    texts, labels : sentences, cut to the model's positions, and the number of the right class of each
+    weight_sparsity : share of every encoder weight matrix that is zeroed by magnitude before
+
+    Attributes
+    ----------
+    batches : (ids, lengths, labels) of sentences of similar length
+    reference : FloatRun without pruning of activations
+    dense : multiplications without any zero
+    """
+
+    def __init__(self, checkpoint, texts, labels, weight_sparsity=0.0):
+        check_classifier(checkpoint, "a run with labels", classes=True)
+        self.config = checkpoint.config
+        checkpoint = pruned_checkpoint(checkpoint, self.config.num_hidden_layers, weight_sparsity)
+        self.encoder = FloatEncoder(checkpoint)
+        ids, lengths = encode_texts(checkpoint, texts, longest=self.config.max_position_embeddings)
+        lengths, labels = torch.tensor(lengths), torch.tensor(labels)
+        order = lengths.argsort(stable=True)
+        self.batches = [(ids[rows, : int(lengths[rows].max())], lengths[rows], labels[rows]) for rows in order.split(_BATCH)]
+        self._fan_out = {name: (tensor != 0).sum(0).double() for name, tensor in checkpoint.tensors.items() if tensor.ndim == 2}
+        self.reference = self.run(lambda name, tensor: tensor)
+        per_token = 4 * self.config.hidden_size**2 + 2 * self.config.hidden_size * self.config.intermediate_size
+        self.dense = self.config.num_hidden_layers * int((lengths * per_token + 2 * lengths**2 * self.config.hidden_size).sum())
+
+    def run(self, prune):
+        """FloatRun with this pruning, see `FloatEncoder.run`."""
+        logs, remaining, right, count = [], 0.0, 0, 0
+        for ids, lengths, labels in self.batches:
+            values = self.encoder.run(ids, lengths, prune=prune)
+            logs.append(values["logits"].log_softmax(1))
+            remaining += self._remaining(values, lengths)
+            right += int((values["logits"].argmax(1) == labels).sum())
+            count += len(labels)
+        return FloatRun(torch.cat(logs), remaining, right / count)
+
+    def divergence(self, run):
+        """Kullback-Leibler divergence of a run's predictions from the unpruned ones, mean of the sentences."""
+        return float(functional.kl_div(run.logs, self.reference.logs, log_target=True, reduction="batchmean"))
+
+    def loss(self, run):
+        """Accuracy lost against the unpruned model, in points."""
+        return 100 * (self.reference.accuracy - run.accuracy)
+
+    def _remaining(self, values, lengths):
+        valid = (torch.arange(values["embeddings.output"].shape[1]) < lengths[:, None]).float()[:, None]
+
+        def used(name):
+            """Non-zero elements of valid tokens, counted over the tokens: [batch, 1, columns], of heads one more."""
+            nonzero = (values[name] != 0).float()
+            return (valid[:, None] if nonzero.ndim == 4 else valid) @ nonzero
+
+        total, state = 0.0, "embeddings.output"
+        for layer in range(self.config.num_hidden_layers):
+            inside, weights = f"layer{layer}.", f"encoder.layer.{layer}."
+            for result, source in (("query", state), ("key", state), ("value", state), ("attention", inside + "context"),
+                                   ("hidden", inside + "attention_norm"), ("output", inside + "hidden")):
+                total += float(used(source).sum((0, 1)).double() @ self._fan_out[f"{weights}{PROJECTIONS[result]}.weight"])
+            total += float((used(inside + "query") * used(inside + "key")).double().sum())
+            by_token = (self.encoder.heads(values[inside + "value"]) != 0).float().sum(-1) * valid
+            total += float((used(inside + "probabilities")[:, :, 0] * by_token).double().sum())
+            state = inside + "output_norm"
+        return total
+
+
+def below(taus):
+    """A pruning: elements smaller in magnitude than their tensor's threshold become zero.
+
+    Parameters
+    ----------
+    taus : {name: tau}; other tensors stay
+    """
+    largest = {name: float(np.nextafter(np.float32(tau), np.float32(0))) for name, tau in taus.items() if tau}
+    return lambda name, tensor: functional.hardshrink(tensor, largest[name]) if name in largest else tensor
+
+
+def valid_mask(name, tensor, lengths):
+    """Which elements belong to valid tokens; of probabilities, to pairs of them."""
+    valid = torch.arange(tensor.shape[-2]) < lengths[:, None]
+    if name.endswith(".probabilities"):
+        return valid[:, None, :, None] & valid[:, None, None, :]
+    return valid[..., None]

@@ -1,0 +1,15 @@
+"""Widths that instructions, registers and the structures between blocks share."""
+
+__all__ = ["LINE_ADDRESS_BITS", "NUMBER_BITS", "SLOT_BITS", "TAG_BITS"]
+
+SLOT_BITS = 20
+"""Bits of a slot number in either tile buffer."""
+
+LINE_ADDRESS_BITS = 16
+"""Bits of a line address in the vector buffer."""
+
+TAG_BITS = 2
+"""Bits of the number by which the matrix engine knows a product in flight."""
+
+NUMBER_BITS = 16
+"""Bits of the number of an instruction in its program."""

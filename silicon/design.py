@@ -1,0 +1,137 @@
+"""The accelerator of a configuration as distinct modules, and the blocks among them."""
+
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+
+from amaranth.back import rtlil
+
+from ..hw.accelerator import Accelerator
+from ..hw.buffer.sram import SRAM_VERILOG
+from ..hw.shared_module import ModuleLibrary
+from ..hw.spec.config import ConfigError
+from ..hw.streams.crossbar import CROSSBAR_VERILOG
+from ..hw.verilog_export import _uncollected, _without_fields
+from ..sim.verilator import cache_folder
+from . import modules as modules_source
+from .area import plain_name
+from .modules import DistinctModule, merge_modules
+
+__all__ = ["BLOCKS", "RUN_PASSES", "accelerator_modules", "block_names", "find_block", "silicon_folder", "with_children"]
+
+BLOCKS = {
+    "mac_lane": "lane", "post_process": "post", "compressor": "post.compressor", "expander": "expand_b",
+    "tile_buffer": "activation_buffer", "memory_engine": "memory", "matrix_engine": "matrix", "vector_engine": "vector",
+    "control_unit": "control",
+}
+"""Blocks that are not called as their instances."""
+
+_SLICES_VERILOG, _SLICE = Path(__file__).parent / "crossbar_slices.v", 8
+"""A crossbar as slices of so many bits."""
+
+RUN_PASSES = """
+import sys
+from pyosys import libyosys as ys
+design = ys.Design()
+for command in sys.argv[1:]:
+    ys.run_pass(command, design)
+"""
+"""Program of a Python process that runs its arguments as Yosys commands on one design."""
+
+
+def silicon_folder():
+    """Where mapped modules are kept, next to the simulators."""
+    return cache_folder().parent / "silicon"
+
+
+def accelerator_modules(config):
+    """The distinct modules of the accelerator of `config`, children first, kept until its sources or `config` change."""
+    identity = hashlib.sha256(config.to_json().encode())
+    folders = [Path(find_spec(name).submodule_search_locations[0]) for name in ("acceltran.hw", "acceltran.sw.golden")]
+    sources = (path for folder in folders for path in sorted(folder.rglob("*.[pv]*")) if path.suffix in (".py", ".v"))
+    for path in (*sources, Path(__file__), _SLICES_VERILOG, Path(modules_source.__file__)):
+        identity.update(path.read_bytes())
+    kept = silicon_folder() / "designs" / f"{config.name}-{identity.hexdigest()[:16]}.json"
+    if not kept.exists():
+        distinct = merge_modules(_rtlil(config), "accelerator", _elaborate_verilog)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        partial = kept.with_suffix(".partial")
+        partial.write_text(json.dumps([asdict(module) for module in distinct.values()]))
+        partial.rename(kept)
+    return {entry["name"]: DistinctModule.from_json(entry) for entry in json.loads(kept.read_text())}
+
+
+def _rtlil(config):
+    library = ModuleLibrary()
+    library.pending.append(("accelerator", Accelerator(config=config)))
+    with _uncollected(), _without_fields():
+        return "".join(rtlil.convert(part, name=name, platform=library, emit_src=False) for name, part in library.drain())
+
+
+def _elaborate_verilog(kind, parameters):
+    """RTLIL of a module that is written in Verilog, with `parameters`; (text, its name). Wide crossbars are in slices."""
+    source = SRAM_VERILOG
+    if kind == "acceltran_crossbar":
+        wide = parameters["WIDTH"] > _SLICE
+        source = _SLICES_VERILOG if wide else CROSSBAR_VERILOG
+        kind = f"{kind}_slices" if wide else kind
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "module.il"
+        values = " ".join(f"-chparam {name} {value}" for name, value in parameters.items())
+        subprocess.run(
+            [sys.executable, "-c", RUN_PASSES, f"read_verilog -defer {source}",
+             f"hierarchy -top {kind} {values}", "proc", f"rename -top {kind}", f"write_rtlil {target}"],
+            check=True, stdout=subprocess.DEVNULL,
+        )
+        return target.read_text(), kind
+
+
+def with_children(modules, top):
+    """`top` and everything below it, children first."""
+    found = {}
+
+    def visit(name):
+        if name not in found:
+            for _, child in modules[name].instances:
+                visit(child)
+            found[name] = modules[name]
+
+    visit(top)
+    return found
+
+
+def _paths(modules):
+    """(dotted names of the instances, module name) of every instance in the distinct modules, the nearest to the top first."""
+    top = next(reversed(modules))
+    pending, expanded = deque([("accelerator", top)]), set()
+    while pending:
+        path, name = pending.popleft()
+        yield path, name
+        if name not in expanded:
+            expanded.add(name)
+            pending.extend((f"{path}.{plain_name(instance)}", child) for instance, child in modules[name].instances)
+
+
+def block_names(modules):
+    """What `find_block` takes, without paths."""
+    return sorted({path.rsplit(".", 1)[-1] for path, _ in _paths(modules)} | set(BLOCKS))
+
+
+def find_block(modules, block):
+    """Name of the distinct module of `block`: the name of an instance without its number, if needed with those above it.
+
+    Raises
+    ------
+    ConfigError : there is none; the message lists those that exist
+    """
+    wanted = f".{BLOCKS.get(block, block)}"
+    for path, name in _paths(modules):
+        if f".{path}".endswith(wanted):
+            return name
+    raise ConfigError(f"top = {block!r}: no such block; choose one of {', '.join(block_names(modules))}")

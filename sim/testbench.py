@@ -1,0 +1,162 @@
+"""A self-checking testbench in plain Verilog for one compiled program: it needs no Python when it runs."""
+
+import re
+from pathlib import Path
+
+from amaranth.hdl import Shape
+from amaranth.lib.wiring import In
+
+from ..hw.accelerator import accelerator_signature
+from ..hw.generate import SOURCES, file_list
+from ..hw.spec.registers import ADDRESS_BITS, CURVE_STRIDE, by_name, config_values, pack
+from ..sw.compiler import CompileError, compile_encoder
+from ..sw.compiler.image import to_hex
+from ..sw.golden.tiles import to_stream
+from ..sw.ir.counts import multiplication_counts
+from ..sw.ir.execute import golden_run
+from ..sw.models.checkpoint import encode_texts
+from ..sw.models.tiny_encoder import TINY_SHAPES, tiny_encoder
+
+__all__ = ["EXPECTED", "MEMORY", "TESTBENCH", "compile_texts", "compile_tiny", "make_testbench", "verilog_ports"]
+
+TESTBENCH, MEMORY, EXPECTED, FILE_LIST = "testbench.v", "testbench_memory.hex", "testbench_expected.hex", "testbench.f"
+
+_TEMPLATE = Path(__file__).parent / "verilog" / TESTBENCH
+_TINY_SPARSITY = 0.25
+_PATIENCE = 100
+"""The timeout, in multiples of the cycles in which the multipliers could do all products."""
+
+
+def compile_texts(config, checkpoint, texts, length=None, **options):
+    """Sentences as one batch, and what the golden model makes of them.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+    checkpoint, texts, length : see `encode_texts`
+    options : see `compile_encoder`
+
+    Returns
+    -------
+    Program, and its tensors by name
+    """
+    ids, lengths = encode_texts(checkpoint, texts, length)
+    program = compile_encoder(checkpoint, config, ids, lengths, **options)
+    return program, golden_run(program, ids, lengths)
+
+
+def compile_tiny(config, *, resident=False):
+    """A small random encoder, with activations pruned to a sparsity: what `compile_texts` gives.
+
+    Raises
+    ------
+    CompileError : the configuration cannot run even the smallest encoder
+    """
+    for shape in TINY_SHAPES:
+        checkpoint, texts = tiny_encoder(config, **shape)
+        try:
+            return compile_texts(config, checkpoint, texts, target_sparsity=_TINY_SPARSITY, calibration_texts=texts,
+                                 resident=resident)
+        except CompileError as error:
+            refusal = error
+    raise refusal
+
+
+def make_testbench(program, golden, folder):
+    """The files of a testbench that runs a program and compares its outputs.
+
+    Parameters
+    ----------
+    program : Program
+    golden : tensors of the golden model, by name
+    folder : path where the files will lie, beside the accelerator's
+
+    Returns
+    -------
+    {name: text}
+    """
+    config, folder = program.config, Path(folder).absolute()
+    streams = {name: to_stream(golden[output["tensor"]][: output["rows"] * config.tile].numpy(), config.tile, config.width)
+               for name, output in program.outputs.items()}
+    return {
+        TESTBENCH: _testbench(program, golden, folder, streams),
+        MEMORY: to_hex(program.image, config.bus_width // 8),
+        EXPECTED: to_hex(b"".join(streams.values()), 1),
+        FILE_LIST: file_list(folder, (*SOURCES, TESTBENCH)),
+    }
+
+
+def _testbench(program, golden, folder, streams):
+    config, inner = program.config, " " * 8
+    ports = verilog_ports(config)
+    host = [name for name, _, driven in ports if driven and name.startswith("s_axil__")]
+    offsets = {name: _hex(by_name(name).offset, ADDRESS_BITS) for name in (
+        "PROGRAM_ADDRESS", "PROGRAM_LENGTH", "CONTROL", "STATUS", "ERROR_CODE", "ERROR_INSTRUCTION", "ERROR_ENGINE",
+        "CYCLES_LO", "CYCLES_HI", "IRQ_STATUS")}
+    patience = 1_000_000 + _PATIENCE * multiplication_counts(program.graph, golden)["total"].none // config.multipliers
+    values = {
+        "TITLE": f"configuration {config.name}, outputs {', '.join(streams)}",
+        "FOLDER": _string(str(folder)),
+        "TIMEOUT": str(patience),
+        "DATA": str(config.bus_width),
+        "WORDS": str(-(-len(program.image) // (config.bus_width // 8))),
+        "EXPECTED_BYTES": str(sum(map(len, streams.values()))),
+        "BASE": _hex(program.base),
+        "REGISTER_BITS": str(ADDRESS_BITS),
+        "DECLARATIONS": "\n".join(
+            f"    {'reg' if name in host else 'wire'} [{bits - 1}:0] {name};" for name, bits, _ in ports),
+        "IDLE": "\n".join(f"{inner}{name} = 0;" for name in host),
+        "CONNECTIONS": ",\n".join(f"{inner}.{name}({name})" for name, _, _ in ports),
+        "X_CHECKS": "\n".join(f'{inner}    if (^{name} === 1\'bx) undefined("{name}");' for name, _, driven in ports
+                              if not driven),
+        "START": _hex(pack(by_name("CONTROL"), start=1)),
+        "EVENTS": _hex(pack(by_name("IRQ_STATUS"), done=1, error=1)),
+        "STATUS_MASK": _hex(pack(by_name("STATUS"), running=1, done=1, error=1, resetting=1)),
+        "STATUS_DONE": _hex(pack(by_name("STATUS"), done=1)),
+        "SETUP": "\n".join(inner + line for line in _setup(program)),
+        "PROGRAMS": "\n".join(inner + line for line in _runs(program)),
+        "COMPARISONS": "\n".join(inner + "    " + line for line in _comparisons(program, streams)),
+        **offsets,
+    }
+    return re.sub(r"/\*(\w+)\*/", lambda found: values[found[1]], _TEMPLATE.read_text())
+
+
+def verilog_ports(config):
+    """(name in Verilog, bits, whether the accelerator reads it) of all ports but clock and reset."""
+    ports = accelerator_signature(config).create()
+    return [("__".join(map(str, path)), Shape.cast(member.shape).width, member.flow is In)
+            for path, member, _ in ports.signature.flatten(ports)]
+
+
+def _setup(program):
+    for name in ("ID", "CONFIG_IDENTITY"):
+        value = config_values(program.config)[name]
+        yield f'expect_register({_hex(by_name(name).offset, ADDRESS_BITS)}, {_hex(value)}, "{name}");'
+    writes = [(by_name("CURVE").offset + 4 * (CURVE_STRIDE * curve + knot), value)
+              for curve, knots in enumerate(program.curves) for knot, value in enumerate(knots)]
+    writes.append((by_name("TARGET_SPARSITY").offset, program.target))
+    writes.append((by_name("IRQ_ENABLE").offset, pack(by_name("IRQ_ENABLE"), done=1, error=1)))
+    for offset, value in writes:
+        yield f"write_register({_hex(offset, ADDRESS_BITS)}, {_hex(value)});"
+
+
+def _runs(program):
+    if program.preload:
+        yield f'run_program({_hex(program.preload["entry"])}, {program.preload["instructions"]}, "preload");'
+    yield f'run_program({_hex(program.entry)}, {len(program.instructions)}, "program");'
+
+
+def _comparisons(program, streams):
+    start = 0
+    for name, stream in streams.items():
+        yield f'compare("{name}", {_hex(program.outputs[name]["address"])}, {start}, {len(stream)});'
+        start += len(stream)
+
+
+def _hex(value, bits=32):
+    return f"{bits}'h{value:0{-(-bits // 4)}x}"
+
+
+def _string(text):
+    """A Verilog string."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

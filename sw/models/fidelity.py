@@ -1,0 +1,363 @@
+"""How far the integer model is from the float one: the outputs, and every tensor on the way to them."""
+
+import math
+from dataclasses import asdict, dataclass, replace
+
+import torch
+
+from ...hw.spec.activations import REACH as GELU_REACH
+from ...hw.spec.softmax import REACH as SCORE_REACH
+from ..golden.losses import Losses
+from ..ir.execute import execute, results
+from ..ir.graph import Gather, LayerNorm, Load, MatMul, Softmax
+from ..ir.valid import ValidElements
+from ..ir.watch import Watch, float_name
+from .float_encoder import FloatEncoder
+from .limits import Limits
+from .quantise import folded_factor, pruned_checkpoint
+
+__all__ = ["Fidelity", "FidelityMeter", "Sentence", "TensorFidelity", "combine", "golden_fidelity"]
+
+FEW_STEPS = 256
+"""A layer-norm of rows that differ less than that makes the rounding of its operands visible."""
+
+NORM_LIMIT = "a layer-norm takes values within 32 standard deviations; use a model of more even values"
+
+LARGEST_WIDTH = 24
+"""Bits of the longest word that is built."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """The outputs of one sentence: cosine and largest error against the float model's, and whether the label is the same.
+
+    `label_equal` is None without a classifier, or with a single output.
+    """
+
+    cosine: float
+    max_error: float
+    label_equal: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorFidelity:
+    """One tensor.
+
+    Parameters
+    ----------
+    kind : class of the tensor, as in `Tensor`
+    losses : Losses
+    sources : names of the tensors that it is computed from
+    reach : largest magnitude that its words hold, in the float model's units; None of a constant
+    limit : why more reach would not help, where that is so
+    deviation : of a layer-norm's result, the smallest standard deviation of a row that went in, in steps of the integers
+    """
+
+    kind: str
+    losses: Losses
+    sources: tuple[str, ...] = ()
+    reach: float | None = None
+    limit: str = ""
+    deviation: float = math.inf
+
+    def __add__(self, other):
+        """Of more values; a constant is the same every time."""
+        losses = self.losses if self.reach is None else self.losses + other.losses
+        return replace(self, losses=losses, deviation=min(self.deviation, other.deviation))
+
+    def to_dict(self):
+        """Plain values for JSON."""
+        one = self.losses
+        values = {"kind": self.kind, "values": one.values, "saturated": one.saturated, "vanished": one.vanished,
+                  "cosine": one.cosine, "max_error": one.max_error, "largest": one.largest, "reach": self.reach}
+        return values if math.isinf(self.deviation) else values | {"deviation": self.deviation}
+
+    def trouble(self, width):
+        """What is wrong with the tensor and what helps, in words."""
+        one, saturated, vanished = self.losses, self.losses.share("saturated"), self.losses.share("vanished")
+        wider = "raise fraction_bits in the configuration" if width < LARGEST_WIDTH else "use a model of more even values"
+        if saturated and self.reach is not None:
+            what = (f"it reaches {one.largest:.3g} where calibration left room for {self.reach:.3g}"
+                    if one.largest > self.reach else "what it is computed from is beyond the range seen in calibration")
+            return (f"saturates in {saturated:.2%} of its values: " + (
+                self.limit or f"{what}; give such sentences with --calibration FILE"))
+        if self.deviation < FEW_STEPS:
+            return f"normalises rows that differ by {self.deviation:.3g} steps of their words only; {wider}"
+        if vanished:
+            return f"rounds {vanished:.2%} of its values to nothing, beside others as large as {one.largest:.3g}; {wider}"
+        return f"is off by {one.relative_error:.2%} in words of {width} bits; {wider}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fidelity:
+    """Of some sentences that ran with one model on one configuration.
+
+    Parameters
+    ----------
+    output : name of the output that is compared
+    outputs : Losses of the outputs of all sentences together
+    sentences : Sentences, in order
+    tensors : TensorFidelity by name: constants by that in `QuantisedEncoder.losses`, then activations by that in the float
+        encoder, in order of computation
+    width : bits of a word
+    """
+
+    output: str
+    outputs: Losses
+    sentences: tuple[Sentence, ...]
+    tensors: dict[str, TensorFidelity]
+    width: int
+
+    @property
+    def cosine(self):
+        """Of the worst sentence."""
+        return min(sentence.cosine for sentence in self.sentences)
+
+    @property
+    def max_error(self):
+        """Of the worst sentence."""
+        return max(sentence.max_error for sentence in self.sentences)
+
+    @property
+    def equal_labels(self):
+        """How many sentences get the float model's label; None without labels."""
+        labels = [sentence.label_equal for sentence in self.sentences]
+        return None if None in labels else sum(labels)
+
+    @property
+    def total(self):
+        """Losses of all tensors together; only the counts mean something."""
+        return sum((tensor.losses for tensor in self.tensors.values()), Losses())
+
+    def source_of_error(self, names=None):
+        """Name of the tensor, of `names` or all, at which most of the error comes in.
+
+        Relative errors of independent sources add up by their squares. The tensor sought is the one with the largest product of
+        its squared relative error with the growth of that over the sum of those of its sources. Vectors count with the results
+        that they belong to.
+        """
+        squares = {name: tensor.losses.relative_error**2 for name, tensor in self.tensors.items()}
+
+        def weight(name):
+            tensor = self.tensors[name]
+            before = sum(squares[source] for source in tensor.sources if self.tensors[source].kind != "vector")
+            return 0.0 if tensor.kind == "vector" else squares[name] ** 2 / max(before, 4.0**-self.width)
+
+        return max(names or self.tensors, key=weight)
+
+    def in_order(self, places):
+        """The same with its sentences put where they belong: the first to ``places[0]``, and so on."""
+        ordered = [sentence for _, sentence in sorted(zip(places, self.sentences, strict=True), key=lambda pair: pair[0])]
+        return replace(self, sentences=tuple(ordered))
+
+    def warning(self, limits):
+        """One line that names the limits passed, the worst tensor, its figure and what helps; None within the limits.
+
+        Constants do not count as saturated: their binary points are the best there are.
+        """
+        passed, worst = [], None
+        for part, limit in (("saturated", limits.max_saturated), ("vanished", limits.max_vanished)):
+            shares = {name: tensor.losses.share(part) for name, tensor in self.tensors.items()
+                      if part == "vanished" or tensor.reach is not None}
+            beyond = [name for name, share in shares.items() if share > limit]
+            if beyond:
+                passed.append(f"{part} values of a tensor {max(shares.values()):.2%} > {limit:.2%}")
+                worst = worst or self.source_of_error(beyond)
+        if self.cosine < limits.min_cosine:
+            passed.append(f"cosine {self.cosine:.6f} < {limits.min_cosine:g}")
+            worst = worst or self.source_of_error()
+        return worst and f"far from the float model ({', '.join(passed)}): {worst} {self.tensors[worst].trouble(self.width)}"
+
+    def to_dict(self, limits=None):
+        """Plain values for JSON: ``cosine`` and ``max_error`` are those of the worst sentence.
+
+        Parameters
+        ----------
+        limits : Limits of ``warning``, the usual ones by default
+        """
+        limits = limits or Limits()
+        equal, classes = self.equal_labels, {}
+        for tensor in self.tensors.values():
+            classes[tensor.kind] = classes.get(tensor.kind, Losses()) + tensor.losses
+
+        def counts(losses):
+            return {"values": losses.values, "saturated": losses.saturated, "vanished": losses.vanished}
+
+        return {
+            "warning": self.warning(limits), "limits": asdict(limits),
+            "output": self.output, "cosine": self.cosine, "max_error": self.max_error,
+            "label_equal": None if equal is None else equal == len(self.sentences),
+            "mean_cosine": math.fsum(sentence.cosine for sentence in self.sentences) / len(self.sentences),
+            "relative_error": self.outputs.relative_error, "equal_labels": equal,
+            "sentences": [asdict(sentence) for sentence in self.sentences], **counts(self.total),
+            "classes": {kind: counts(losses) for kind, losses in classes.items()},
+            "tensors": {name: tensor.to_dict() for name, tensor in self.tensors.items()},
+        }
+
+
+def combine(parts):
+    """The Fidelity of several runs of one model, one after the other."""
+    first, *others = parts
+    for other in others:
+        first = replace(first, outputs=first.outputs + other.outputs, sentences=first.sentences + other.sentences,
+                        tensors={name: tensor + other.tensors[name] for name, tensor in first.tensors.items()})
+    return first
+
+
+class FidelityMeter:
+    """Compares runs of the integer model with the float model as it runs: with the same weights zeroed, layers and pruning.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint, with all its weights
+    """
+
+    def __init__(self, checkpoint):
+        self._checkpoint, self._config = checkpoint, checkpoint.config
+        self._encoders = {}
+
+    def _encoder(self, layers, weight_sparsity):
+        if (layers, weight_sparsity) not in self._encoders:
+            self._encoders[layers, weight_sparsity] = FloatEncoder(pruned_checkpoint(self._checkpoint, layers, weight_sparsity))
+        return self._encoders[layers, weight_sparsity]
+
+    def measure(self, graph, ids, values, watch, prune=None):
+        """Compare one run.
+
+        Parameters
+        ----------
+        graph : Graph that ran
+        ids : int64 [batch, columns], token numbers
+        values : of `execute`
+        watch : the Watch that was given to `execute`
+        prune : as in `FloatEncoder.run`; by default what the graph prunes, at the same thresholds
+
+        Returns
+        -------
+        Fidelity
+        """
+        layers = sum(name.endswith(".output_norm.gamma") for name in graph.losses)
+        encoder = self._encoder(layers, graph.weight_sparsity)
+        wanted = encoder.run(torch.as_tensor(ids), graph.lengths, layers, prune or self._pruning(graph))
+        ((output, got),) = results(graph, values).items()
+        losses = _output_losses(graph, got, wanted[output])
+        return Fidelity(output=output, outputs=sum(losses, Losses()), sentences=_sentences(output, got, wanted[output], losses),
+                        tensors=self._tensors(graph, values, watch, wanted), width=graph.width)
+
+    def _pruning(self, graph):
+        """The graph's thresholds in float: an integer is below one if the value is below it less half a step."""
+        taus = {}
+        for operation in graph.operations:
+            if isinstance(operation, MatMul | Softmax | LayerNorm) and (tau := graph.tau(operation.curve)):
+                target = _target(operation)
+                taus[float_name(target)] = (tau - 0.5) / self._units(graph, target)
+        return lambda name, x: x.masked_fill(x.abs() < taus[name], 0) if name in taus else x
+
+    def _units(self, graph, name):
+        """The integer that stands for 1.0 in the float model."""
+        return folded_factor(self._config, name) * 2.0 ** graph.tensors[name].frac
+
+    def _tensors(self, graph, values, watch, wanted):
+        tensors = {name: TensorFidelity(kind=name.rpartition(".")[2] if name.endswith((".table", ".weight")) else "vector",
+                                        losses=losses) for name, losses in graph.losses.items()}
+        sources, valid, found = _sources(graph), ValidElements(graph), {}
+        for inside, integers in values.items():
+            name = float_name(inside)
+            if name is None:
+                continue
+            want = _wanted(graph, inside, wanted[name])
+            got = valid.part(inside, integers)[:, : want.shape[-1]] / self._units(graph, inside)
+            reach = (1 << graph.width - 1) / self._units(graph, inside)
+            one = TensorFidelity(kind=graph.tensors[inside].kind, losses=Losses.between(got, want), sources=sources[name],
+                                 reach=reach, limit=self._limit(graph, inside))
+            found[name] = found[name] + one if name in found else one
+        for name, counts in watch.counts.items():
+            found[name] = replace(found[name], losses=replace(found[name].losses, **counts),
+                                  limit=NORM_LIMIT if name in watch.limited else found[name].limit,
+                                  deviation=watch.deviations.get(name, math.inf))
+        return tensors | found
+
+    def _limit(self, graph, name):
+        tensor = graph.tensors[name]
+        held = 2.0 ** (graph.width - 1 - tensor.frac)
+        if tensor.kind == "scores" and held >= SCORE_REACH:
+            return (f"the softmax takes scores within +-{SCORE_REACH / folded_factor(self._config, name):.3g}; scale the "
+                    "model's weights of query and key down")
+        if tensor.kind == "hidden" and self._config.hidden_act == "gelu" and held >= GELU_REACH:
+            return f"GeLU takes arguments within +-{GELU_REACH}; scale the model's weights in front of it down"
+        return ""
+
+
+def golden_fidelity(checkpoint, graph, ids):
+    """Run the golden model and compare it.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint that the graph is of
+    graph : Graph
+    ids : int64 [batch, columns], token numbers
+
+    Returns
+    -------
+    values : of `execute`
+    fidelity : Fidelity
+    """
+    watch = Watch(graph)
+    values = execute(graph, ids, watch=watch)
+    return values, FidelityMeter(checkpoint).measure(graph, ids, values, watch)
+
+
+def _output_losses(graph, got, wanted):
+    """Losses of the outputs of each sentence."""
+    rows = [slice(length) if got.ndim == 3 else slice(None) for length in graph.lengths]
+    return [Losses.between(one[valid], want[valid]) for one, want, valid in zip(got, wanted, rows, strict=True)]
+
+
+def _sentences(output, got, wanted, losses):
+    labels = [None] * len(losses)
+    if output == "logits" and got.shape[1] > 1:
+        labels = (got.argmax(1) == wanted.argmax(1)).tolist()
+    return tuple(Sentence(one.cosine, one.max_error, equal) for one, equal in zip(losses, labels, strict=True))
+
+
+def _target(operation):
+    return (operation.c if isinstance(operation, MatMul) else operation.o).tensor
+
+
+def _sources(graph):
+    """{float name of a result: names of what it is computed from}."""
+    sources = {}
+    for operation in graph.operations:
+        match operation:
+            case Gather():
+                names = (operation.table,)
+            case Load():
+                names = (f"{operation.o.tensor}.table",)
+            case MatMul():
+                names = (operation.a.tensor, operation.b.tensor, operation.bias)
+            case Softmax():
+                names = (operation.x.tensor,)
+            case LayerNorm():
+                names = (operation.x.tensor, operation.residual and operation.residual.tensor, operation.gamma, operation.beta)
+            case _:
+                continue
+        target = float_name(_target(operation))
+        names = [name if name in graph.losses else float_name(name) for name in names if name]
+        if target is not None and target not in sources:
+            sources[target] = tuple(name for name in dict.fromkeys(names) if name not in (None, target))
+    return sources
+
+
+def _wanted(graph, name, want):
+    """The valid elements of the float tensor `want` that the graph's tensor `name` holds, row by row."""
+    if name == "embeddings.position_type":
+        longest = max(range(graph.batch), key=graph.lengths.__getitem__)
+        return want[longest, : graph.lengths[longest]]
+    if want.ndim == 2:
+        return want
+    number = [int(part) for part in name.split(".")[2:]]
+    if want.ndim == 4:
+        length = graph.lengths[number[0]]
+        return want[number[0], number[1], :length, :length]
+    rows = [want[n, :length] for n, length in enumerate(graph.lengths) if not number or n == number[0]]
+    return torch.cat(rows)

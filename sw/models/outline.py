@@ -1,0 +1,41 @@
+"""A quantised encoder without values: shapes are enough to tell what fits."""
+
+from collections import defaultdict
+
+import torch
+
+from ...hw.spec.activations import function_format
+from ...hw.spec.layernorm import BETA_LEADS, GAMMA_LEADS
+from .quantise import QuantisedEncoder, check_request, constant_shapes
+
+__all__ = ["outline_encoder"]
+
+
+def outline_encoder(checkpoint, hardware, *, layers=None, **request):
+    """What `quantise_encoder` gives, in the time that its shapes take: all constants are zero and take no memory.
+
+    Graphs of it lower and place as those of the real one do; what they compute means nothing.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    hardware : AcceleratorConfig
+    layers : see `quantise_encoder`
+    request : tau, target_sparsity and site_taus, which are checked as there
+
+    Raises
+    ------
+    CompileError : for a model that the configuration cannot run, or a request out of range
+    """
+    layers = checkpoint.config.num_hidden_layers if layers is None else layers
+    whole = layers == checkpoint.config.num_hidden_layers
+    pooler, classifier = whole and checkpoint.has_pooler, whole and checkpoint.has_classifier
+    check_request(checkpoint, hardware, layers, pooler, **request)
+    frac = function_format(hardware.width).frac
+    leads = {"gamma": GAMMA_LEADS.start, "beta": BETA_LEADS.start}
+    constants = {name: (torch.zeros((), dtype=torch.int64).expand(shape), frac + leads.get(name.rpartition(".")[2], 0))
+                 for name, shape in constant_shapes(checkpoint.config, hardware.tile, layers, pooler, classifier).items()}
+    return QuantisedEncoder(
+        hardware=hardware, model=checkpoint.config, layers=layers, has_pooler=pooler, has_classifier=classifier,
+        fracs=defaultdict(lambda: frac), maxima=defaultdict(lambda: 1.0), constants=constants, curves=[], curve_numbers={},
+        target=0, profiles={}, losses={}, weight_sparsity=0.0)

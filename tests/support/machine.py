@@ -1,0 +1,177 @@
+"""An accelerator in Python: runs programs from their bytes, instruction by instruction, in any order that it may."""
+
+from collections import deque
+
+import numpy as np
+import torch
+
+from acceltran.hw.spec.isa import INSTRUCTION_BYTES, INSTRUCTIONS, Engine, Opcode, decode
+from acceltran.sw.golden.layernorm import layernorm
+from acceltran.sw.golden.matmul import matmul
+from acceltran.sw.golden.post_process import post_process
+from acceltran.sw.golden.softmax import softmax
+from acceltran.sw.golden.threshold import threshold
+from acceltran.sw.golden.tiles import from_stream, matrix_of, tiles_of, to_stream
+
+_ENGINE = {instruction.opcode: instruction.engine for instruction in INSTRUCTIONS}
+_IN_FLIGHT = 3
+
+
+class Machine:
+    """Buffers start with garbage. `run` interleaves the engines at random; every operation may read and write at any
+    time between its start and its completion, so a missing semaphore shows as a wrong value."""
+
+    def __init__(self, program, seed=0):
+        config = program.config
+        self.config, self.program, self.rng = config, program, np.random.default_rng(seed)
+        self.memory = bytearray(program.image)
+        size = config.tile
+        limit = 1 << (config.width - 1)
+        self.weight = self.rng.integers(-limit, limit, (config.weight_tiles, size, size))
+        self.activation = self.rng.integers(-limit, limit, (config.activation_tiles, size, size))
+        self.vector = self.rng.integers(-limit, limit, (config.vector_lines, size))
+        self.completed = {}
+        self.seen = {}
+
+    def run(self):
+        """The preload, if there is one, and the program, until HALT; raises when nothing moves."""
+        preloaded = [name for name, tensor in self.program.tensors.items() if not tensor["steps"]]
+        if self.program.preload:
+            self._run(self.program.preload["entry"], {})
+        self.seen |= {name: self._tensor(name) for name in preloaded}
+        last = {}
+        for name, tensor in self.program.tensors.items():
+            if tensor["steps"]:
+                last.setdefault(max(tensor["steps"]), []).append(name)
+        self._run(self.program.entry, last)
+
+    def _run(self, entry, last):
+        """Until HALT; `last` names the tensors that are whole after an instruction."""
+        start = entry - self.program.base
+        queues, flights = ({engine: deque() for engine in Engine} for _ in range(2))
+        tokens = {(p, c): 0 for p in Engine for c in Engine}
+        number = 0
+        while True:
+            moves = []
+            opcode, fields = decode(self.memory[start + number * INSTRUCTION_BYTES:][:INSTRUCTION_BYTES])
+            engine = Engine(fields["engine"]) if opcode is Opcode.SYNC else _ENGINE[opcode]
+            if opcode is not Opcode.HALT and len(queues[engine]) < self.config.instruction_queue:
+                moves.append(("fetch", engine))
+            for e in Engine:
+                if flights[e]:
+                    moves.append(("complete", e))
+                if queues[e] and len(flights[e]) < _IN_FLIGHT:
+                    head = queues[e][0][2]
+                    if all(tokens[p, e] >= head[f"wait_{p.name.lower()}"] for p in Engine):
+                        moves.append(("start", e))
+            if not moves:
+                assert opcode is Opcode.HALT and not any(queues.values()), f"stuck at instruction {number}"
+                assert not any(tokens.values()), tokens
+                return
+            move, e = moves[self.rng.integers(len(moves))]
+            if move == "fetch":
+                queues[e].append((number, opcode, fields))
+                number += 1
+            elif move == "start":
+                entry = queues[e].popleft()
+                for p in Engine:
+                    tokens[p, e] -= entry[2][f"wait_{p.name.lower()}"]
+                early = bool(self.rng.integers(2))
+                if early:
+                    self._perform(*entry[1:])
+                flights[e].append((*entry, early))
+            else:
+                done, opcode, fields, early = flights[e].popleft()
+                if not early:
+                    self._perform(opcode, fields)
+                for c in Engine:
+                    tokens[e, c] += fields["signal"] >> c & 1
+                for name in last.get(done, ()):
+                    self.seen[name] = self._tensor(name)
+
+    def _tensor(self, name):
+        t = self.program.tensors[name]
+        return torch.from_numpy(self._matrix(self.activation, t["slot"], t["pitch"], t["rows"], t["columns"]))
+
+    @staticmethod
+    def _slots(slot, pitch, rows, columns):
+        return slot + pitch * np.arange(rows)[:, None] + np.arange(columns)
+
+    def _matrix(self, buffer, *place):
+        return matrix_of(buffer[self._slots(*place)])
+
+    def _write(self, *place, matrix):
+        self.activation[self._slots(*place)] = tiles_of(matrix.numpy(), self.config.tile)
+
+    def _tau(self, curve):
+        return int(threshold(torch.tensor(self.program.curves[curve - 1]), self.program.target)) if curve else 0
+
+    def _perform(self, opcode, f):
+        getattr(self, f"_{opcode.name.lower()}")(f)
+
+    def _address(self, address):
+        assert address % (self.config.bus_width // 8) == 0
+        return address - self.program.base
+
+    def _load(self, f):
+        size, width, at = self.config.tile, self.config.width, self._address(f["address"])
+        raw = bytes(self.memory[at: at + f["bytes"]])
+        if f["buffer"] == 2:
+            self.vector[f["slot"]: f["slot"] + f["columns"]] = _words(raw, f["columns"] * size, width).reshape(-1, size)
+            return
+        matrix, used = from_stream(raw, f["rows"], f["columns"], size, width)
+        assert used <= f["bytes"] < used + self.config.bus_width // 8
+        slots = self._slots(f["slot"], f["pitch"], f["rows"], f["columns"])
+        (self.weight if f["buffer"] == 0 else self.activation)[slots] = tiles_of(matrix, size)
+
+    def _store(self, f):
+        place = [f[n] for n in ("slot", "pitch", "rows", "columns")]
+        raw = to_stream(self._matrix(self.activation, *place), self.config.tile, self.config.width)
+        at = self._address(f["address"])
+        self.memory[at: at + len(raw)] = raw
+
+    def _gather(self, f):
+        size, width = self.config.tile, self.config.width
+        at, table = self._address(f["indices"]), self._address(f["address"])
+        rows = np.frombuffer(self.memory, "<u4", f["rows"] * size, at)
+        count = f["columns"] * size
+        starts = [table + int(row) * f["row_bytes"] for row in rows]
+        matrix = np.stack([_words(bytes(self.memory[n: n + count * width // 8]), count, width) for n in starts])
+        self._write(*(f[n] for n in ("slot", "pitch", "rows", "columns")), matrix=torch.from_numpy(matrix))
+
+    def _matmul(self, f):
+        for b in range(f["batch"]):
+            a = self._matrix(self.activation, f["a_slot"] + b * f["a_batch"], f["a_pitch"], f["rows"], f["inner"])
+            shape = (f["columns"], f["inner"]) if f["transpose"] else (f["inner"], f["columns"])
+            source = self.activation if f["b_buffer"] else self.weight
+            right = self._matrix(source, f["b_slot"] + b * f["b_batch"], f["b_pitch"], *shape)
+            right = right.T if f["transpose"] else right
+            bias = self.vector[f["bias_line"]: f["bias_line"] + f["columns"]].ravel() if f["bias"] else None
+            result = post_process(
+                matmul(torch.from_numpy(a.copy()), torch.from_numpy(right.copy())),
+                None if bias is None else torch.from_numpy(bias.copy()), bias_shift=f["bias_shift"], shift=f["shift"],
+                function=f["function"], function_shift=f["function_shift"], tau=self._tau(f["curve"]),
+                width=self.config.width)
+            self._write(f["c_slot"] + b * f["c_batch"], f["c_pitch"], f["rows"], f["columns"], matrix=result)
+
+    def _softmax(self, f):
+        x = torch.from_numpy(self._matrix(self.activation, f["x_slot"], f["x_pitch"], f["rows"], f["columns"]))
+        result = softmax(x, **{n: f[n] for n in ("valid_columns", "x_shift", "o_frac")},
+                         tau=self._tau(f["curve"]), width=self.config.width, tile=self.config.tile)
+        self._write(f["o_slot"], f["o_pitch"], f["rows"], f["columns"], matrix=result)
+
+    def _layernorm(self, f):
+        shape = f["rows"], f["columns"]
+        x, r = (torch.from_numpy(self._matrix(self.activation, f[f"{n}_slot"], f[f"{n}_pitch"], *shape)) for n in "xr")
+        gamma, beta = (torch.from_numpy(self.vector[f[n]: f[n] + f["columns"]].ravel().copy())
+                       for n in ("gamma_line", "beta_line"))
+        names = ("x_shift", "r_shift", "reciprocal", "reciprocal_shift", "epsilon", "beta_shift", "shift")
+        result = layernorm(x, gamma, beta, residual=r if f["residual"] else None, **{n: f[n] for n in names},
+                           tau=self._tau(f["curve"]), width=self.config.width)
+        self._write(f["o_slot"], f["o_pitch"], f["rows"], f["columns"], matrix=result)
+
+
+def _words(raw, count, width):
+    bits = np.unpackbits(np.frombuffer(raw, np.uint8)[: count * width // 8], bitorder="little").reshape(count, width)
+    values = bits.astype(np.int64) @ (1 << np.arange(width, dtype=np.int64))
+    return values - ((values >> (width - 1)) << width)

@@ -1,0 +1,39 @@
+"""Inside the simulator: a program is started, cut off by one cycle of hardware reset, and run again to its end, many times.
+
+A cocotb test module for `test_power_up`. What each complete run showed goes to ``result.json``, and when it began and ended.
+"""
+
+import json
+from pathlib import Path
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import Timer
+from cocotb.utils import get_sim_time
+
+from acceltran.sim.system_run import PERIOD, reset
+from acceltran.sim.unit import parameters
+
+from .error_runs import Accelerator
+
+
+async def start(accelerator, run):
+    await accelerator.write("IRQ_ENABLE", 3)
+    await accelerator.start(run)
+
+
+@cocotb.test()
+async def run_all(dut):
+    job, seen = parameters(), []
+    Clock(dut.clk, PERIOD, "ns", impl="gpi").start()
+    accelerator = Accelerator(dut)
+    await reset(dut)
+    for moment in job["moments"]:
+        await start(accelerator, job["run"])
+        await Timer(moment * PERIOD, "ns")
+        await reset(dut)
+        begun = get_sim_time("ns")
+        await start(accelerator, job["run"])
+        ended = await accelerator.interrupt()
+        seen.append({"ended": ended, **await accelerator.show(), "from": begun, "to": get_sim_time("ns")})
+        Path("result.json").write_text(json.dumps(seen))
