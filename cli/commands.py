@@ -12,11 +12,13 @@ from rich.progress import MofNCompleteColumn, Progress
 from rich.status import Status
 from rich.table import Table
 
-from ..hw.spec.config import AcceleratorConfig, ConfigError
+from ..hw.spec.config import AcceleratorConfig
+from ..hw.spec.errors import ConfigError
 from ..hw.spec.isa import LoopOrder
 from ..sw.compiler import CompileError, compile_encoder
 from ..sw.compiler.disassemble import disassemble
-from ..sw.models.checkpoint import ModelError, count_cut, encode_texts, load_checkpoint
+from ..sw.models.checkpoint import count_cut, encode_texts, load_checkpoint
+from ..sw.models.errors import ModelError
 from .data_files import Data, read_sentences
 
 __all__ = ["announce", "calibration_options", "check_outputs", "compile_command", "console", "disassemble_command",
@@ -33,7 +35,7 @@ progress = Console(stderr=True, soft_wrap=True, highlight=False)
 def generate_command(config, output, json_path, *, testbench, **inputs):
     """See `cli.generate`."""
     from ..hw.generate import generate
-    from ..sim.inference import write_json
+    from ..hw.spec.files import write_json
 
     _check_testbench_options(testbench, **inputs)
     config = AcceleratorConfig.load(config)
@@ -177,8 +179,9 @@ def site_options(sites, target_sparsity, checkpoint):
 def run_command(*, config, model, texts, file, skip, order, json_path, trace, waves, sites, target_sparsity, length, truncate,
                 batch, calibration, limits, layout=None, **options):
     """See `cli.run`."""
+    from ..hw.spec.files import write_json
     from ..sim.batches import combine, infer_batches
-    from ..sim.inference import report, write_json
+    from ..sim.inference import report
     from ..sim.timeline import write_timeline
     from ..sw.models.fidelity import combine as combine_fidelities
 
@@ -304,7 +307,7 @@ def warn(values):
 def compile_command(*, config, model, texts, file, length, order, output, sites, target_sparsity, truncate, calibration,
                     json_path, limits, layout=None, **options):
     """See `cli.compile_`."""
-    from ..sim.inference import write_json
+    from ..hw.spec.files import write_json
     from ..sw.models.fidelity import golden_fidelity
 
     check_outputs(json_path)
@@ -345,7 +348,7 @@ def disassemble_command(program):
 
 def explore_command(output, json_path):
     """See `cli.explore`."""
-    from ..sim.inference import write_json
+    from ..hw.spec.files import write_json
     from .explore import compare, explore, markdown, total_runs, update_document, values
 
     check_outputs(output, json_path)

@@ -193,11 +193,11 @@ for _command in (evaluate, calibrate, cost, study, train, seeds, synth, power, f
 
 def main():
     """Entry point: one line and exit code 2 for bad input, 1 for a failed run."""
-    from ..hw.spec.config import ConfigError
-    from ..silicon.mapper import SynthesisError
-    from ..sim.verilator import SimulationError
+    from ..hw.spec.errors import ConfigError
+    from ..silicon.errors import SynthesisError
+    from ..sim.errors import SimulationError
     from ..sw.compiler import CompileError
-    from ..sw.models.checkpoint import ModelError
+    from ..sw.models.errors import ModelError
 
     try:
         app()

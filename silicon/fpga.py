@@ -8,11 +8,11 @@ import sys
 import sysconfig
 
 from ..hw.generate import generate
-from ..hw.spec.config import ConfigError
 from ..hw.spec.design_name import design_name
+from ..hw.spec.errors import ConfigError
 from .block_sites import block_sites
 from .design import RUN_PASSES
-from .mapper import SynthesisError
+from .errors import SynthesisError
 from .multiplier_blocks import settle_multipliers
 
 __all__ = ["DEVICES", "SPEEDS", "harness", "place_and_route"]

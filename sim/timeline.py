@@ -1,9 +1,9 @@
 """A run as a timeline for Perfetto or chrome://tracing: engines, PEs, softmax and layer-norm units."""
 
 import json
-from pathlib import Path
 
 from ..hw.control.layouts import ENGINES
+from ..hw.spec.files import write_text
 
 __all__ = ["tracks", "write_timeline"]
 
@@ -29,10 +29,7 @@ def write_timeline(path, config, result, labels):
         events += [event | {"name": label, "ph": "X", "ts": start, "dur": max(1, end - start)}
                    for label, start, end in track["periods"]]
     events += [{"name": "process_name", "ph": "M", "pid": pid, "args": {"name": name}} for name, pid in processes.items()]
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps({"traceEvents": events, "displayTimeUnit": "ms"}))
-    partial.rename(path)
+    write_text(path, json.dumps({"traceEvents": events, "displayTimeUnit": "ms"}))
 
 
 def tracks(config, result, labels):

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,7 +15,11 @@ from pathlib import Path
 
 import cocotb_tools.config
 
-__all__ = ["Build", "SimulationError", "build", "cache_folder", "run_tool", "toolchain"]
+from ..hw.spec.files import replacing
+from .build_folder import cache_folder
+from .errors import SimulationError
+
+__all__ = ["Build", "build", "run_tool", "toolchain"]
 
 WAIVERS = {
     "WIDTH": "Yosys writes expressions whose width is the target's by construction",
@@ -48,10 +51,6 @@ WAIVERS = {
 _TRACE = ("--trace-fst", "--trace-structs")
 
 
-class SimulationError(RuntimeError):
-    """A simulator that could not be built or run; the message ends with the tool's last lines."""
-
-
 @dataclass(frozen=True)
 class Build:
     """A model that is ready to run: its folder, its executable, and the seconds it took (0.0 from the cache)."""
@@ -64,11 +63,6 @@ class Build:
     def command(self):
         """The simulator program."""
         return [str(self.folder / self.top)]
-
-
-def cache_folder():
-    """Where simulators are kept: $ACCELTRAN_BUILD, or build/ in the current folder."""
-    return Path(os.environ.get("ACCELTRAN_BUILD", "build")).absolute() / "simulators"
 
 
 def toolchain():
@@ -181,13 +175,10 @@ class _Runtime:
     def keep(self, folder):
         """Keep the objects of a finished build for the next ones."""
         if not self._folder.exists():
-            with tempfile.TemporaryDirectory(dir=cache_folder()) as partial:
-                kept = Path(partial) / "objects"
+            with replacing(self._folder, keep=True) as kept:
                 kept.mkdir()
                 for path in folder.glob("verilated*.o"):
                     shutil.copyfile(path, kept / path.name)
-                with contextlib.suppress(OSError):  # Another process was first.
-                    kept.rename(self._folder)
 
 
 @contextlib.contextmanager

@@ -17,8 +17,9 @@ from acceltran.cli.evaluate.document import _STRENGTHS
 from acceltran.cli.main import app
 from acceltran.cli.options import DEFAULT_MODEL
 from acceltran.cli.train.train import VARIANTS
-from acceltran.hw.spec.config import _RULES, PRESETS, AcceleratorConfig, ConfigError
+from acceltran.hw.spec.config import _RULES, PRESETS, AcceleratorConfig
 from acceltran.hw.spec.error_codes import ErrorCode
+from acceltran.hw.spec.errors import ConfigError
 from acceltran.hw.spec.isa import INSTRUCTIONS
 from acceltran.hw.spec.registers import to_c_header
 from acceltran.sw.compiler import compile_encoder

@@ -5,14 +5,16 @@ from pathlib import Path
 
 from rich.table import Table
 
-from ...hw.spec.config import ConfigError
 from ...hw.spec.design_name import design_name
+from ...hw.spec.errors import ConfigError
+from ...hw.spec.files import write_json
 from ...hw.spec.isa import LoopOrder
-from ...sim.inference import infer, report, write_json
+from ...sim.inference import infer, report
 from ...sim.products import CAUSES, Product, measure_products
 from ...sim.timeline import write_timeline
 from ...sw.compiler import CompileError, compile_encoder
-from ...sw.models.checkpoint import ModelError, encode_texts, load_checkpoint
+from ...sw.models.checkpoint import encode_texts, load_checkpoint
+from ...sw.models.errors import ModelError
 from ..commands import calibration_options, check_outputs, console, load_config, loop_order, stages
 from .ita import measure_ita
 from .points import ORDER_BATCH, ORDER_SHAPES, full_texts, model_options

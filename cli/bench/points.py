@@ -7,12 +7,14 @@ import tempfile
 from pathlib import Path
 
 from ...hw.spec.config import AcceleratorConfig
+from ...hw.spec.files import write_json
 from ...hw.spec.isa import LoopOrder
-from ...sim.inference import infer, report, write_json
+from ...sim.inference import infer, report
 from ...sim.products import Product, measure_products
 from ...sim.sources import source_identity
 from ...sim.timeline import tracks
-from ...sw.models.checkpoint import ModelError, encode_texts
+from ...sw.models.checkpoint import encode_texts
+from ...sw.models.errors import ModelError
 from .ita import measure_ita
 
 __all__ = ["ACTIVATIONS", "GROUPS", "INNER", "LENGTH", "ORDER_BATCH", "ORDER_SHAPES", "WEIGHTS", "full_texts", "measure_all",

@@ -9,7 +9,8 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 from rich.table import Table
 
 from ...hw.spec.config import AcceleratorConfig
-from ...sw.models.checkpoint import ModelError, count_cut, load_checkpoint
+from ...sw.models.checkpoint import count_cut, load_checkpoint
+from ...sw.models.errors import ModelError
 from ...sw.models.quantise import weight_zeros
 from ..commands import announce, calibration_options, check_outputs, console, print_fidelity, progress, told_cut, warn
 from ..data_files import read_labelled, read_sentences, write_tsv
@@ -31,7 +32,7 @@ _SEARCH = 400
 
 def calibrate_command(*, data, output, model, budget, weight_sparsity, sentences, check, seed, layout=None):
     """See `cli.calibrate`."""
-    from ...sim.inference import write_json
+    from ...hw.spec.files import write_json
 
     check_outputs(output)
     checkpoint = load_checkpoint(model)
@@ -143,7 +144,7 @@ def seeds_command(*, data, seeds, config, folder, cache, exclusions, output, lay
 
 def cost_command(*, data, model, tau, keep, length, json_path, layout=None):
     """See `cli.cost`."""
-    from ...sim.inference import write_json
+    from ...hw.spec.files import write_json
 
     check_outputs(json_path)
     torch.set_num_threads(1)
@@ -173,7 +174,7 @@ def cost_command(*, data, model, tau, keep, length, json_path, layout=None):
 def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites, keep, weight_sparsity, word_format, length,
                      limit, baseline, rtl, json_path, calibration, limits, layout=None):
     """See `cli.evaluate`."""
-    from ...sim.inference import write_json
+    from ...hw.spec.files import write_json
 
     hardware = AcceleratorConfig.load(config)
     if word_format:

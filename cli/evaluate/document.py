@@ -5,7 +5,8 @@ import re
 import matplotlib
 from matplotlib.figure import Figure
 
-from ...hw.spec.config import ConfigError
+from ...hw.spec.errors import ConfigError
+from ...hw.spec.files import write_text
 from ..figures import STYLE, save_figure
 from .study import Curve
 
@@ -158,6 +159,4 @@ def update_part(path, marker, part):
     if not found:
         raise ConfigError(f"output = {str(path)!r}: has no marker <!-- {marker} --> with <!-- end --> after it; start from "
                           "docs/dynatran.md")
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    partial.rename(path)
+    write_text(path, text)

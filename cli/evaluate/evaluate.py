@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ...hw.spec.config import ConfigError
+from ...hw.spec.errors import ConfigError
 from ...sw.ir.execute import execute, results
 from ...sw.ir.graph import Softmax
 from ...sw.ir.watch import Watch
 from ...sw.models.build_encoder import build_graph
-from ...sw.models.checkpoint import ModelError, count_cut, encode_texts
+from ...sw.models.checkpoint import count_cut, encode_texts
+from ...sw.models.errors import ModelError
 from ...sw.models.fidelity import FidelityMeter, combine
 from ...sw.models.quantise import quantise_encoder
 from ..labels import check_classifier

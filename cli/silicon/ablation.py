@@ -4,10 +4,10 @@ import dataclasses
 import json
 
 from ...hw.spec.config import AcceleratorConfig
-from ...sim.inference import write_json
+from ...hw.spec.files import write_json
+from ...sim.errors import SimulationError
 from ...sim.products import Product, measure_products
 from ...sim.sources import source_identity
-from ...sim.verilator import SimulationError
 
 __all__ = ["POINTS", "PRODUCTS", "ablate", "ablation_table", "per_area"]
 

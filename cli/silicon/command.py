@@ -9,15 +9,16 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.status import Status
 from rich.table import Table
 
-from ...hw.spec.config import AcceleratorConfig, ConfigError
+from ...hw.spec.config import AcceleratorConfig
 from ...hw.spec.design_name import design_name
+from ...hw.spec.errors import ConfigError
+from ...hw.spec.files import write_json
 from ...silicon.area import measure, plain_name, report
 from ...silicon.design import accelerator_modules, find_block, with_children
 from ...silicon.liberty import GATE_EQUIVALENTS, read_library
 from ...silicon.mapper import map_modules
 from ...silicon.sram import SRAM_TABLE, SramTable
 from ...silicon.timing import timed_blocks, timing, timing_tool
-from ...sim.inference import write_json
 from ..commands import check_outputs, console, load_config, progress
 from .plot import plot_areas
 from .summary import summary

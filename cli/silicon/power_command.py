@@ -7,19 +7,21 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from ...hw.spec.config import ConfigError
 from ...hw.spec.design_name import design_name
+from ...hw.spec.errors import ConfigError
+from ...hw.spec.files import write_json
 from ...silicon.activity import bank_accesses, instance_modules, module_activity
 from ...silicon.design import accelerator_modules
 from ...silicon.energy import MainMemory, energy, sram_energy
+from ...silicon.errors import SynthesisError
 from ...silicon.estimate import estimated_accesses, estimated_activity
 from ...silicon.liberty import read_library
-from ...silicon.mapper import SynthesisError, map_modules
+from ...silicon.mapper import map_modules
 from ...silicon.power import module_power
 from ...silicon.sram import SRAM_TABLE, SramTable
 from ...silicon.toggle_counters import COUNTER_SOURCE, LOG, read_toggles, with_toggle_counters
 from ...sim.design import build_system
-from ...sim.inference import infer, write_json
+from ...sim.inference import infer
 from ...sw.models.checkpoint import count_cut
 from ..commands import (
     announce,

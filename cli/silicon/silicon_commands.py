@@ -5,8 +5,8 @@ from pathlib import Path
 
 from ...hw.spec.config import AcceleratorConfig
 from ...hw.spec.design_name import design_name
+from ...hw.spec.files import write_json
 from ...silicon.fpga import place_and_route
-from ...sim.inference import write_json
 from ..commands import check_outputs, console, stages
 from ..evaluate.document import update_part
 from .ablation import ablate, ablation_table

@@ -1,20 +1,18 @@
 """The one configuration of a generated accelerator, its presets and its validation."""
 
+import difflib
 import json
 import tomllib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from .activations import ACTIVATIONS
+from .errors import ConfigError
 
-__all__ = ["ConfigError", "AcceleratorConfig", "PRESETS"]
+__all__ = ["AcceleratorConfig", "PRESETS"]
 
 _PRESET_FOLDER = Path(__file__).parent / "presets"
 PRESETS = tuple(sorted(p.stem for p in _PRESET_FOLDER.glob("*.toml")))
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be built; the message names the field, its value and the remedy."""
 
 
 def _one_of(*values):
@@ -162,8 +160,6 @@ class AcceleratorConfig:
     @classmethod
     def from_dict(cls, values):
         """Build from plain values, refusing unknown fields with the closest known one."""
-        import difflib
-
         known = {field.name for field in fields(cls)}
         for key in values:
             if key not in known:

@@ -10,7 +10,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
-__all__ = ["ModelError", "BertConfig", "Checkpoint", "ACTIVATIONS", "count_cut", "tensor_shapes", "load_checkpoint",
+from .errors import ModelError
+
+__all__ = ["BertConfig", "Checkpoint", "ACTIVATIONS", "count_cut", "tensor_shapes", "load_checkpoint",
            "encode_texts"]
 
 ACTIVATIONS = ("gelu", "relu", "tanh")
@@ -33,13 +35,6 @@ PLAIN_FIELDS = {
     "quantization_config": (None, "packed weights are not unpacked"),
 }
 """Fields of config.json that change the computation: the only value that is computed here, and why."""
-
-
-class ModelError(ValueError):
-    """A model folder or a text that cannot be used. The message is one line: where, what was found, the remedy."""
-
-    def __init__(self, message):
-        super().__init__(" ".join(str(message).split()))
 
 
 @dataclass(frozen=True, kw_only=True)

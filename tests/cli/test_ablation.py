@@ -4,7 +4,7 @@ import pytest
 
 from acceltran.cli.silicon import ablation
 from acceltran.cli.silicon.ablation import POINTS, PRODUCTS, ablate, ablation_table, per_area
-from acceltran.sim.verilator import SimulationError
+from acceltran.sim.errors import SimulationError
 
 BASE, NONE, NARROW = next(iter(POINTS)), "`none`", "8 bits"
 

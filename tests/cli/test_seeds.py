@@ -60,7 +60,7 @@ def test_table():
 
 def test_the_table_needs_its_marker(tmp_path):
     from acceltran.cli.evaluate.document import update_part
-    from acceltran.hw.spec.config import ConfigError
+    from acceltran.hw.spec.errors import ConfigError
 
     path = tmp_path / "d.md"
     path.write_text("a\n<!-- seeds -->\n<!-- end -->\nb\n")

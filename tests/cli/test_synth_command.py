@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from acceltran.cli.silicon.command import GOLDEN_BLOCKS, golden_areas, synth_command
-from acceltran.hw.spec.config import ConfigError
+from acceltran.hw.spec.errors import ConfigError
 from acceltran.silicon.mapper import MappedModule
 from acceltran.silicon.sram import SramTable
 from acceltran.silicon.timing import timing, timing_tool

@@ -7,10 +7,11 @@ import sys
 import pytest
 
 from acceltran.cli import main as cli
-from acceltran.hw.spec.config import AcceleratorConfig, ConfigError
+from acceltran.hw.spec.config import AcceleratorConfig
+from acceltran.hw.spec.errors import ConfigError
 from acceltran.silicon import fpga
+from acceltran.silicon.errors import SynthesisError
 from acceltran.silicon.fpga import harness, place_and_route
-from acceltran.silicon.mapper import SynthesisError
 
 VERILOG = """
 module other(x); input x; endmodule
