@@ -7,6 +7,7 @@ from .accelerator import Accelerator
 from .buffer.sram import SRAM_VERILOG
 from .spec import isa, registers
 from .spec.files import replacing, write_json
+from .spec.version import version_text
 from .streams.crossbar import CROSSBAR_VERILOG
 from .verilog_export import to_verilog
 
@@ -29,6 +30,7 @@ def manifest(config, files):
     """
     c = config
     return {
+        "version": version_text(),
         "top": "accelerator",
         "configuration": c.to_dict(),
         "identity": registers.config_values(c)["CONFIG_IDENTITY"],

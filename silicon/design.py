@@ -18,7 +18,7 @@ from ..hw.shared_module import ModuleLibrary
 from ..hw.spec.errors import ConfigError
 from ..hw.spec.files import write_text
 from ..hw.streams.crossbar import CROSSBAR_VERILOG
-from ..hw.verilog_export import _uncollected, _without_fields
+from ..hw.verilog_export import uncollected, without_fields
 from ..sim.build_folder import build_folder
 from . import modules as modules_source
 from .area import plain_name
@@ -69,7 +69,7 @@ def accelerator_modules(config):
 def _rtlil(config):
     library = ModuleLibrary()
     library.pending.append(("accelerator", Accelerator(config=config)))
-    with _uncollected(), _without_fields():
+    with uncollected(), without_fields():
         return "".join(rtlil.convert(part, name=name, platform=library, emit_src=False) for name, part in library.drain())
 
 

