@@ -23,7 +23,7 @@ def simulated(monkeypatch):
 
 
 def test_every_point_is_a_configuration():
-    names = {ablation._config(differences).name for differences in POINTS.values()}
+    names = {ablation.configuration(differences).name for differences in POINTS.values()}
     assert len(names) == len(POINTS)
 
 

