@@ -1,4 +1,4 @@
-"""What a plain installation can do: options and `generate` without the libraries of any extra, and one line where one is missing."""
+"""A plain installation: options and `generate` work without the libraries of the extras, and what is missing is one line."""
 
 import re
 import subprocess
