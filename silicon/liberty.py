@@ -2,12 +2,12 @@
 
 import gzip
 import hashlib
-import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..hw.spec.errors import ConfigError
+from .cell_function import truth_table
 
 __all__ = ["GATE_EQUIVALENTS", "Library", "groups", "read_library"]
 
@@ -189,14 +189,10 @@ def _pins(cell):
 def _truth(cell, inputs):
     """Truth table of the only output of a gate with that many inputs; None of others."""
     functions = re.findall(r"\bfunction\s*:\s*\"([^\"]*)\"", cell)
-    if len(functions) != 1 or not re.fullmatch(r"[\w\s!&|*+()^]+", functions[0]):
+    if len(functions) != 1:
         return None
-    pins = sorted(set(re.findall(r"[A-Za-z_]\w*", functions[0])))
-    if len(pins) != inputs:
-        return None
-    expression = functions[0].translate(str.maketrans("!*+", "~&|")).strip()
     try:
-        return [eval(expression, {"__builtins__": {}}, dict(zip(pins, values, strict=True))) & 1
-                for values in itertools.product((0, 1), repeat=inputs)]
-    except (SyntaxError, TypeError):
+        names, values = truth_table(functions[0])
+    except ValueError:
         return None
+    return values if len(names) == inputs else None
