@@ -18,7 +18,7 @@ from .errors import SimulationError
 from .hand_program import HandProgram
 from .system import simulate_programs
 
-__all__ = ["CAUSES", "Product", "measure_products"]
+__all__ = ["CAUSES", "Product", "measure_products", "place_operands"]
 
 CAUSES = ("operands", "output", "imbalance", "fill_drain")
 """What multiplier cycles are lost to, see `measure_products`."""
@@ -89,7 +89,7 @@ class _Place:
         return {f"{x}_{field}": getattr(self, field)[x] for x in "abc" for field in ("slot", "pitch", "batch")}
 
 
-def _place(config, product):
+def place_operands(config, product):
     """Put A, C and maybe B in the activation buffer as the compiler places tensors: a batch is one, one matrix below the other.
 
     Raises
@@ -238,7 +238,7 @@ def measure_products(config, products, *, folder, model=None, stage=lambda name:
     CompileError : a product does not fit the configuration
     SimulationError : a program stops
     """
-    places = [_place(config, product) for product in products]
+    places = [place_operands(config, product) for product in products]
     products = [_ordered(config, product, place) for product, place in zip(products, places, strict=True)]
     stage("preparing operands")
     bench = _Bench(config, products, places)

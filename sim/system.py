@@ -26,7 +26,8 @@ _LEAST_BITS, _MOST_BITS = 27, 32
 _MOST_WORDS = 1 << 28
 """Elements of the largest array that Verilator takes."""
 
-_PIECE = 1 << 16
+WORDS_AT_ONCE = 1 << 16
+"""Of an image, while it is written as text."""
 
 
 @dataclass(frozen=True)
@@ -168,8 +169,8 @@ def write_image(image, bus_width, path):
     """Write main memory from address 0 on, for +image of the simulated memory."""
     size = bus_width // 8
     with open(path, "w") as file:
-        for start in range(0, len(image), _PIECE * size):
-            file.write(to_hex(image[start: start + _PIECE * size], size))
+        for start in range(0, len(image), WORDS_AT_ONCE * size):
+            file.write(to_hex(image[start: start + WORDS_AT_ONCE * size], size))
 
 
 def read_memory(path):

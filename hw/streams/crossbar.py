@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Instance, Module, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["CROSSBAR_VERILOG", "Crossbar", "route"]
+__all__ = ["CROSSBAR_VERILOG", "LARGEST_SIGNAL", "Crossbar", "route"]
 
 CROSSBAR_VERILOG = Path(__file__).parents[1] / "verilog" / "acceltran_crossbar.v"
 """The module behind `Crossbar`, as Verilog with parameters: as Amaranth statements it would grow with inputs times outputs."""

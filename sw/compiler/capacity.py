@@ -11,7 +11,7 @@ from .allocate import live_tiles, place_activations, place_blocks, required_tile
 from .image import bytes_of
 from .steps import lower
 
-__all__ = ["ADDRESSED", "ATTEMPTS", "LARGEST_PROGRAM", "check_fit", "fits"]
+__all__ = ["ADDRESSED", "ATTEMPTS", "LARGEST_PROGRAM", "check_fit", "check_memory", "fits"]
 
 ADDRESSED = 1 << 32
 """Bytes of main memory that instructions address."""
@@ -58,7 +58,7 @@ def check_fit(graph, config, *, overlap=True, resident=False, memory=ADDRESSED):
     CapacityError : what is needed, what there is, and the fields that would make it fit
     CompileError : the memory image is too large
     """
-    _check_memory(graph, config, memory)
+    check_memory(graph, config, memory)
     short = _shortage(graph, config, overlap, resident)
     if short is None:
         return
@@ -143,7 +143,7 @@ def _short(what, config, field, value):
     return CapacityError(what, fields)
 
 
-def _check_memory(graph, config, memory):
+def check_memory(graph, config, memory):
     """Refuse a memory image that is too large even without its program, vectors and gaps."""
     homes = {home: [t for t in graph.tensors.values() if t.home == home] for home in ("weight", "table")}
     size = sum(t.rows * bytes_of(t.columns * config.width, config.bus_width) for t in homes["table"])

@@ -34,7 +34,7 @@ def requests(rng, count, longest):
 
 
 def beats_of(memory, wishes):
-    return [int.from_bytes(memory.data[at * BYTES:(at + 1) * BYTES], "little") | memory._is_bad(at * BYTES) << BUS
+    return [int.from_bytes(memory.data[at * BYTES:(at + 1) * BYTES], "little") | memory.is_bad(at * BYTES) << BUS
             for beat, beats in wishes for at in range(beat, beat + beats)]
 
 

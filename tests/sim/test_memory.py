@@ -91,7 +91,7 @@ def test_m12_verilator_takes_the_largest_memory(monkeypatch, bus, tmp_path):
 
 @pytest.mark.parametrize("size", [1, 8, 61, 64, 200])
 def test_an_image_is_written_word_by_word(tmp_path, monkeypatch, size):
-    monkeypatch.setattr(system, "_PIECE", 3)
+    monkeypatch.setattr(system, "WORDS_AT_ONCE", 3)
     image = bytes(range(1, size + 1))
     write_image(image, 64, tmp_path / "image.hex")
     words = (tmp_path / "image.hex").read_text().split()

@@ -109,7 +109,7 @@ def test_p5_a_product_lies_as_the_compiler_places_it(preset, size):
     """The pitches of A, B and C are those of the same tensors in a compiled program, and nothing overlaps."""
     config = AcceleratorConfig.load(preset)
     product = Product(b_from="activation", **size)
-    place, t = module._place(config, product), config.tile
+    place, t = module.place_operands(config, product), config.tile
     graph = Graph(tile=t, width=config.width, batch=1, sequence=t, lengths=(t,))
     shapes = {"a": (place.rows, place.inner), "b": (place.inner, place.columns), "c": (place.rows, place.columns)}
     steps = []
@@ -132,6 +132,6 @@ def test_p5_a_product_lies_as_the_compiler_places_it(preset, size):
 
 def test_the_activation_buffer_is_the_limit():
     config = AcceleratorConfig.load("mini")
-    assert module._place(config, Product(m=576, k=512, n=128)).pitch == {"a": 33, "b": 8, "c": 9}
+    assert module.place_operands(config, Product(m=576, k=512, n=128)).pitch == {"a": 33, "b": 8, "c": 9}
     with pytest.raises(CompileError, match="takes 1552 tiles .* activation_tiles = 1536"):
-        module._place(config, Product(m=592, k=512, n=128))
+        module.place_operands(config, Product(m=592, k=512, n=128))

@@ -61,7 +61,8 @@ class AxiMemory:
         assert a["len"] < self._burst_beats and a["addr"] % 4096 + length <= 4096, a
         self.lengths.add(a["len"] + 1)
 
-    def _is_bad(self, address):
+    def is_bad(self, address):
+        """Whether an access to the word at `address` is answered with an error."""
         return any(r.start < address + self.width and address < r.stop for r in self.bad)
 
     def _go(self):
@@ -86,7 +87,7 @@ class AxiMemory:
                     _, address, last = self._reads[n].popleft()
                     at = address % len(self.data)
                     word = int.from_bytes(self.data[at:at + self.width], "little")
-                    self._offered_read = (n, word, 2 * self._is_bad(address), int(last))
+                    self._offered_read = (n, word, 2 * self.is_bad(address), int(last))
             self._signal("rvalid").value = int(self._offered_read is not None)
             values = self._offered_read or (self._rng.getrandbits(1), self._rng.getrandbits(8 * self.width), 3, 1)
             for name, value in zip(("rid", "rdata", "rresp", "rlast"), values, strict=True):
@@ -136,7 +137,7 @@ class AxiMemory:
         for beat in range(a["len"] + 1):
             w, address = self._writes.popleft(), a["addr"] + beat * self.width
             assert w["last"] == (beat == a["len"]), (a, beat)
-            answer |= 2 * self._is_bad(address)
+            answer |= 2 * self.is_bad(address)
             for n, value in enumerate(w["data"].to_bytes(self.width, "little")):
                 if w["strb"] >> n & 1:
                     self.data[(address + n) % len(self.data)] = value

@@ -37,15 +37,15 @@ class Machine:
         """The preload, if there is one, and the program, until HALT; raises when nothing moves."""
         preloaded = [name for name, tensor in self.program.tensors.items() if not tensor["steps"]]
         if self.program.preload:
-            self._run(self.program.preload["entry"], {})
+            self.run_from(self.program.preload["entry"], {})
         self.seen |= {name: self._tensor(name) for name in preloaded}
         last = {}
         for name, tensor in self.program.tensors.items():
             if tensor["steps"]:
                 last.setdefault(max(tensor["steps"]), []).append(name)
-        self._run(self.program.entry, last)
+        self.run_from(self.program.entry, last)
 
-    def _run(self, entry, last):
+    def run_from(self, entry, last):
         """Until HALT; `last` names the tensors that are whole after an instruction."""
         start = entry - self.program.base
         queues, flights = ({engine: deque() for engine in Engine} for _ in range(2))

@@ -179,9 +179,9 @@ def test_m12_zeros_of_weights_take_no_memory():
     limit = 104 + 100 * 168
     for value, memory in ((1, limit), (0, 104 + 100 * 8)):
         graph = memory_graph(13, 3, [(value, 80, 80)])
-        capacity._check_memory(graph, NANO, memory)
+        capacity.check_memory(graph, NANO, memory)
         with pytest.raises(CompileError, match=f"needs {memory:,} bytes"):
-            capacity._check_memory(graph, NANO, memory - 1)
+            capacity.check_memory(graph, NANO, memory - 1)
 
 
 def test_m12_the_image_itself_is_held_to_the_memory(checkpoints):

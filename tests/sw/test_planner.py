@@ -167,7 +167,7 @@ def test_a_resident_program_loads_nothing_and_can_run_again(model, tmp_path):
     machine.run()
     written = [machine.weight.copy(), machine.vector.copy()]
     golden = execute(graph, ids)
-    machine._run(program.entry, {max(t["steps"]): [name] for name, t in program.tensors.items() if t["steps"]})
+    machine.run_from(program.entry, {max(t["steps"]): [name] for name, t in program.tensors.items() if t["steps"]})
     assert all((machine.seen[name] == golden[name]).all() for name in golden)
     assert all((a == b).all() for a, b in zip(written, (machine.weight, machine.vector), strict=True))
     program.save(tmp_path)
