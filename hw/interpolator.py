@@ -1,4 +1,4 @@
-"""Piecewise quadratic interpolation, pipelined: the gates of `sw.golden.interpolate.QuadraticTable`."""
+"""Piecewise quadratic interpolation, pipelined: the gates of `hw.spec.quadratic_table.QuadraticTable`."""
 
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring

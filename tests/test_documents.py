@@ -28,10 +28,11 @@ from acceltran.sw.compiler.disassemble import disassemble
 from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("hw", "sw", "sim", "tests", "docs", "models")
+ROOMS = ("hw", "sw", "sim", "silicon", "cli")
+FOLDERS = (*ROOMS, "tests", "docs", "models")
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "models").glob("*/README.md")])
-SOURCES = sorted(path for folder in ("hw", "sw", "sim", "tests") for path in (ROOT / folder).rglob("*.py"))
-PACKAGES = tuple(f"{prefix}{name}" for prefix in ("", "acceltran.") for name in ("hw", "sw", "sim"))
+SOURCES = sorted(path for folder in (*ROOMS, "tests") for path in (ROOT / folder).rglob("*.py"))
+PACKAGES = tuple(f"{prefix}{name}" for prefix in ("", "acceltran.") for name in ROOMS)
 CHOICES = {"--config": PRESETS, "--skip": ("none", "activation", "both"), "--variant": tuple(VARIANTS), "--only": tuple(GROUPS),
            "--method": tuple(_STRENGTHS), "--memory": ("lpddr4", "ddr3", "hbm2", "hbm3")}
 """Values of options that take a plain text."""
@@ -89,7 +90,7 @@ def blocks(path):
 @cache
 def written():
     """All text of the sources, in which the names of the files that programs write occur."""
-    return "\n".join(path.read_text() for folder in ("hw", "sw", "sim") for path in (ROOT / folder).rglob("*")
+    return "\n".join(path.read_text() for folder in ROOMS for path in (ROOT / folder).rglob("*")
                      if path.suffix in (".py", ".v", ".toml"))
 
 

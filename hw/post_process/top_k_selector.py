@@ -11,7 +11,7 @@ __all__ = ["TopKSelector"]
 
 
 class TopKSelector(wiring.Component):
-    """All but the k largest values of a row become zero; combinational. The golden function is `sw.evaluate.keep_largest`.
+    """All but the k largest values of a row become zero; combinational. The golden function is `cli.evaluate.keep_largest`.
 
     Each value is compared with every other, T (T - 1) / 2 comparators, and its rank is the number of those before it: larger
     ones, and equal ones at a lower place. Nothing simpler does it in a cycle at any k; a row longer than T needs all

@@ -13,7 +13,7 @@ from acceltran.silicon.mapper import MappedModule
 from acceltran.silicon.sram import SramTable
 from acceltran.silicon.timing import timing, timing_tool
 
-AREAS = Path(__file__).parent / "areas.json"
+AREAS = Path(__file__).parents[1] / "silicon" / "areas.json"
 NOTHING = {"config": "mini", "top": "dynatran", "liberty": [], "json_path": None, "plot": None, "golden": None, "jobs": None}
 DELAYS = """
   lu_table_template (t) { variable_1 : input_net_transition; variable_2 : total_output_net_capacitance;

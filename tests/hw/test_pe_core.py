@@ -255,7 +255,7 @@ async def check_speed(dut):
     figures = {"dense": size / dense, "one step": size / await cycles(1.0, 1.0, 1, 48)}
     for a, b in ((50, 50), (50, 100), (30, 50), (10, 100), (100, 50)):
         figures[f"{a}x{b}"] = dense / await cycles(a / 100, b / 100)
-    dut._log.warning("%s: %s", p, {k: round(v, 3) for k, v in figures.items()})
+    cocotb.log.warning("%s: %s", p, {k: round(v, 3) for k, v in figures.items()})
     assert figures["dense"] >= 0.99 and figures["one step"] >= 0.99
     for name, bound in p.get("bounds", {}).items():
         assert figures[name] >= bound, (name, figures)
