@@ -62,7 +62,7 @@ def _gelu_tail(u):
 
 
 def _silu_tail(u):
-    """u * sigmoid(-u)."""
+    """U * sigmoid(-u)."""
     return u / (1 + np.exp(u))
 
 
