@@ -62,8 +62,9 @@ train: $(VENV)/ready ## train the packaged models again
 	$(ACCELTRAN) train --variant sparse
 	$(ACCELTRAN) train --variant relu
 
-lint: $(VENV)/ready ## style checks
+lint: $(VENV)/ready ## style, and which package may import which
 	$(BIN)/ruff check hw sw sim silicon cli tests
+	$(BIN)/lint-imports --no-logo --no-cache
 
 clean: ## remove everything that was built
 	rm -rf build $(VENV) *.egg-info

@@ -11,7 +11,8 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..sw.models.checkpoint import ModelError
+from ..hw.spec.files import write_text
+from ..sw.models.errors import ModelError
 
 __all__ = ["Data", "Layout", "read_labelled", "read_sentences", "write_tsv"]
 
@@ -157,7 +158,7 @@ def write_tsv(path, texts, labels):
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
     writer.writerows([("sentence", "label"), *zip(texts, labels, strict=True)])
-    Path(path).write_text(text.getvalue(), encoding="utf-8", newline="")
+    write_text(path, text.getvalue(), encoding="utf-8", newline="")
 
 
 def _read(path, layout, targets):

@@ -1,17 +1,20 @@
 """Explore the PE array with its cycle model: the points of `docs/exploration.md` as tables and JSON."""
 
-import argparse
 import re
 from dataclasses import dataclass, fields
 from itertools import product
-from pathlib import Path
+
+from rich.progress import MofNCompleteColumn, Progress
 
 from ..hw.spec.design_name import differences, nearest_preset
+from ..hw.spec.errors import ConfigError
+from ..hw.spec.files import write_json, write_text
 from ..sim.grid_model import run_points
 from ..sim.grid_work import GridPoint
+from .console import check_outputs, console, progress
 
 __all__ = [
-    "REFERENCES", "SECTIONS", "Reference", "Section", "compare", "explore", "main", "markdown", "point_name",
+    "REFERENCES", "SECTIONS", "Reference", "Section", "compare", "explore", "explore_command", "markdown", "point_name",
     "total_runs", "update_document", "values",
 ]
 
@@ -267,16 +270,26 @@ def total_runs():
     return len(REFERENCES) * len(_SEEDS) + sum(len(s.points()) for s in SECTIONS)
 
 
-def main(arguments=None):
-    """``python -m acceltran.cli.explore``: the command `acceltran explore`."""
-    from .commands import explore_command
-
-    parser = argparse.ArgumentParser(prog="python -m acceltran.cli.explore", description=__doc__)
-    parser.add_argument("--json", type=Path, dest="json_path")
-    parser.add_argument("--output", "-o", type=Path)
-    options = parser.parse_args(arguments)
-    explore_command(options.output, options.json_path)
-
-
-if __name__ == "__main__":
-    main()
+def explore_command(*, output, json_path):
+    """Options are those of the command, see its help."""
+    check_outputs(output, json_path)
+    document = None
+    if output:
+        if not output.is_file():
+            raise ConfigError(f"output = {str(output)!r}: there is no such document; start from docs/exploration.md")
+        document = output.read_text()
+    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=progress) as bar:
+        task = bar.add_task("points", total=total_runs())
+        rows = compare(lambda _: bar.advance(task))
+        found = explore(lambda _: bar.advance(task))
+    tables = markdown(found, rows)
+    if document:
+        try:
+            write_text(output, update_document(document, tables))
+        except ValueError as error:
+            raise ConfigError(f"output = {str(output)!r}: {error}") from error
+    if json_path:
+        write_json(json_path, values(found, rows))
+    if not document:
+        for key, table in tables.items():
+            console.print(f"{key}\n{table}\n", markup=False)

@@ -2,6 +2,8 @@
 
 import matplotlib
 
+from ..hw.spec.files import replacing
+
 __all__ = ["STYLE", "save_figure"]
 
 STYLE = {"svg.hashsalt": "acceltran", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3, "axes.axisbelow": True}
@@ -10,8 +12,6 @@ STYLE = {"svg.hashsalt": "acceltran", "font.size": 9, "axes.grid": True, "grid.a
 
 def save_figure(figure, path):
     """Write an SVG that does not depend on the day, all or nothing; returns the path."""
-    partial = path.with_suffix(".partial")
-    with matplotlib.rc_context(STYLE):
-        figure.savefig(partial, format="svg", metadata={"Date": None}, bbox_inches="tight")
-    partial.rename(path)
+    with matplotlib.rc_context(STYLE), replacing(path) as new:
+        figure.savefig(new, format="svg", metadata={"Date": None}, bbox_inches="tight")
     return path

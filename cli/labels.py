@@ -2,7 +2,7 @@
 
 import math
 
-from ..sw.models.checkpoint import ModelError
+from ..sw.models.errors import ModelError
 
 __all__ = ["Targets", "check_classifier"]
 

@@ -1,24 +1,167 @@
-"""Options that several commands share."""
+"""Options that several commands share, each written once, in groups that `takes` gives to a command."""
 
 import functools
 import inspect
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..sw.models.limits import Limits
+from .data_files import Layout
 
-__all__ = ["CalibrationOption", "ConfigOption", "DEFAULT_MODEL", "with_layout", "with_limits"]
+__all__ = [
+    "CACHE", "CALIBRATION", "DEFAULT_MODEL", "DYNATRAN", "EXCLUSIONS", "LABELLED", "LAYERS", "LAYOUT", "LIBERTY", "LIMITS",
+    "MAPPING", "MODEL", "OPERANDS", "OWN", "Options", "ORDER", "PRUNING", "SENTENCES", "SKIP", "TRACE", "TRUNCATE", "WEIGHTS",
+    "config", "document", "json", "takes",
+]
 
 DEFAULT_MODEL = Path("models/bert-tiny-reviews")
-ConfigOption = Annotated[str, typer.Option("--config", "-c", help="nano, fpga, mini, int8, edge, server, or a TOML file.")]
+OWN = object()
+"""Where the options of a command itself stand among its groups."""
 
-CalibrationOption = Annotated[Path | None, typer.Option(
+
+@dataclass(frozen=True)
+class Options:
+    """A group of options.
+
+    Parameters
+    ----------
+    options : {name: (annotation, default)}
+    keyword, make : what the command gets in place of them: `make` of them all, by name, as `keyword`
+    """
+
+    options: dict
+    keyword: str | None = None
+    make: object = None
+
+    def __or__(self, other):
+        return Options(self.options | other.options)
+
+
+def takes(*groups):
+    """A decorator that gives a command the options of groups, in their order.
+
+    Parameters
+    ----------
+    groups : Options, and `OWN` where those in the signature of the command stand; they come first without it
+
+    Returns
+    -------
+    a decorator for a function of keywords, which gets the options of the groups as further ones; what it returns is the exit
+    code
+    """
+    groups = groups if OWN in groups else (OWN, *groups)
+    shared = [group for group in groups if group is not OWN]
+
+    def decorate(command):
+        @functools.wraps(command)
+        def run(**given):
+            for group in shared:
+                if group.keyword:
+                    given[group.keyword] = group.make(**{name: given.pop(name) for name in group.options})
+            raise typer.Exit(command(**given) or 0)
+
+        own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+               for parameter in inspect.signature(command).parameters.values()
+               if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
+        parameters = [parameter for group in groups for parameter in (own if group is OWN else [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+            for name, (annotation, default) in group.options.items()])]
+        run.__signature__ = inspect.Signature(parameters)
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return run
+
+    return decorate
+
+
+def config(default="mini"):
+    """The configuration of the accelerator."""
+    return Options({"config": (Annotated[str, typer.Option(
+        "--config", "-c", help="nano, fpga, mini, int8, edge, server, or a TOML file.")], default)})
+
+
+def json(what="the report"):
+    """A JSON file to write."""
+    return Options({"json_path": (Annotated[Path | None, typer.Option("--json", help=f"Write {what} as JSON.")], None)})
+
+
+def document(default=None):
+    """A document to update."""
+    return Options({"output": (Annotated[Path | None, typer.Option(
+        "--output", "-o", help="Document with markers to update.")], default)})
+
+
+SKIP = Options({"skip": (Annotated[str | None, typer.Option(
+    help="none, activation or both, in place of the configuration's.")], None)})
+
+MODEL = Options({"model": (Annotated[Path, typer.Option(
+    help="Hugging Face BERT folder: config.json, model.safetensors, tokenizer.json.")], DEFAULT_MODEL)})
+
+LAYERS = Options({"layers": (Annotated[int | None, typer.Option(min=1, help="Run only the first layers.")], None)})
+
+SENTENCES = Options({
+    "texts": (Annotated[list[str] | None, typer.Option("--text", help="A sentence; several make a batch.")], None),
+    "file": (Annotated[Path | None, typer.Option(
+        help="Sentences: one per line, or a column of a csv, tsv or jsonl file.")], None),
+})
+
+TRUNCATE = Options({"truncate": (Annotated[bool, typer.Option(
+    "--truncate", help="Cut a --text that is too long, as those of a file are, in place of refusing it.")], False)})
+
+DYNATRAN = Options({
+    "tau": (Annotated[float | None, typer.Option(min=0, help="DynaTran: zero every activation below this magnitude.")], None),
+    "target_sparsity": (Annotated[float | None, typer.Option(
+        min=0, max=1, help="DynaTran: wanted activation sparsity.")], None),
+})
+
+SITES = Options({"sites": (Annotated[Path | None, typer.Option(
+    help="DynaTran: thresholds of each site, from acceltran calibrate; --target-sparsity then is the operating point "
+    "(default: the calibrated one).")], None)})
+
+WEIGHTS = Options({"weight_sparsity": (Annotated[float, typer.Option(
+    min=0, max=0.99, help="Share of weights to zero by magnitude.")], 0.0)})
+
+PRUNING = DYNATRAN | SITES | WEIGHTS
+
+OPERANDS = Options({
+    "act_sparsity": (Annotated[float, typer.Option(min=0, max=1, help="Probability that an element of A is zero.")], 0.0),
+    "weight_sparsity": (Annotated[float, typer.Option(min=0, max=1, help="Probability that an element of B is zero.")], 0.0),
+})
+
+ORDER = Options({
+    "order": (Annotated[str | None, typer.Option(
+        help="Loop order of every product: bijk, kijb, ... (default: the best).")], None),
+    "overlap": (Annotated[bool, typer.Option(help="Let instructions overlap; else each waits for the one before.")], True),
+    "resident": (Annotated[bool, typer.Option(
+        help="Bring weights into the buffers by a program of their own, before cycles count.")], False),
+})
+
+TRACE = Options({"trace": (Annotated[Path | None, typer.Option(
+    help="Write a timeline for Perfetto or chrome://tracing.")], None)})
+
+CALIBRATION = Options({"calibration": (Annotated[Path | None, typer.Option(
     "--calibration", help="Sentences like those to be run, one per line, by which binary points are chosen (default: built-in "
-    "ones).")]
+    "ones).")], None)})
 
-_LIMIT_OPTIONS = {
+LIBERTY = Options({"liberty": (Annotated[list[Path] | None, typer.Option(
+    help="Cell library, .lib or .lib.gz; several files, or a quoted pattern, make one library.")], None)})
+
+MAPPING = Options({
+    "memories": (Annotated[Path | None, typer.Option(help="CSV of SRAM macros (default: CACTI, 22 and 45 nm).")], None),
+    "memory_node": (Annotated[int | None, typer.Option(
+        help="Process node of the macros, nm (default: the smallest).")], None),
+    "jobs": (Annotated[int | None, typer.Option(min=1, help="Modules mapped at a time (default: one per core).")], None),
+})
+
+CACHE = Options({"cache": (Annotated[Path, typer.Option(
+    help="Where the fetched packages stay.")], Path("build/training"))})
+
+EXCLUSIONS = Options({"exclusions": (Annotated[Path, typer.Option(
+    help="Fingerprints of the sentences never to train on.")], Path("models/sst2-dev-exclusions.txt"))})
+
+LIMITS = Options({
     "min_cosine": (Annotated[float, typer.Option(min=-1, max=1, help="Warn below this cosine between the outputs of a sentence "
                                                  "and the float model's.")], Limits.min_cosine),
     "max_saturated": (Annotated[float, typer.Option(min=0, max=1, help="Warn beyond this share of the values of a tensor that "
@@ -26,77 +169,27 @@ _LIMIT_OPTIONS = {
     "max_vanished": (Annotated[float, typer.Option(min=0, max=1, help="Warn beyond this share of the values of a tensor that "
                                                    "are rounded to nothing.")], Limits.max_vanished),
     "strict": (Annotated[bool, typer.Option("--strict", help="Exit code 1 where the command warns.")], Limits.strict),
+}, "limits", Limits)
+"""How far the integers may be from the float model: the command gets `Limits`."""
+
+_LAYOUT = {
+    "text_column": (Annotated[str | None, typer.Option(help="Column of the sentences: name, or number from 1 (default: the one "
+                                                       "that is surely it).")], None),
+    "delimiter": (Annotated[str | None, typer.Option(
+        help="Between cells: tab, comma, semicolon, bar, or a character.")], None),
+    "heading": (Annotated[bool | None, typer.Option("--heading/--no-heading", show_default=False,
+                                                    help="Whether the first row names the columns.")], None),
+    "quotes": (Annotated[bool | None, typer.Option("--quotes/--no-quotes", show_default=False,
+                                                   help="Whether double quotes around a cell are no part of it.")], None),
+    "encoding": (Annotated[str | None, typer.Option(help="Of the file: latin-1, cp1252, utf-16, ... (default: utf-8).")], None),
 }
 
-_TEXT_OPTIONS = {
-    "text_column": Annotated[str | None, typer.Option(help="Column of the sentences: name, or number from 1 (default: the one "
-                                                      "that is surely it).")],
-    "delimiter": Annotated[str | None, typer.Option(help="Between cells: tab, comma, semicolon, bar, or a character.")],
-    "heading": Annotated[bool | None, typer.Option("--heading/--no-heading", show_default=False,
-                                                   help="Whether the first row names the columns.")],
-    "quotes": Annotated[bool | None, typer.Option("--quotes/--no-quotes", show_default=False,
-                                                  help="Whether double quotes around a cell are no part of it.")],
-    "encoding": Annotated[str | None, typer.Option(help="Of the file: latin-1, cp1252, utf-16, ... (default: utf-8).")],
-}
-_LABEL_OPTIONS = {
-    "label_column": Annotated[str | None, typer.Option(help="Column of the labels: name, or number from 1.")],
-    "labels": Annotated[str | None, typer.Option(help="How labels tell their class, where both may be: names (of id2label), "
-                                                 "numbers.")],
-}
+LAYOUT = Options(_LAYOUT, "layout", Layout)
+"""How a data file is laid out: the command gets a `Layout`."""
 
-
-def _with_options(options, keyword, make):
-    """A decorator that gives a command of keywords options of its own.
-
-    Parameters
-    ----------
-    options : {name: (annotation, default)}
-    keyword : of the command, which gets what `make` makes of their values
-    make : function of keywords, the options by name
-    """
-    def decorate(command):
-        @functools.wraps(command)
-        def run(**given):
-            stated = {name: given.pop(name) for name in options}
-            return command(**given, **{keyword: make(**stated)})
-
-        signature = inspect.signature(command)
-        parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-                      for name, parameter in signature.parameters.items() if name != keyword]
-        parameters += [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
-                       for name, (annotation, default) in options.items()]
-        run.__signature__ = signature.replace(parameters=parameters)
-        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        return run
-
-    return decorate
-
-
-def with_layout(*, labels):
-    """Give a command the options that say how a data file is laid out.
-
-    Parameters
-    ----------
-    labels : with those of labels
-
-    Returns
-    -------
-    a decorator for a function with a keyword ``layout``, which gets a `Layout`
-    """
-    def layout(**stated):
-        from .data_files import Layout
-
-        return Layout(**stated)
-
-    options = _TEXT_OPTIONS | (_LABEL_OPTIONS if labels else {})
-    return _with_options({name: (annotation, None) for name, annotation in options.items()}, "layout", layout)
-
-
-def with_limits(command):
-    """Give a command the options that say how far the integers may be from the float model.
-
-    Parameters
-    ----------
-    command : function of keywords with ``limits``, which gets `Limits`
-    """
-    return _with_options(_LIMIT_OPTIONS, "limits", Limits)(command)
+LABELLED = Options(_LAYOUT | {
+    "label_column": (Annotated[str | None, typer.Option(help="Column of the labels: name, or number from 1.")], None),
+    "labels": (Annotated[str | None, typer.Option(help="How labels tell their class, where both may be: names (of id2label), "
+                                                  "numbers.")], None),
+}, "layout", Layout)
+"""The same for a file of sentences with labels."""

@@ -1,5 +1,7 @@
 """Operands as wide as Verilog's rules make them, so that a linter has nothing to say about widths."""
 
+from pyosys import libyosys as ys
+
 __all__ = ["make_widths_explicit"]
 
 _ARITHMETIC = {"$add", "$sub", "$and", "$or", "$xor", "$xnor"}
@@ -47,8 +49,6 @@ def _resize(cell, ports, width):
 
 def _whole_result(module, cell):
     """A right shift whose result is cut: of its whole result the low bits are taken."""
-    from pyosys import libyosys as ys
-
     operand, result = cell.getPort("\\A"), cell.getPort("\\Y")
     if operand.size() < result.size():
         _resize(cell, "A", result.size())
@@ -60,12 +60,8 @@ def _whole_result(module, cell):
 
 
 def _record(cell, port):
-    from pyosys import libyosys as ys
-
     cell.setParam(f"\\{port}_WIDTH", ys.Const(cell.getPort(f"\\{port}").size()))
 
 
 def _new(module):
-    from pyosys import libyosys as ys
-
     return ys.IdString(f"$explicit${module.cells_size()}${module.wires_size()}")

@@ -1,14 +1,13 @@
 """Write everything a user of one accelerator needs: Verilog, file list, manifest, documents, C header."""
 
 import hashlib
-import json
-import shutil
-import tempfile
 from pathlib import Path
 
 from .accelerator import Accelerator
 from .buffer.sram import SRAM_VERILOG
 from .spec import isa, registers
+from .spec.files import replacing, write_json
+from .spec.version import version_text
 from .streams.crossbar import CROSSBAR_VERILOG
 from .verilog_export import to_verilog
 
@@ -31,6 +30,7 @@ def manifest(config, files):
     """
     c = config
     return {
+        "version": version_text(),
         "top": "accelerator",
         "configuration": c.to_dict(),
         "identity": registers.config_values(c)["CONFIG_IDENTITY"],
@@ -114,13 +114,9 @@ def generate(config, folder, extra=None):
     }
     description = manifest(config, files)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".generate-") as partial:
-        new = Path(partial) / "new"
+    with replacing(folder) as new:
         new.mkdir()
         for name, text in files.items():
             (new / name).write_text(text)
-        (new / "manifest.json").write_text(json.dumps(description, indent=2) + "\n")
-        if folder.exists():
-            shutil.rmtree(folder)
-        new.rename(folder)
+        write_json(new / "manifest.json", description)
     return description

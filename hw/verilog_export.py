@@ -7,14 +7,14 @@ import re
 import sys
 import tempfile
 from pathlib import Path
-from unittest import mock
 
 from amaranth.back import rtlil
+from pyosys import libyosys as ys
 
 from .explicit_widths import make_widths_explicit
 from .shared_module import ModuleLibrary
 
-__all__ = ["to_verilog"]
+__all__ = ["to_verilog", "uncollected", "without_fields"]
 
 
 def to_verilog(component, name, *, fields=False):
@@ -24,13 +24,11 @@ def to_verilog(component, name, *, fields=False):
     statements (`proc -nomux`), which simulates and reads far better than multiplexer trees. With `fields` there is a wire
     for each field of each structure, which nothing reads: for waves.
     """
-    from pyosys import libyosys as ys
-
     library = ModuleLibrary()
     library.pending.append((name, component))
     with tempfile.TemporaryDirectory() as folder:
         design = ys.Design()
-        with _silenced(), _uncollected(), contextlib.nullcontext() if fields else _without_fields():
+        with _silenced(), uncollected(), contextlib.nullcontext() if fields else without_fields():
             for number, (module, part) in enumerate(library.drain()):
                 source = Path(folder) / f"{number}.il"
                 source.write_text(rtlil.convert(part, name=module, platform=library, emit_src=False))
@@ -73,13 +71,19 @@ def _with_defaults(text):
     return "".join(lines)
 
 
-def _without_fields():
+@contextlib.contextmanager
+def without_fields():
     """Keep Amaranth from emitting a wire per field, nine of ten lines in a large grid; it has no option for that."""
-    return mock.patch.object(rtlil.ModuleEmitter, "emit_signal_fields", lambda emitter: None)
+    emit = rtlil.ModuleEmitter.emit_signal_fields
+    rtlil.ModuleEmitter.emit_signal_fields = lambda emitter: None
+    try:
+        yield
+    finally:
+        rtlil.ModuleEmitter.emit_signal_fields = emit
 
 
 @contextlib.contextmanager
-def _uncollected():
+def uncollected():
     """Hold the garbage collector: it would walk through millions of living objects again and again, half of the time."""
     enabled = gc.isenabled()
     gc.disable()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..sim.verilator import SimulationError
+from ..sim.errors import SimulationError
 from .toggle_counters import ToggleCount
 
 __all__ = ["BANK", "Activity", "bank_accesses", "instance_modules", "module_activity"]

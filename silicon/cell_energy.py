@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .errors import SynthesisError
 from .liberty import groups
-from .mapper import SynthesisError
 
 __all__ = ["CellEnergy", "cell_energies"]
 

@@ -15,10 +15,11 @@ from amaranth.back import rtlil
 from ..hw.accelerator import Accelerator
 from ..hw.buffer.sram import SRAM_VERILOG
 from ..hw.shared_module import ModuleLibrary
-from ..hw.spec.config import ConfigError
+from ..hw.spec.errors import ConfigError
+from ..hw.spec.files import write_text
 from ..hw.streams.crossbar import CROSSBAR_VERILOG
-from ..hw.verilog_export import _uncollected, _without_fields
-from ..sim.verilator import cache_folder
+from ..hw.verilog_export import uncollected, without_fields
+from ..sim.build_folder import build_folder
 from . import modules as modules_source
 from .area import plain_name
 from .modules import DistinctModule, merge_modules
@@ -47,7 +48,7 @@ for command in sys.argv[1:]:
 
 def silicon_folder():
     """Where mapped modules are kept, next to the simulators."""
-    return cache_folder().parent / "silicon"
+    return build_folder() / "silicon"
 
 
 def accelerator_modules(config):
@@ -61,16 +62,14 @@ def accelerator_modules(config):
     if not kept.exists():
         distinct = merge_modules(_rtlil(config), "accelerator", _elaborate_verilog)
         kept.parent.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_suffix(".partial")
-        partial.write_text(json.dumps([asdict(module) for module in distinct.values()]))
-        partial.rename(kept)
+        write_text(kept, json.dumps([asdict(module) for module in distinct.values()]))
     return {entry["name"]: DistinctModule.from_json(entry) for entry in json.loads(kept.read_text())}
 
 
 def _rtlil(config):
     library = ModuleLibrary()
     library.pending.append(("accelerator", Accelerator(config=config)))
-    with _uncollected(), _without_fields():
+    with uncollected(), without_fields():
         return "".join(rtlil.convert(part, name=name, platform=library, emit_src=False) for name, part in library.drain())
 
 

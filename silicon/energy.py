@@ -4,7 +4,7 @@ import csv
 from collections import Counter
 from pathlib import Path
 
-from ..hw.spec.config import ConfigError
+from ..hw.spec.errors import ConfigError
 from .activity import BANK
 from .area import plain_name
 

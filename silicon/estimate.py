@@ -3,7 +3,7 @@
 import re
 from collections import Counter, defaultdict
 
-from ..hw.spec.config import ConfigError
+from ..hw.spec.errors import ConfigError
 from .activity import BANK, Activity
 from .energy import block_counts
 

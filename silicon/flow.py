@@ -6,6 +6,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from pyosys import libyosys as ys
+
 from .fan_out import spread
 
 __all__ = ["MACRO_PORTS", "SRAM_BITS", "SRAM_WORDS", "macro_name", "map_module"]
@@ -61,8 +63,6 @@ def map_module(folder, *, top, liberty, areas, delay=None, driver=None, load=Non
     driver, load : with `delay`, cell that drives the inputs and load of the outputs in fF
     buffer : with `delay`, (cell, input, output) for `spread`; None for no buffers
     """
-    from pyosys import libyosys as ys
-
     scripts = _LEAST_AREA, _LARGE_AREA
     if delay:
         constraints = folder / "abc.constr"

@@ -8,14 +8,14 @@ import sys
 import sysconfig
 
 from ..hw.generate import generate
-from ..hw.spec.config import ConfigError
 from ..hw.spec.design_name import design_name
+from ..hw.spec.errors import ConfigError
 from .block_sites import block_sites
 from .design import RUN_PASSES
-from .mapper import SynthesisError
+from .errors import SynthesisError
 from .multiplier_blocks import settle_multipliers
 
-__all__ = ["DEVICES", "SPEEDS", "harness", "place_and_route"]
+__all__ = ["DEVICES", "SPEEDS", "harness", "nextpnr_tool", "place_and_route"]
 
 DEVICES = ("25k", "45k", "85k")
 SPEEDS = (6, 7, 8)
@@ -40,10 +40,16 @@ _BITSTREAM = "fpga.config"
 _PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", re.MULTILINE)
 
 
-def _nextpnr():
+def nextpnr_tool():
+    """Path of nextpnr.
+
+    Raises
+    ------
+    ConfigError : it is not installed
+    """
     found = shutil.which(_NEXTPNR, path=sysconfig.get_path("scripts")) or shutil.which(_NEXTPNR)
     if found is None:
-        raise ConfigError(f"{_NEXTPNR} is missing: pip install {_NEXTPNR}")
+        raise ConfigError(f"{_NEXTPNR} is missing: pip install 'acceltran[fpga]'")
     return found
 
 
@@ -107,7 +113,7 @@ def place_and_route(config, folder, *, device="85k", speed=6, seed=1, stage=lamb
         raise ConfigError(f"device = {device!r}: choose {', '.join(DEVICES)}")
     if speed not in SPEEDS:
         raise ConfigError(f"speed = {speed!r}: choose {', '.join(map(str, SPEEDS))}")
-    nextpnr = _nextpnr()
+    nextpnr = nextpnr_tool()
     folder.mkdir(parents=True, exist_ok=True)
     stage("generating")
     generate(config, folder / "verilog")

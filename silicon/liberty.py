@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..hw.spec.config import ConfigError
+from ..hw.spec.errors import ConfigError
 
 __all__ = ["GATE_EQUIVALENTS", "Library", "groups", "read_library"]
 

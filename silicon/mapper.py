@@ -3,26 +3,21 @@
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..hw.spec.files import replacing, write_text
 from . import fan_out, flow
 from .design import silicon_folder
+from .errors import SynthesisError
 
-__all__ = ["MappedModule", "SynthesisError", "map_modules"]
-
+__all__ = ["MappedModule", "map_modules"]
 
 _LOGIC = 0.75
 """Share of a period that is for logic; the rest is for the flip-flops' setup and delay, and for other modules of the path."""
-
-
-class SynthesisError(RuntimeError):
-    """Yosys failed on a module; the message ends with its last lines."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +53,7 @@ def map_modules(modules, library, *, clock=None, jobs=None, done=lambda: None):
     folder.mkdir(parents=True, exist_ok=True)
     liberty = folder / f"{library.name}-{library.digest[:12]}.lib"
     if not liberty.exists():
-        partial = liberty.with_suffix(f".{os.getpid()}")
-        partial.write_text(library.text)
-        partial.rename(liberty)
+        write_text(liberty, library.text)
     settings = {"areas": library.areas}
     if clock:
         settings |= {"delay": round(_LOGIC * 1e6 / clock), "driver": library.inverter, "load": 4 * library.inverter_ff,
@@ -89,8 +82,7 @@ def map_modules(modules, library, *, clock=None, jobs=None, done=lambda: None):
 
 def _map(target, source, job):
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".map-") as partial:
-        new = Path(partial) / "new"
+    with replacing(target, keep=True) as new:
         new.mkdir()
         (new / "source.il").write_text(source)
         (new / "job.json").write_text(json.dumps(job))
@@ -101,9 +93,3 @@ def _map(target, source, job):
             last = " | ".join((new / "yosys.log").read_text().splitlines()[-3:])
             raise SynthesisError(f"{job['top']}: Yosys failed: {last}")
         (new / "source.il").unlink()
-        try:
-            new.rename(target)
-        except OSError:  # Another run was faster.
-            if not target.exists():
-                raise
-        shutil.rmtree(new, ignore_errors=True)

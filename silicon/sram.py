@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..hw.spec.config import ConfigError
+from ..hw.spec.errors import ConfigError
 
 __all__ = ["SRAM_TABLE", "SramEstimate", "SramTable"]
 

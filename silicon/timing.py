@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 from .design import with_children
+from .errors import SynthesisError
 from .flow import MACRO_PORTS, macro_name
-from .mapper import SynthesisError
 
 __all__ = ["TIMED_CELLS", "timed_blocks", "timing", "timing_tool"]
 

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..sim.verilator import SimulationError
+from ..sim.errors import SimulationError
 
 __all__ = ["COUNTER_SOURCE", "LOG", "ToggleCount", "read_toggles", "with_toggle_counters"]
 

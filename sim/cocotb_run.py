@@ -10,7 +10,8 @@ from pathlib import Path
 import cocotb_tools.config
 import find_libpython
 
-from .verilator import SimulationError, toolchain
+from .errors import SimulationError
+from .verilator import toolchain
 
 __all__ = ["run_cocotb"]
 

@@ -9,9 +9,11 @@ from ..hw.accelerator import Accelerator
 from ..hw.buffer.sram import SRAM_VERILOG
 from ..hw.pe.mac_lane import MacLane
 from ..hw.pe.pe import PE
+from ..hw.spec.files import write_text
 from ..hw.streams.crossbar import CROSSBAR_VERILOG
 from ..hw.verilog_export import to_verilog
-from .verilator import build, cache_folder
+from .build_folder import build_folder
+from .verilator import build
 
 __all__ = ["SIMULATION_SOURCES", "accelerator_verilog", "build_system", "system_verilog"]
 
@@ -73,13 +75,11 @@ def accelerator_verilog(config, *, fields=False):
     for path in (*sources, *tables):
         identity.update(path.read_bytes())
     name = f"{config.name}-{identity.hexdigest()[:16]}{'-fields' if fields else ''}"
-    path = cache_folder().parent / "verilog" / f"{name}.v"
+    path = build_folder() / "verilog" / f"{name}.v"
     if not path.exists():
         text = to_verilog(Accelerator(config=config), "accelerator", fields=fields)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text(text)
-        partial.rename(path)
+        write_text(path, text)
     return path.read_text()
 
 

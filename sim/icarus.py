@@ -7,7 +7,9 @@ from pathlib import Path
 
 import cocotb_tools.config
 
-from .verilator import SimulationError, cache_folder, run_tool
+from .build_folder import cache_folder
+from .errors import SimulationError
+from .verilator import run_tool
 
 __all__ = ["STANDARDS", "IcarusBuild", "build_icarus"]
 

@@ -1,8 +1,6 @@
 """One inference on the RTL: compile, simulate, compare every intermediate tensor, report."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -14,9 +12,9 @@ from ..sw.ir.execute import results
 from ..sw.ir.valid import ValidElements
 from ..sw.models.checkpoint import encode_texts
 from ..sw.models.fidelity import golden_fidelity
+from .errors import SimulationError
 from .replay import BufferReplay
 from .system import largest_memory, simulate
-from .verilator import SimulationError
 
 __all__ = ["COUNTED", "Inference", "compare_tensors", "infer", "report", "zero_shares"]
 
@@ -199,11 +197,3 @@ def zero_shares(counts):
     """Counts of zeros and elements (`COUNTED`), with the shares."""
     shares = {f"sparsity{suffix}": counts["zeros" + suffix] / max(1, counts["elements" + suffix]) for suffix in ("", "_padded")}
     return shares | counts
-
-
-def write_json(path, values):
-    """Write JSON, all or nothing."""
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(values, indent=2) + "\n")
-    partial.rename(path)

@@ -14,9 +14,9 @@ from ..sw.compiler.loop_order import best_order
 from ..sw.golden.matmul import matmul
 from ..sw.golden.post_process import post_process
 from .design import build_system
+from .errors import SimulationError
 from .hand_program import HandProgram
 from .system import simulate_programs
-from .verilator import SimulationError
 
 __all__ = ["CAUSES", "Product", "measure_products"]
 

@@ -13,7 +13,7 @@ from ..hw.spec.error_codes import ErrorCode, ErrorSource
 from ..sw.compiler.image import to_hex
 from .cocotb_run import run_cocotb
 from .design import build_system
-from .verilator import SimulationError
+from .errors import SimulationError
 
 __all__ = ["Interval", "RunResult", "largest_memory", "memory_bits_for", "read_memory", "simulate", "simulate_programs",
            "write_image"]

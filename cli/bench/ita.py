@@ -2,9 +2,9 @@
 
 from ...hw.spec.design_name import design_name
 from ...hw.spec.isa import Opcode
+from ...sim.errors import SimulationError
 from ...sim.inference import compare_tensors
 from ...sim.system import simulate
-from ...sim.verilator import SimulationError
 from ...sw.compiler import compile_graph
 from ...sw.ir.execute import execute
 from ...sw.models.ita import PRODUCTS, SIZE, ita_graph

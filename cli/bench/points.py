@@ -7,16 +7,18 @@ import tempfile
 from pathlib import Path
 
 from ...hw.spec.config import AcceleratorConfig
+from ...hw.spec.files import write_json
 from ...hw.spec.isa import LoopOrder
-from ...sim.inference import infer, report, write_json
+from ...sim.inference import infer, report
 from ...sim.products import Product, measure_products
 from ...sim.sources import source_identity
 from ...sim.timeline import tracks
-from ...sw.models.checkpoint import ModelError, encode_texts
+from ...sw.models.checkpoint import encode_texts
+from ...sw.models.errors import ModelError
 from .ita import measure_ita
 
-__all__ = ["ACTIVATIONS", "GROUPS", "INNER", "LENGTH", "ORDER_BATCH", "ORDER_SHAPES", "WEIGHTS", "full_texts", "measure_all",
-           "model_options"]
+__all__ = ["ACTIVATIONS", "GROUPS", "INNER", "LENGTH", "ORDER_BATCH", "ORDER_SHAPES", "WEIGHTS", "Ita", "Model", "Products",
+           "full_texts", "identity", "measure_all", "model_options"]
 
 WORDS = ("a gripping , beautifully acted film that never loses its nerve and it finds quiet moments of warmth in a story that "
          "could so easily have been cold or merely clever").split()
@@ -50,18 +52,19 @@ def _preset(name):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Products:
+class Products:
     """Products of one simulation."""
 
     config: object
     products: tuple
 
     def measure(self, checkpoint, folder, stage):
+        """The runs, as plain values."""
         return measure_products(self.config(), list(self.products), folder=folder, stage=stage)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Model:
+class Model:
     """Inferences of 128 tokens without padding, one with each of the `settings`."""
 
     config: object
@@ -69,6 +72,7 @@ class _Model:
     batch: int = 1
 
     def measure(self, checkpoint, folder, stage):
+        """The runs, as plain values."""
         config, runs = self.config(), []
         texts = full_texts(checkpoint, self.batch, LENGTH)
         for name, options in self.settings.items():
@@ -83,30 +87,31 @@ class _Model:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Ita:
+class Ita:
     """ITA's workload, without and with residual and layer-norm."""
 
     config: object
 
     def measure(self, checkpoint, folder, stage):
+        """The runs, as plain values."""
         stage("building and running the RTL")
         return [measure_ita(self.config(), layernorm=layernorm, folder=folder / f"layernorm_{layernorm}")[0]
                 for layernorm in (False, True)]
 
 
 GROUPS = {
-    "int8": _Products(_preset("int8"), (_SMALL, dataclasses.replace(_SMALL, b_from="activation"))),
-    "mini": _Products(_preset("mini"), (_SMALL, *_CURVE, *(Product(m=128, k=k, n=128) for k in INNER))),
-    "mini_activation": _Products(_mini("activation"), _CURVE),
-    "mini_none": _Products(_mini("none"), _CURVE),
-    "one_pe": _Products(_one_pe, (Product(**_LARGE), Product(**_LARGE, act_sparsity=0.5, weight_sparsity=0.5))),
-    "orders": _Products(_preset("mini"), tuple(
+    "int8": Products(_preset("int8"), (_SMALL, dataclasses.replace(_SMALL, b_from="activation"))),
+    "mini": Products(_preset("mini"), (_SMALL, *_CURVE, *(Product(m=128, k=k, n=128) for k in INNER))),
+    "mini_activation": Products(_mini("activation"), _CURVE),
+    "mini_none": Products(_mini("none"), _CURVE),
+    "one_pe": Products(_one_pe, (Product(**_LARGE), Product(**_LARGE, act_sparsity=0.5, weight_sparsity=0.5))),
+    "orders": Products(_preset("mini"), tuple(
         Product(m=m, k=k, n=n, batch=ORDER_BATCH, order=order.name.lower())
         for m, k, n in ORDER_SHAPES for order in LoopOrder)),
-    "ita": _Ita(_preset("int8")),
-    "ita_none": _Ita(_int8_none),
-    "model": _Model(_preset("mini"), {"dense": {}, "sparse": _SPARSE, "without overlap": {"overlap": False}}),
-    "model_edge": _Model(_preset("edge"), {"dense": {"resident": True}, "sparse": {"resident": True, **_SPARSE}}, batch=4),
+    "ita": Ita(_preset("int8")),
+    "ita_none": Ita(_int8_none),
+    "model": Model(_preset("mini"), {"dense": {}, "sparse": _SPARSE, "without overlap": {"overlap": False}}),
+    "model_edge": Model(_preset("edge"), {"dense": {"resident": True}, "sparse": {"resident": True, **_SPARSE}}, batch=4),
 }
 """Groups of measurements by name."""
 
@@ -134,12 +139,12 @@ def model_options(checkpoint, length, options):
     return {"length": length or min(LENGTH, checkpoint.config.max_position_embeddings), **options}
 
 
-def _identity(group):
-    """Changes with the configuration, with what is measured, and with every source that could change a measurement."""
-    identity = hashlib.sha256(group.config().to_json().encode())
-    identity.update(repr([getattr(group, f.name) for f in dataclasses.fields(group) if f.name != "config"]).encode())
-    identity.update(source_identity("acceltran.hw", "acceltran.sw.golden", "acceltran.sw.compiler", "acceltran.sim").encode())
-    return identity.hexdigest()
+def identity(group):
+    """Of a group: changes with configuration, with what is measured, with every source that could change a measurement."""
+    found = hashlib.sha256(group.config().to_json().encode())
+    found.update(repr([getattr(group, f.name) for f in dataclasses.fields(group) if f.name != "config"]).encode())
+    found.update(source_identity("acceltran.hw", "acceltran.sw.golden", "acceltran.sw.compiler", "acceltran.sim").encode())
+    return found.hexdigest()
 
 
 def measure_all(checkpoint, results, *, only=None, stage=lambda name: None):
@@ -151,11 +156,11 @@ def measure_all(checkpoint, results, *, only=None, stage=lambda name: None):
     """
     values = json.loads(results.read_text()) if results.exists() else {}
     for name, group in GROUPS.items():
-        identity = _identity(group)
-        if (only and name not in only) or values.get(name, {}).get("identity") == identity:
+        current = identity(group)
+        if (only and name not in only) or values.get(name, {}).get("identity") == current:
             continue
         with tempfile.TemporaryDirectory(prefix="acceltran-") as folder:
             runs = group.measure(checkpoint, Path(folder), lambda text, name=name: stage(f"{name}: {text}"))
-        values[name] = {"identity": identity, "runs": runs}
+        values[name] = {"identity": current, "runs": runs}
         write_json(results, values)
     return {name: values[name] for name in GROUPS if name in values}

@@ -3,6 +3,9 @@
 import torch
 from torch.utils.benchmark import Timer
 
+from ...hw.post_process.dynatran import DynaTran
+from ...hw.post_process.top_k_selector import TopKSelector
+from ...silicon.component import component_gate_equivalents
 from ...sw.models.checkpoint import encode_texts
 from ...sw.models.float_encoder import FloatEncoder
 
@@ -51,9 +54,5 @@ def pass_times(x, *, tau, keep, seconds=1.0):
 
 def selector_gates(width, tiles):
     """NAND2 equivalents of DynaTran and of a top-k selector, for rows of each of the lengths `tiles`, one row per cycle."""
-    from ...hw.post_process.dynatran import DynaTran
-    from ...hw.post_process.top_k_selector import TopKSelector
-    from ...silicon.component import component_gate_equivalents
-
     return {tile: {name: component_gate_equivalents(component(tile=tile, width=width), name)
                    for name, component in (("dynatran", DynaTran), ("top_k", TopKSelector))} for tile in tiles}

@@ -1,15 +1,14 @@
 """Tables and plots of a study."""
 
-import re
 
 import matplotlib
 from matplotlib.figure import Figure
 
-from ...hw.spec.config import ConfigError
+from ..documents import update_part
 from ..figures import STYLE, save_figure
 from .study import Curve
 
-__all__ = ["best", "figures", "formats", "summary", "tables", "update_document", "update_part"]
+__all__ = ["best", "figures", "formats", "summary", "tables", "update_document"]
 
 
 _COLUMNS = {"zeros": "sparsity", "padded": "sparsity_padded", "left to multiply": "remaining_multiplications",
@@ -144,20 +143,3 @@ def update_document(path, values, choices):
     for marker, part in (("summary", summary(values, choices)), ("tables", tables(values)), ("formats", formats(values))):
         update_part(path, marker, part)
     return plots
-
-
-def update_part(path, marker, part):
-    """Write Markdown between a marker and the next end in a document, all or nothing.
-
-    Raises
-    ------
-    ConfigError : the document has no such marker
-    """
-    between = re.compile(rf"(?<=<!-- {marker} -->\n).*?(?=<!-- end -->)", re.DOTALL)
-    text, found = between.subn(lambda _: part, path.read_text(), count=1)
-    if not found:
-        raise ConfigError(f"output = {str(path)!r}: has no marker <!-- {marker} --> with <!-- end --> after it; start from "
-                          "docs/dynatran.md")
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    partial.rename(path)

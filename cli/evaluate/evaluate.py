@@ -5,13 +5,15 @@ import operator
 from dataclasses import dataclass, replace
 
 import torch
+from scipy.stats import pearsonr, spearmanr
 
-from ...hw.spec.config import ConfigError
+from ...hw.spec.errors import ConfigError
 from ...sw.ir.execute import execute, results
 from ...sw.ir.graph import Softmax
 from ...sw.ir.watch import Watch
 from ...sw.models.build_encoder import build_graph
-from ...sw.models.checkpoint import ModelError, count_cut, encode_texts
+from ...sw.models.checkpoint import count_cut, encode_texts
+from ...sw.models.errors import ModelError
 from ...sw.models.fidelity import FidelityMeter, combine
 from ...sw.models.quantise import quantise_encoder
 from ..labels import check_classifier
@@ -155,8 +157,6 @@ def _accuracy(predictions, labels):
 
 def _correlations(predictions, labels):
     """Of values; None where either side is constant."""
-    from scipy.stats import pearsonr, spearmanr
-
     if len({*predictions}) < 2 or len({*labels}) < 2:
         return {"pearson": None, "spearman": None}
     return {name: float(function(predictions, labels).statistic)

@@ -4,6 +4,8 @@ import tempfile
 from pathlib import Path
 from statistics import mean
 
+from ...sim.inference import infer
+from ...sim.inference import report as run_report
 from ...sw.models.checkpoint import encode_texts
 
 __all__ = ["check_on_rtl"]
@@ -29,9 +31,6 @@ def check_on_rtl(checkpoint, hardware, texts, predictions, method, *, length, mo
     ------
     SimulationError : a program does not end, or ends with an error
     """
-    from ...sim.inference import infer
-    from ...sim.inference import report as run_report
-
     options, runs = method.compiler_options() | {"calibration_texts": calibration_texts}, {None: [], length: []}
     longest = length or checkpoint.config.max_position_embeddings
     for text in texts:

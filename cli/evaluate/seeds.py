@@ -4,7 +4,7 @@ import json
 import math
 from statistics import mean, stdev
 
-from ...sim.inference import write_json
+from ...hw.spec.files import write_json
 from ...sw.models.checkpoint import load_checkpoint
 from ..train.train import VARIANTS
 from ..train.train_command import train_into

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ...hw.spec.registers import KNOTS
-from ...sw.models.checkpoint import ModelError
+from ...sw.models.errors import ModelError
 from ...sw.models.quantise import pruned_sites
 from .choose import choose
 from .float_runs import FloatRuns, below, valid_mask

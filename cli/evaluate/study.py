@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 
-from ...sim.inference import write_json
+from ...hw.spec.files import write_json
 from .choose import choose
 from .evaluate import Method, evaluate, with_format
 from .float_runs import FloatRuns

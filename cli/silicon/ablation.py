@@ -4,12 +4,12 @@ import dataclasses
 import json
 
 from ...hw.spec.config import AcceleratorConfig
-from ...sim.inference import write_json
+from ...hw.spec.files import write_json
+from ...sim.errors import SimulationError
 from ...sim.products import Product, measure_products
 from ...sim.sources import source_identity
-from ...sim.verilator import SimulationError
 
-__all__ = ["POINTS", "PRODUCTS", "ablate", "ablation_table", "per_area"]
+__all__ = ["POINTS", "PRODUCTS", "ablate", "ablation_table", "configuration", "per_area"]
 
 _BASE = {"grid_rows": 1, "grid_columns": 1}
 POINTS = {
@@ -26,7 +26,13 @@ PRODUCTS = {name: Product(m=128, k=512, n=128, act_sparsity=a, weight_sparsity=w
             for name, a, w in (("dense", 0.0, 0.0), ("50x50", 0.5, 0.5), ("90x0", 0.9, 0.0))}
 
 
-def _config(differences):
+def configuration(differences):
+    """One PE of `mini` with these differences.
+
+    Parameters
+    ----------
+    differences : {field: value}, as in `POINTS`
+    """
     name = "pe_" + "_".join(f"{key}_{value}" for key, value in differences.items()) if differences else "pe"
     return dataclasses.replace(AcceleratorConfig.load("mini"), name=name, **_BASE, **differences)
 
@@ -62,7 +68,7 @@ def ablate(area, *, folder, results, points=tuple(POINTS), stage=lambda text: No
         timed = {key: value for key, value in differences.items() if key != "fraction_bits"}
         same = next((p for p in values if {k: v for k, v in POINTS[p].items() if k != "fraction_bits"} == timed), None)
         if same is None:
-            runs = measure_products(_config(timed), list(PRODUCTS.values()), folder=folder / _config(timed).name,
+            runs = measure_products(configuration(timed), list(PRODUCTS.values()), folder=folder / configuration(timed).name,
                                     stage=lambda text, point=point: stage(f"{point}: {text}"))
             if any(run["mismatches"] for run in runs):
                 raise SimulationError(f"{point}: the RTL and the golden model differ")
@@ -70,7 +76,7 @@ def ablate(area, *, folder, results, points=tuple(POINTS), stage=lambda text: No
         else:
             cycles = values[same]["cycles"]
         stage(f"{point}: mapping")
-        values[point] = {"gate_equivalents": area(_config(differences)), "cycles": cycles}
+        values[point] = {"gate_equivalents": area(configuration(differences)), "cycles": cycles}
         write_json(results, {"sources": sources, "points": values})
     return {point: values[point] for point in points}
 

@@ -1,38 +1,31 @@
-"""`acceltran power`."""
+"""What `acceltran power` does."""
 
-import glob
 import json
 import tempfile
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from ...hw.spec.config import ConfigError
 from ...hw.spec.design_name import design_name
+from ...hw.spec.errors import ConfigError
+from ...hw.spec.files import write_json
 from ...silicon.activity import bank_accesses, instance_modules, module_activity
 from ...silicon.design import accelerator_modules
 from ...silicon.energy import MainMemory, energy, sram_energy
+from ...silicon.errors import SynthesisError
 from ...silicon.estimate import estimated_accesses, estimated_activity
 from ...silicon.liberty import read_library
-from ...silicon.mapper import SynthesisError, map_modules
+from ...silicon.mapper import map_modules
 from ...silicon.power import module_power
 from ...silicon.sram import SRAM_TABLE, SramTable
 from ...silicon.toggle_counters import COUNTER_SOURCE, LOG, read_toggles, with_toggle_counters
 from ...sim.design import build_system
-from ...sim.inference import infer, write_json
+from ...sim.inference import infer
 from ...sw.models.checkpoint import count_cut
-from ..commands import (
-    announce,
-    calibration_options,
-    check_outputs,
-    console,
-    load_config,
-    load_inputs,
-    longest_of,
-    site_options,
-    stages,
-)
-from .command import plain_table, progress_bar
+from ..console import announce, check_outputs, console, plain_table, progress_bar, stages
+from ..hardware import load_config
+from ..inputs import calibration_options, load_inputs, longest_of, site_options
+from .library_files import library_files
 from .plot import plot_shares
 
 __all__ = ["NOT_MODELLED", "estimated_inference", "power_command", "print_energy", "traced_inference"]
@@ -43,8 +36,8 @@ _ROOT, _CLOCK = "system.dut", "system.clk"
 
 def power_command(*, config, model, texts, file, skip, liberty, clock, memory, memories, memory_node, jobs, json_path, plot,
                   sites, target_sparsity, activity, run, calibration=None, layout=None, **options):
-    """See `cli.power`."""
-    liberty = [path for pattern in liberty for path in sorted(glob.glob(str(pattern))) or [pattern]]
+    """Options are those of the command, see its help."""
+    liberty = library_files(liberty)
     check_outputs(json_path, plot)
     if not liberty:
         raise ConfigError("liberty = None: power needs a cell library; give --liberty FILE")

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import torch
 
+from ...sw.models.quantise import prune_weights
+
 __all__ = ["Pruning"]
 
 _SAMPLE = 4096
@@ -44,8 +46,6 @@ class Pruning:
 
     def final_weights(self, tensors):
         """All tensors, with exactly the final share of each matrix zero."""
-        from ...sw.models.quantise import prune_weights
-
         return {name: prune_weights(tensor, self.weight_sparsity) if _is_matrix(name) else tensor
                 for name, tensor in tensors.items()}
 

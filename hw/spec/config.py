@@ -1,20 +1,18 @@
 """The one configuration of a generated accelerator, its presets and its validation."""
 
+import difflib
 import json
 import tomllib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from .activations import ACTIVATIONS
+from .errors import ConfigError
 
-__all__ = ["ConfigError", "AcceleratorConfig", "PRESETS"]
+__all__ = ["PRESETS", "RULES", "AcceleratorConfig"]
 
 _PRESET_FOLDER = Path(__file__).parent / "presets"
 PRESETS = tuple(sorted(p.stem for p in _PRESET_FOLDER.glob("*.toml")))
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be built; the message names the field, its value and the remedy."""
 
 
 def _one_of(*values):
@@ -28,7 +26,7 @@ def _between(low, high):
 _FUNCTIONS = tuple(entry.name for entry in ACTIVATIONS)
 _POWERS = (1, 2, 4, 8, 16, 32, 64)
 
-_RULES = {
+RULES = {
     "tile": _one_of(8, 16),
     "integer_bits": _between(1, 16),
     "fraction_bits": _between(3, 20),
@@ -56,6 +54,7 @@ _RULES = {
     "prune_curves": _one_of(4, 8, 16, 32),
     "instruction_queue": _one_of(2, 4, 8, 16),
 }
+"""Of each field a check of its value, and what to choose instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +153,7 @@ class AcceleratorConfig:
             if not isinstance(value, tuple) or any(f not in _FUNCTIONS for f in value):
                 raise ConfigError(f"functions = {value!r}: a list, of {', '.join(_FUNCTIONS)}")
         else:
-            check, remedy = _RULES[name]
+            check, remedy = RULES[name]
             kind = str if name in ("skip", "b_memory", "wires") else int
             if not isinstance(value, kind) or isinstance(value, bool) or not check(value):
                 raise ConfigError(f"{name} = {value!r}: {remedy}")
@@ -162,8 +161,6 @@ class AcceleratorConfig:
     @classmethod
     def from_dict(cls, values):
         """Build from plain values, refusing unknown fields with the closest known one."""
-        import difflib
-
         known = {field.name for field in fields(cls)}
         for key in values:
             if key not in known:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from .activations import ACTIVATIONS
 from .error_codes import ErrorCode, ErrorSource
 from .isa import LoopOrder
+from .version import VERSION
 from .widths import NUMBER_BITS
 
-__all__ = ["ADDRESS_BITS", "COUNTERS", "CURVE_STRIDE", "IDENTIFIER", "KNOTS", "REGISTERS", "VERSION", "Register",
-           "RegisterField", "by_name", "config_values", "pack", "to_c_header", "to_json", "to_markdown"]
+__all__ = ["ADDRESS_BITS", "COUNTERS", "CURVE_STRIDE", "IDENTIFIER", "KNOTS", "REGISTERS", "Register", "RegisterField",
+           "by_name", "config_values", "pack", "to_c_header", "to_json", "to_markdown"]
 
 ADDRESS_BITS = 12
 IDENTIFIER = 0xACCE17A2
-VERSION = (0, 1, 0)
 KNOTS = 9
 CURVE_STRIDE = 16
 """Words from one threshold curve to the next in the register window."""

@@ -11,7 +11,7 @@ __all__ = ["CROSSBAR_VERILOG", "Crossbar", "route"]
 CROSSBAR_VERILOG = Path(__file__).parents[1] / "verilog" / "acceltran_crossbar.v"
 """The module behind `Crossbar`, as Verilog with parameters: as Amaranth statements it would grow with inputs times outputs."""
 
-_LARGEST_SIGNAL = 65_535
+LARGEST_SIGNAL = 65_535
 """Bits of the widest signal that Amaranth makes."""
 
 
@@ -61,7 +61,7 @@ def route(m, name, words, selects):
     """
     words = [Value.cast(word) for word in words]
     width = len(words[0])
-    step = min(width, _LARGEST_SIGNAL // max(len(words), len(selects)))
+    step = min(width, LARGEST_SIGNAL // max(len(words), len(selects)))
     parts = [[] for _ in selects]
     for n, low in enumerate(range(0, width, step)):
         high = min(low + step, width)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
-from ...hw.spec.config import ConfigError
+from ...hw.spec.errors import ConfigError
 from ...hw.spec.isa import INSTRUCTIONS, LoopOrder, Opcode
 from ...hw.spec.registers import by_name
 from ..ir.errors import CapacityError, CompileError

@@ -1,8 +1,6 @@
 """A compiled program: instructions, memory image, and where everything is."""
 
 import json
-import os
-import tempfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +8,7 @@ from pathlib import Path
 import torch
 
 from ...hw.spec.config import AcceleratorConfig
+from ...hw.spec.files import write_bytes
 from ...hw.spec.isa import INSTRUCTION_BYTES, decode, encode
 from ..golden.tiles import from_stream
 from ..ir.errors import CompileError
@@ -100,7 +99,7 @@ class Program:
         manifest = {name: getattr(self, name) for name in _PLAIN} | {
             "config": self.config.to_dict(), "checksums": {name: zlib.crc32(raw) for name, raw in files.items()}} | more
         for name, raw in {**files, _MANIFEST: json.dumps(manifest, indent=1).encode()}.items():
-            _replace(folder / name, raw)
+            write_bytes(folder / name, raw)
         return manifest
 
     @classmethod
@@ -137,15 +136,3 @@ def _plain(opcode, fields):
     if opcode.name == "HALT":
         kept.pop("signal", None)
     return opcode, kept
-
-
-def _replace(path, raw):
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

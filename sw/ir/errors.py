@@ -1,16 +1,15 @@
 """What the compiler refuses."""
 
+from ...hw.spec.errors import InputError
+
 __all__ = ["CapacityError", "CompileError"]
 
 
-class CompileError(ValueError):
+class CompileError(InputError):
     """A model, a request and a configuration that do not fit together.
 
     The message is one line: what, how large it is, how much there is, and the configuration field that would fix it.
     """
-
-    def __init__(self, message):
-        super().__init__(" ".join(str(message).split()))
 
 
 class CapacityError(CompileError):

@@ -11,8 +11,9 @@ from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
 from ...hw.spec.activations import ACTIVATIONS
+from .errors import ModelError
 
-__all__ = ["ModelError", "BertConfig", "Checkpoint", "count_cut", "tensor_shapes", "load_checkpoint",
+__all__ = ["BertConfig", "Checkpoint", "count_cut", "tensor_shapes", "load_checkpoint",
            "encode_texts"]
 
 _FUNCTIONS = tuple(entry.name for entry in ACTIVATIONS)
@@ -35,13 +36,6 @@ PLAIN_FIELDS = {
     "quantization_config": (None, "packed weights are not unpacked"),
 }
 """Fields of config.json that change the computation: the only value that is computed here, and why."""
-
-
-class ModelError(ValueError):
-    """A model folder or a text that cannot be used. The message is one line: where, what was found, the remedy."""
-
-    def __init__(self, message):
-        super().__init__(" ".join(str(message).split()))
 
 
 @dataclass(frozen=True, kw_only=True)

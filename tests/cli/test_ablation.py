@@ -4,7 +4,7 @@ import pytest
 
 from acceltran.cli.silicon import ablation
 from acceltran.cli.silicon.ablation import POINTS, PRODUCTS, ablate, ablation_table, per_area
-from acceltran.sim.verilator import SimulationError
+from acceltran.sim.errors import SimulationError
 
 BASE, NONE, NARROW = next(iter(POINTS)), "`none`", "8 bits"
 
@@ -23,7 +23,7 @@ def simulated(monkeypatch):
 
 
 def test_every_point_is_a_configuration():
-    names = {ablation._config(differences).name for differences in POINTS.values()}
+    names = {ablation.configuration(differences).name for differences in POINTS.values()}
     assert len(names) == len(POINTS)
 
 

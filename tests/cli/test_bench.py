@@ -113,7 +113,7 @@ def test_only_what_changed_is_measured(tmp_path, monkeypatch):
         return SimpleNamespace(name=name, measure=lambda *_: calls.append(name) or [{"mismatches": 0, "n": len(calls)}])
 
     monkeypatch.setattr(points, "GROUPS", {name: make(name) for name in "xy"})
-    monkeypatch.setattr(points, "_identity", lambda g: identities[g.name])
+    monkeypatch.setattr(points, "identity", lambda g: identities[g.name])
     results = tmp_path / "r.json"
     points.measure_all(None, results, only=["y"])
     assert calls == ["y"] and list(json.loads(results.read_text())) == ["y"]
@@ -128,7 +128,7 @@ def test_only_what_changed_is_measured(tmp_path, monkeypatch):
 
 def test_identity_follows_configuration_and_work():
     def identity(config="mini", k=16):
-        return points._identity(points._Products(lambda: AcceleratorConfig.load(config), (Product(m=16, k=k, n=16),)))
+        return points.identity(points.Products(lambda: AcceleratorConfig.load(config), (Product(m=16, k=k, n=16),)))
 
     assert identity() == identity()
     assert len({identity(), identity("nano"), identity(k=32)}) == 3

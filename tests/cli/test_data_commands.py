@@ -12,7 +12,8 @@ from acceltran.cli.evaluate import Method, evaluate
 from acceltran.cli.evaluate.float_runs import FloatRuns
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sw.compiler import quantise_encoder
-from acceltran.sw.models.checkpoint import ModelError, count_cut, encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import count_cut, encode_texts, load_checkpoint
+from acceltran.sw.models.errors import ModelError
 from support.models import make_checkpoint, predict, random_texts
 
 NANO = AcceleratorConfig.load("nano")

@@ -20,7 +20,8 @@ from acceltran.sw.compiler import quantise_encoder
 from acceltran.sw.ir.counts import multiplication_counts
 from acceltran.sw.ir.execute import execute
 from acceltran.sw.models.build_encoder import build_graph
-from acceltran.sw.models.checkpoint import ModelError, encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.errors import ModelError
 from support.models import make_checkpoint, predict, random_texts
 
 NANO = AcceleratorConfig.load("nano")

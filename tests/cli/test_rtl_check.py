@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from acceltran.cli import main as cli
-from acceltran.cli.evaluate import Method, SiteCurves, evaluate
-from acceltran.cli.evaluate import command as command_module
+from acceltran.cli.evaluate import Method, SiteCurves, evaluate, rtl_check
 from acceltran.cli.evaluate.rtl_check import check_on_rtl
 from acceltran.cli.evaluate.sites import site_names
 from acceltran.sim.design import build_system
@@ -45,7 +44,7 @@ def test_command_says_so(tmp_path, monkeypatch, capsys, equal, mismatches, code)
         return {"sentences": 2, "tokens": 6.0, "equal_predictions": equal, "mismatches": mismatches, "cycles": 1000,
                 "cycles_padded": 2000}
 
-    monkeypatch.setattr(command_module, "check_on_rtl", check)
+    monkeypatch.setattr(rtl_check, "check_on_rtl", check)
 
     def command(*arguments):
         monkeypatch.setattr(sys, "argv", ["acceltran", "evaluate", "--data", str(data), "--model", str(folder), "--config",

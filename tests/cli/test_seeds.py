@@ -4,10 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from acceltran.cli.documents import update_part
 from acceltran.cli.evaluate import SiteCurves
 from acceltran.cli.evaluate import seeds as seeds_module
 from acceltran.cli.evaluate.seeds import run_seeds, seed_table
 from acceltran.cli.train.train import VARIANTS
+from acceltran.hw.spec.errors import ConfigError
 
 
 def test_missing_steps_are_made_in_order(tmp_path, monkeypatch):
@@ -59,9 +61,6 @@ def test_table():
 
 
 def test_the_table_needs_its_marker(tmp_path):
-    from acceltran.cli.evaluate.document import update_part
-    from acceltran.hw.spec.config import ConfigError
-
     path = tmp_path / "d.md"
     path.write_text("a\n<!-- seeds -->\n<!-- end -->\nb\n")
     update_part(path, "seeds", "row\n")

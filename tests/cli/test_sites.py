@@ -16,7 +16,8 @@ from acceltran.cli.evaluate.sites import site_names
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sw.compiler import CompileError, quantise_encoder
 from acceltran.sw.ir.curves import site_curves
-from acceltran.sw.models.checkpoint import ModelError, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
+from acceltran.sw.models.errors import ModelError
 from acceltran.sw.models.float_encoder import FloatEncoder
 from support.models import make_checkpoint, random_texts
 

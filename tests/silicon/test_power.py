@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from acceltran.silicon.activity import Activity
+from acceltran.silicon.errors import SynthesisError
 from acceltran.silicon.liberty import read_library
-from acceltran.silicon.mapper import MappedModule, SynthesisError
+from acceltran.silicon.mapper import MappedModule
 from acceltran.silicon.modules import DistinctModule
 from acceltran.silicon.power import module_power
 from acceltran.silicon.timing import THRESHOLDS

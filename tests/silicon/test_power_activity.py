@@ -7,7 +7,8 @@ from acceltran.silicon.modules import DistinctModule
 from acceltran.silicon.toggle_counters import COUNTER_SOURCE, LOG, ToggleCount, read_toggles, with_toggle_counters
 from acceltran.sim.cocotb_run import run_cocotb
 from acceltran.sim.design import SIMULATION_SOURCES
-from acceltran.sim.verilator import SimulationError, build
+from acceltran.sim.errors import SimulationError
+from acceltran.sim.verilator import build
 
 
 def module(name, *instances):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from acceltran.cli.silicon.power_command import power_command
-from acceltran.hw.spec.config import ConfigError
+from acceltran.hw.spec.errors import ConfigError
 from acceltran.silicon.energy import MainMemory, block_counts, energy, sram_energy
 from acceltran.silicon.mapper import MappedModule
 from acceltran.silicon.modules import DistinctModule

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from acceltran.cli.silicon.power_command import estimated_inference
-from acceltran.hw.spec.config import AcceleratorConfig, ConfigError
+from acceltran.hw.spec.config import AcceleratorConfig
+from acceltran.hw.spec.errors import ConfigError
 from acceltran.silicon.estimate import estimated_accesses, estimated_activity
 from acceltran.silicon.modules import DistinctModule
 

@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from acceltran.hw.spec.config import ConfigError
+from acceltran.hw.spec.errors import ConfigError
 from acceltran.silicon.liberty import GATE_EQUIVALENTS, read_library
 
 GATES = """/* Two gates {{{ */

@@ -11,8 +11,9 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from acceltran.silicon.area import measure
+from acceltran.silicon.errors import SynthesisError
 from acceltran.silicon.liberty import GATE_EQUIVALENTS, read_library
-from acceltran.silicon.mapper import SynthesisError, map_modules
+from acceltran.silicon.mapper import map_modules
 from acceltran.silicon.modules import merge_modules
 
 EQUIVALENCE = """

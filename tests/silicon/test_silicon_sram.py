@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from acceltran.hw.spec.config import ConfigError
+from acceltran.hw.spec.errors import ConfigError
 from acceltran.silicon.sram import SramTable
 
 HEAD = "node_nm,width_bits,depth,area_um2,read_pJ,write_pJ,leakage_mW,read_latency_ns\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from acceltran.cli.bench.points import LENGTH, full_texts
-from acceltran.cli.commands import site_options
+from acceltran.cli.inputs import site_options
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sim.inference import infer, report
 from acceltran.sw.models.checkpoint import load_checkpoint

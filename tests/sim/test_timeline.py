@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sim.system import Interval
-from acceltran.sim.timeline import _apart, tracks, write_timeline
+from acceltran.sim.timeline import apart, tracks, write_timeline
 
 CONFIG = AcceleratorConfig.load("nano")
 
@@ -50,7 +50,7 @@ def test_file(result, tmp_path):
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.just("x"), st.integers(0, 50), st.integers(1, 20)).map(lambda p: (p[0], p[1], p[1] + p[2]))))
 def test_apart(periods):
-    lists = _apart(periods)
+    lists = apart(periods)
     assert sorted(p for chosen in lists for p in chosen) == sorted(periods)
     for chosen in lists:
         assert all(a[2] <= b[1] for a, b in zip(chosen, chosen[1:], strict=False))

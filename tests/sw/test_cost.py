@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from acceltran.cli import main as cli
-from acceltran.cli.evaluate import command, keep_largest
+from acceltran.cli.evaluate import cost_command as command
+from acceltran.cli.evaluate import keep_largest
 from acceltran.cli.evaluate.cost import attention_probabilities, pass_times, selector_gates, threshold_pass, top_k_pass
+from acceltran.sw.models.checkpoint import load_checkpoint
 from support.models import make_checkpoint, random_texts
 
 
@@ -40,5 +42,4 @@ def test_command(tmp_path, monkeypatch, capsys):
     values = json.loads((tmp_path / "c.json").read_text())
     assert values["passes"].keys() == {"model, 3 sentences", "other"} and values["gates"]["4"]["top_k"] == 250
     assert "2.50" in capsys.readouterr().out
-    from acceltran.sw.models.checkpoint import load_checkpoint
     assert attention_probabilities(load_checkpoint(folder), random_texts(3, 4), 16).shape == (2 * 3 * 2 * 16, 16)

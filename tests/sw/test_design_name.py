@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from acceltran.cli.bench.points import GROUPS
-from acceltran.cli.commands import load_config
+from acceltran.cli.hardware import load_config
 from acceltran.cli.silicon import ablation
 from acceltran.hw.spec.config import PRESETS, AcceleratorConfig
 from acceltran.hw.spec.design_name import design_name
@@ -40,7 +40,7 @@ def test_p6_a_design_of_its_own_keeps_its_own_name():
 
 def test_p6_nothing_that_is_measured_takes_the_name_of_a_preset():
     configs = [group.config() for group in GROUPS.values()]
-    configs += [ablation._config(changes) for changes in ablation.POINTS.values()]
+    configs += [ablation.configuration(changes) for changes in ablation.POINTS.values()]
     configs += [load_config(preset, skip) for preset in ("nano", "mini") for skip in ("none", "activation")]
     names = {}
     for config in configs:

@@ -1,22 +1,16 @@
-"""What `acceltran fpga` and `acceltran ablate` do."""
-
-import tempfile
-from pathlib import Path
+"""What `acceltran fpga` does."""
 
 from ...hw.spec.config import AcceleratorConfig
 from ...hw.spec.design_name import design_name
+from ...hw.spec.files import write_json
 from ...silicon.fpga import place_and_route
-from ...sim.inference import write_json
-from ..commands import check_outputs, console, stages
-from ..evaluate.document import update_part
-from .ablation import ablate, ablation_table
-from .command import plain_table, synthesise
+from ..console import check_outputs, console, plain_table, stages
 
-__all__ = ["ablate_command", "fpga_command"]
+__all__ = ["fpga_command"]
 
 
 def fpga_command(*, config, device, speed, seed, folder, json_path):
-    """See `cli.fpga`."""
+    """Options are those of the command, see its help."""
     check_outputs(json_path)
     config = AcceleratorConfig.load(config)
     with stages(config.name) as stage:
@@ -30,24 +24,5 @@ def fpga_command(*, config, device, speed, seed, folder, json_path):
     console.print(f"{values['fmax_mhz']:.1f} MHz; worst path {path['ns']:.1f} ns, {path['wires_ns']:.1f} of them wires: "
                   f"{path['from']} -> {path['to']}", markup=False)
     console.print(f"{folder / values['bitstream']}: for yowasp-ecppack", markup=False)
-    if json_path:
-        write_json(json_path, values)
-
-
-def ablate_command(*, results, output, json_path):
-    """See `cli.ablate`."""
-    check_outputs(results, output, json_path)
-
-    def area(config):
-        return synthesise(config=config, top="pe")["gate_equivalents"]
-
-    with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, stages("ablation") as stage:
-        values = ablate(area, folder=Path(folder), results=results, stage=stage)
-    table = ablation_table(values)
-    if output:
-        update_part(output, "ablation", table)
-        console.print(f"wrote {output}")
-    else:
-        console.print(table, markup=False)
     if json_path:
         write_json(json_path, values)

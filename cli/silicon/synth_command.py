@@ -1,47 +1,46 @@
-"""`acceltran synth`."""
+"""What `acceltran synth` does."""
 
-import contextlib
-import glob
 import json
 
-from rich import box
-from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.status import Status
-from rich.table import Table
 
-from ...hw.spec.config import AcceleratorConfig, ConfigError
+from ...hw.spec.config import AcceleratorConfig
 from ...hw.spec.design_name import design_name
+from ...hw.spec.errors import ConfigError
+from ...hw.spec.files import write_json
 from ...silicon.area import measure, plain_name, report
 from ...silicon.design import accelerator_modules, find_block, with_children
 from ...silicon.liberty import GATE_EQUIVALENTS, read_library
 from ...silicon.mapper import map_modules
 from ...silicon.sram import SRAM_TABLE, SramTable
 from ...silicon.timing import timed_blocks, timing, timing_tool
-from ...sim.inference import write_json
-from ..commands import check_outputs, console, load_config, progress
-from .plot import plot_areas
+from ..console import check_outputs, console, plain_table, progress, progress_bar
+from ..hardware import load_config
+from ..late import Late
+from .library_files import library_files
 from .summary import summary
 
-__all__ = ["GOLDEN_BLOCKS", "golden_areas", "plain_table", "print_report", "progress_bar", "synth_command", "synthesise",
-           "update_golden"]
+__all__ = ["GOLDEN_BLOCKS", "golden_areas", "print_report", "synth_command", "synthesise", "update_golden"]
+
+plot_areas = Late("synth --plot", "silicon.plot:plot_areas", "silicon")
 
 GOLDEN_BLOCKS = ("mac", "sparsity", "lane", "pe", "exponential", "softmax", "layernorm", "dynatran", "post_process")
 """Blocks whose gate equivalents are kept and compared."""
 
 
 def synth_command(*, json_path, plot, golden, liberty, **options):
-    """See `cli.synth`."""
+    """Options are those of the command, see its help."""
     check_outputs(json_path, plot, golden)
-    liberty = [path for pattern in liberty for path in sorted(glob.glob(str(pattern))) or [pattern]]
     if golden:
         update_golden(golden, options["config"], options["jobs"])
         return
-    values = synthesise(liberty=liberty, **options)
+    draw = plot_areas.load() if plot else None
+    values = synthesise(liberty=library_files(liberty), **options)
     print_report(values)
     if json_path:
         write_json(json_path, values)
-    if plot:
-        plot_areas(values, plot)
+    if draw:
+        draw(values, plot)
 
 
 def golden_areas(config, blocks=GOLDEN_BLOCKS, jobs=None):
@@ -110,15 +109,6 @@ def synthesise(*, config, top, skip=None, liberty=(), clock=None, timed=False, m
     return values
 
 
-@contextlib.contextmanager
-def progress_bar(name, total):
-    """A progress bar over `total` steps; gives the function to call after each."""
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=progress) as bar:
-        task = bar.add_task(name, total=total)
-        yield lambda: bar.advance(task)
-
-
 def _figure(area):
     return f"{area:,.0f}" if area >= 1000 else f"{area:.4g}"
 
@@ -162,14 +152,6 @@ def print_report(values, *, least=0.01):
                 "" if block[key] is None else f"{block[key]:,.0f}" for key in ("slack_ps", "register_slack_ps")),
                 f"{path['start']} -> {path['end']}")
         console.print(table)
-
-
-def plain_table(first, *others, title):
-    """A table without frame, numbers to the right."""
-    table = Table(first, title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in others:
-        table.add_column(name, justify="left" if name == "worst path" else "right", overflow="fold")
-    return table
 
 
 def _tree(modules, label, name, copies=1, depth=0, above=1):
