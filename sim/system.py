@@ -11,6 +11,7 @@ from amaranth.lib import data
 from ..hw.control.layouts import ENGINES, TIMELINE
 from ..hw.spec.error_codes import ErrorCode, ErrorSource
 from ..sw.compiler.image import to_hex
+from .clock import cycle_at
 from .cocotb_run import run_cocotb
 from .design import build_system
 from .verilator import SimulationError
@@ -18,8 +19,6 @@ from .verilator import SimulationError
 __all__ = ["Interval", "RunResult", "largest_memory", "memory_bits_for", "read_memory", "simulate", "simulate_programs",
            "write_image"]
 
-_PERIOD = 10
-_CLOCK_OFFSET = 5
 _LEAST_BITS, _MOST_BITS = 27, 32
 """Of the simulated main memory's addresses: small programs share one build; instructions address no more."""
 
@@ -190,7 +189,7 @@ def _read_timeline(path, first, last):
     started, intervals = {}, []
     for line in path.read_text().splitlines():
         when, word = line.split()
-        cycle = (int(when) - _CLOCK_OFFSET) // _PERIOD
+        cycle = cycle_at(int(when))
         if not first <= cycle <= last:
             continue
         trace = data.Const(TIMELINE, int(word, 16))

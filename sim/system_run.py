@@ -14,10 +14,8 @@ from cocotb.utils import get_sim_time
 
 from acceltran.hw.spec.registers import COUNTERS, CURVE_STRIDE, by_name
 
+from .clock import PERIOD
 from .unit import parameters
-
-PERIOD = 10
-"""Clock period in ns: simulation time divided by it is the cycle."""
 
 
 class Host:

@@ -12,7 +12,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, First, RisingEdge, Timer
 
 from acceltran.hw.spec.registers import by_name, pack
-from acceltran.sim.system_run import PERIOD, Host, reset
+from acceltran.sim.clock import PERIOD
+from acceltran.sim.system_run import Host, reset
 from acceltran.sim.unit import parameters
 
 LIMIT = 200_000

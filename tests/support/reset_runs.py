@@ -11,7 +11,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import Timer
 from cocotb.utils import get_sim_time
 
-from acceltran.sim.system_run import PERIOD, reset
+from acceltran.sim.clock import PERIOD
+from acceltran.sim.system_run import reset
 from acceltran.sim.unit import parameters
 
 from .error_runs import Accelerator
