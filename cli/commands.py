@@ -20,8 +20,8 @@ from ..sw.models.checkpoint import ModelError, count_cut, encode_texts, load_che
 from .data_files import Data, read_sentences
 
 __all__ = ["announce", "calibration_options", "check_outputs", "compile_command", "console", "disassemble_command",
-           "explore_command", "generate_command", "load_config", "load_inputs", "longest_of", "loop_order", "print_fidelity",
-           "read_texts", "run_command", "site_options", "stages", "told_cut", "warn"]
+           "explore_command", "finish_run", "generate_command", "keep_recordings", "load_config", "load_inputs", "longest_of",
+           "loop_order", "print_fidelity", "read_texts", "run_command", "site_options", "stages", "told_cut", "warn"]
 
 _WORST = 5
 """Tensors in the table of those that lose values."""
@@ -178,8 +178,7 @@ def run_command(*, config, model, texts, file, skip, order, json_path, trace, wa
                 batch, calibration, limits, layout=None, **options):
     """See `cli.run`."""
     from ..sim.batches import combine, infer_batches
-    from ..sim.inference import report, write_json
-    from ..sim.timeline import write_timeline
+    from ..sim.inference import report
     from ..sw.models.fidelity import combine as combine_fidelities
 
     config, checkpoint, data = load_inputs(config, model, texts, file, skip, layout)
@@ -202,18 +201,41 @@ def run_command(*, config, model, texts, file, skip, order, json_path, trace, wa
             fidelities.append(inference.fidelity)
             reports.append(report(inference) | {"fidelity": inference.fidelity.to_dict(limits)})
         values = combine(reports) | {"fidelity": combine_fidelities(fidelities).to_dict(limits)}
-        if trace:
-            labels = {n: opcode.name for n, (opcode, _) in enumerate(inference.program.instructions)}
-            labels |= {step: name for name, place in inference.program.tensors.items() for step in place["steps"]}
-            write_timeline(trace, config, inference.run, labels)
-        if waves:
-            shutil.move(Path(folder) / "dump.fst", waves)
-    places = [{"text": text} | ({"line": line} if line else {}) for text, line in zip(data.texts, data.lines, strict=True)]
+        keep_recordings(inference.program, inference.run, trace, waves)
+    inputs = {"texts": data.texts, "lines": data.lines, "reading": data.reading, "cut": cut, "longest": longest}
+    return finish_run(values, inputs, json_path)
+
+
+def keep_recordings(program, run, trace, waves):
+    """Write the timeline and the waves of a run to the paths that are not None."""
+    from ..sim.timeline import write_timeline
+
+    if trace:
+        labels = {n: opcode.name for n, (opcode, _) in enumerate(program.instructions)}
+        labels |= {step: name for name, place in program.tensors.items() for step in place["steps"]}
+        write_timeline(trace, program.config, run, labels)
+    if waves:
+        shutil.move(run.folder / "dump.fst", waves)
+
+
+def finish_run(values, inputs, json_path):
+    """Print the report of a run, write it, and give the exit code.
+
+    Parameters
+    ----------
+    values : of `combine`
+    inputs : ``texts`` and ``lines`` of the sentences, ``reading``, ``cut`` and ``longest``, see `run_command`
+    json_path : Path, or None
+    """
+    from ..sim.inference import write_json
+
+    places = [{"text": text} | ({"line": line} if line else {})
+              for text, line in zip(inputs["texts"], inputs["lines"], strict=True)]
     values["predictions"] = [place | prediction for place, prediction in zip(places, values["predictions"], strict=False)]
-    values |= {"reading": data.reading, "cut": cut, "longest": longest}
+    values |= {name: inputs[name] for name in ("reading", "cut", "longest")}
     if json_path:
         write_json(json_path, values)
-    print_report(values, data.texts)
+    print_report(values, inputs["texts"])
     return 1 if warn(values["fidelity"]) or values["mismatches"] else 0
 
 
@@ -267,7 +289,8 @@ def print_report(values, texts):
     console.print(table)
     print_fidelity(values["fidelity"])
     if values["mismatches"]:
-        console.print(f"[bold]{values['mismatches']} integers differ[/bold] from the golden model:")
+        least = "at least " if values.get("compared_by") == "hashes" else ""
+        console.print(f"{least}[bold]{values['mismatches']} integers differ[/bold] from the golden model:")
         for name, count in values["mismatched_tensors"].items():
             console.print(f"  {name}: {count}")
     else:
@@ -304,7 +327,7 @@ def warn(values):
 def compile_command(*, config, model, texts, file, length, order, output, sites, target_sparsity, truncate, calibration,
                     json_path, limits, layout=None, **options):
     """See `cli.compile_`."""
-    from ..sim.inference import write_json
+    from ..sim.inference import expectation, write_json
     from ..sw.models.fidelity import golden_fidelity
 
     check_outputs(json_path)
@@ -313,18 +336,21 @@ def compile_command(*, config, model, texts, file, length, order, output, sites,
     ids, lengths = encode_texts(checkpoint, data.texts, length, longest=longest)
     options |= site_options(sites, target_sparsity, checkpoint) | calibration_options(calibration)
     program = compile_encoder(checkpoint, config, ids, lengths, order=loop_order(order), **options)
-    _, fidelity = golden_fidelity(checkpoint, program.graph, ids)
-    manifest = program.save(output, fidelity=fidelity.to_dict(limits))
+    golden, fidelity = golden_fidelity(checkpoint, program.graph, ids)
+    cut = count_cut(checkpoint, data.texts, longest) if longest else 0
+    inputs = {"texts": data.texts, "lines": data.lines, "reading": data.reading, "cut": cut, "longest": longest}
+    expected = expectation(program, golden, fidelity=fidelity.to_dict(limits), labels=checkpoint.config.id2label, inputs=inputs)
+    manifest = dataclasses.replace(program, expected=expected).save(output)
     if json_path:
         write_json(json_path, manifest)
     if data.reading:
         console.print(escape(data.describe()))
-    if longest and (cut := count_cut(checkpoint, data.texts, longest)):
+    if cut:
         console.print(told_cut(cut, len(data.texts), longest))
     planned = f", {program.planned_cycles:,} cycles planned" if program.planned_cycles else ""
     console.print(f"{output}: {len(program.instructions)} instructions, image of {len(program.image):,} bytes{planned}")
-    print_fidelity(manifest["fidelity"])
-    return int(warn(manifest["fidelity"]))
+    print_fidelity(expected.fidelity)
+    return int(warn(expected.fidelity))
 
 
 def disassemble_command(program):

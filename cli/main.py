@@ -69,6 +69,7 @@ def generate(
 @with_layout(labels=False)
 @with_limits
 def run(
+    context: typer.Context,
     config: ConfigOption = "mini",
     model: Annotated[
         Path, typer.Option(help="Hugging Face BERT folder: config.json, model.safetensors, tokenizer.json."),
@@ -94,6 +95,7 @@ def run(
     waves: Annotated[Path | None, typer.Option(help="Record all signals to this FST file (slow).")] = None,
     latency: Annotated[int, typer.Option(min=1, max=1000, help="Main memory: cycles to the first data.")] = 40,
     calibration: CalibrationOption = None,
+    program: Annotated[Path | None, typer.Option(help="Folder that acceltran compile wrote: run that program.")] = None,
     layout=None,
     limits=None,
 ):
@@ -106,10 +108,18 @@ def run(
     cycles are summed and given for each batch. Sentences of a file that are longer than the model's positions (or --length)
     are cut and counted.
 
+    With --program, a compiled program runs on the configuration it is for, and is compared with what compile saved beside it:
+    outputs by their integers, other tensors by their hashes. The model is not needed, and only --json, --trace, --waves and
+    --latency have an effect.
+
     Example: acceltran run --text "a warm , funny film" --tau 0.05 --json report.json
     """
     from .commands import run_command
+    from .saved_run import refuse_without_effect, saved_run_command
 
+    if program:
+        refuse_without_effect(context)
+        raise typer.Exit(saved_run_command(program, json_path=json_path, trace=trace, waves=waves, latency=latency))
     raise typer.Exit(run_command(
         config=config, model=model, texts=text, file=file, length=length, layers=layers, tau=tau,
         target_sparsity=target_sparsity, sites=sites, weight_sparsity=weight_sparsity, skip=skip, order=order,
