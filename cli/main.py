@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from .bench.cli import app as bench_app
+from .cache_command import cache
 from .evaluate.cli import calibrate, cost, evaluate, seeds, study, train
 from .options import DEFAULT_MODEL, CalibrationOption, ConfigOption, with_layout, with_limits
 from .silicon.cli import ablate, fpga, power, synth
@@ -197,7 +198,7 @@ def explore(
     explore_command(output, json_path)
 
 
-for _command in (evaluate, calibrate, cost, study, train, seeds, synth, power, fpga, ablate):
+for _command in (evaluate, calibrate, cost, study, train, seeds, synth, power, fpga, ablate, cache):
     app.command()(_command)
 
 

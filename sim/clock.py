@@ -1,6 +1,6 @@
 """The one clock of all simulations, and cycles in the times of their logs."""
 
-__all__ = ["PERIOD", "cycle_at", "end_of"]
+__all__ = ["PERIOD", "cycle_at", "edge_of"]
 
 PERIOD = 10
 """Nanoseconds: a simulation's time divided by it is the cycle."""
@@ -9,10 +9,10 @@ _EDGE = PERIOD // 2
 
 
 def cycle_at(time):
-    """The cycle that ends at the rising edge at `time`, in ns, at which a log was written."""
+    """The cycle whose rising edge, at which logs are written, is at `time` in ns."""
     return (time - _EDGE) // PERIOD
 
 
-def end_of(cycle):
-    """The time in ns until which everything that `cycle` writes is in the logs."""
+def edge_of(cycle):
+    """The time in ns of the rising edge of `cycle`, at which what it writes is logged."""
     return cycle * PERIOD + _EDGE

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..sw.golden.tiles import matrix_of, unpack_tile
-from .clock import end_of
+from .clock import edge_of
 
 __all__ = ["BufferReplay"]
 
@@ -32,7 +32,7 @@ class BufferReplay:
 
     def advance(self, cycle):
         """Apply every write up to and including `cycle`."""
-        limit = end_of(cycle)
+        limit = edge_of(cycle)
         c = self._config
         lines, words = c.lines_per_beat, c.words_per_slot
         line_bytes, mask_bytes = c.line_bits // 8, c.mask_bits // 8

@@ -12,7 +12,7 @@ from ..options import DEFAULT_MODEL, CalibrationOption, ConfigOption, with_layou
 
 __all__ = ["calibrate", "cost", "evaluate", "seeds", "study", "train"]
 
-CacheOption = Annotated[Path, typer.Option(help="Where the fetched packages stay.")]
+CacheOption = Annotated[Path | None, typer.Option(help="Where the fetched packages stay (default: see acceltran cache).")]
 ExclusionsOption = Annotated[Path, typer.Option(help="Fingerprints of the sentences never to train on.")]
 DocumentOption = Annotated[Path, typer.Option("--output", "-o", help="Document with markers to update.")]
 
@@ -134,7 +134,7 @@ def seeds(
     config: ConfigOption = "mini",
     folder: Annotated[Path, typer.Option(help="Models and results, kept here: what is there is not made again.")] = Path(
         "build/seeds"),
-    cache: CacheOption = Path("build/training"),
+    cache: CacheOption = None,
     exclusions: ExclusionsOption = Path("models/sst2-dev-exclusions.txt"),
     output: DocumentOption = Path("docs/dynatran.md"),
     layout=None,
@@ -160,7 +160,7 @@ def train(
     train_model: Annotated[bool, typer.Option("--train/--no-train", help="Train, or only measure the model.")] = True,
     evaluate: Annotated[Path | None, typer.Option(help="A csv, tsv or jsonl file to report accuracy on.")] = None,
     held_out: Annotated[Path | None, typer.Option(help="Write the held-out sentences to this sentence<TAB>label file.")] = None,
-    cache: CacheOption = Path("build/training"),
+    cache: CacheOption = None,
     exclusions: ExclusionsOption = Path("models/sst2-dev-exclusions.txt"),
     exclude: Annotated[Path | None, typer.Option(help="Write EXCLUSIONS from the sentences of this file and stop.")] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the accuracies as JSON.")] = None,
