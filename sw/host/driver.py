@@ -9,7 +9,7 @@ from .errors import DeviceError
 from .run import Outcome, Run
 
 __all__ = ["EVENTS", "IDLE", "RESET", "START", "check_identity", "enable_interrupts", "load_image", "load_program", "outcome",
-           "read_counter", "read_counters", "read_output", "run", "run_each", "run_program", "set_thresholds", "set_watchdog",
+           "read_counter", "read_counters", "read_output", "run", "run_program", "set_thresholds", "set_watchdog",
            "soft_reset", "start"]
 
 START, RESET = pack(by_name("CONTROL"), start=1), pack(by_name("CONTROL"), reset=1)
@@ -143,21 +143,6 @@ def run(address, length, *, limit):
     ended = yield Wait(limit)
     seen = yield from outcome()
     return Run(ended=bool(ended), outcome=seen, counters=(yield from read_counters()))
-
-
-def run_each(programs, *, limit):
-    """Run programs, (address, length) each, one after the other; after one that does not end well no other is started.
-
-    Returns
-    -------
-    list of Run, of those that were started
-    """
-    runs = []
-    for address, length in programs:
-        runs.append((yield from run(address, length, limit=limit)))
-        if not runs[-1].well:
-            break
-    return runs
 
 
 def soft_reset(*, polls=_RESET_POLLS):

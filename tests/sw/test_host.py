@@ -238,14 +238,6 @@ def test_a_preload_that_stops_ends_it_all(program):
     assert len(bus.ended) == 1
 
 
-def test_after_a_program_that_does_not_end_well_no_other_is_started():
-    bus = ModelBus(NANO)
-    perform(bus, driver.enable_interrupts())
-    bus.on_start = lambda bus: len(bus.ended) == 2 and bus.stop(ErrorCode.WATCHDOG, ErrorSource.CONTROL, 1)
-    runs = perform(bus, driver.run_each([(0, 3), (64, 4), (128, 5)], limit=1.0))
-    assert [run.well for run in runs] == [True, False] and bus.ended == [(0, 3), (64, 4)]
-
-
 def test_a_program_that_does_not_end_is_given_up(program):
     bus = ModelBus(program.config)
 
