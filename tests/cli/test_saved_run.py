@@ -2,13 +2,16 @@
 
 import json
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from acceltran.cli import main as cli
+from acceltran.cli import saved_run
 from acceltran.sw.compiler import Program
 from support.configs import CONFIGS
 from support.models import make_checkpoint, random_texts
@@ -89,8 +92,26 @@ def test_resident_programs_run_their_preload(call, inputs):
 @pytest.mark.slow
 def test_waves(call, inputs):
     assert call("compile", *inputs, "--text", TEXTS[0], "-o", "program")[0] == 0
+    if subprocess.run(["g++", "-E", "-x", "c++", "-"], input="#include <lz4.h>", text=True, capture_output=True).returncode:
+        code, _, err = call("run", "--program", "program", "--waves", "waves.fst")
+        assert code == 1 and "apt-get install liblz4-dev" in err
+        return
     assert call("run", "--program", "program", "--waves", "waves.fst")[0] == 0
     assert Path("waves.fst").stat().st_size > 10_000
+
+
+def test_waves_are_asked_for_and_kept(call, compiled, monkeypatch):
+    """What the simulation recorded, without a simulation."""
+    def pretend(program, *, folder, waves, activity, **_):
+        assert waves and not activity
+        (folder / "dump.fst").write_text("waves")
+        return {"sentences": 1}, SimpleNamespace(folder=folder)
+
+    monkeypatch.setattr(saved_run, "run_saved", pretend)
+    monkeypatch.setattr(saved_run, "combine", lambda reports: reports[0])
+    monkeypatch.setattr(saved_run, "finish_run", lambda values, inputs, json_path: 0)
+    assert call("run", "--program", compiled, "--waves", "waves.fst")[0] == 0
+    assert Path("waves.fst").read_text() == "waves"
 
 
 @pytest.fixture
