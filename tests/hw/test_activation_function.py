@@ -12,6 +12,7 @@ from cocotb.triggers import FallingEdge, Timer
 from acceltran.hw.post_process.activation_function import ActivationFunction
 from acceltran.hw.spec.activations import function_format
 from acceltran.hw.spec.isa import Function
+from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.functions import activate
 
@@ -42,7 +43,7 @@ async def check_arguments(dut):
     pairs = operands(rng, form)
     expected = golden(pairs, form, p["functions"])
     if p["latency"]:
-        Clock(dut.clk, 10, "ns").start()
+        Clock(dut.clk, PERIOD, "ns").start()
         dut.rst.value = 0
     index = 0
     while index < len(pairs) + p["latency"]:
