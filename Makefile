@@ -66,8 +66,10 @@ lint: $(VENV)/ready ## style, and which package may import which
 	$(BIN)/ruff check hw sw sim silicon cli tests
 	$(BIN)/lint-imports --no-logo --no-cache
 
-clean: ## remove everything that was built
+clean: ## remove everything that was built here; simulators stay with the user's caches (acceltran cache --clear)
 	rm -rf build $(VENV) *.egg-info
+	@echo "what all checkouts share stays in $${ACCELTRAN_BUILD:-$${XDG_CACHE_HOME:-$$HOME/.cache}/acceltran}:" \
+		"remove that folder, or say acceltran cache --clear before make clean"
 
 tools:
 	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: apt-get install python3"; exit 1; }

@@ -1,8 +1,11 @@
 """What `acceltran compile` does."""
 
+from dataclasses import replace
+
 from rich.markup import escape
 
 from ..hw.spec.files import write_json
+from ..sim.inference import expectation
 from ..sw.compiler import compile_encoder
 from ..sw.models.checkpoint import count_cut, encode_texts
 from ..sw.models.fidelity import golden_fidelity
@@ -22,15 +25,18 @@ def compile_command(*, config, model, texts, file, length, order, output, sites,
     ids, lengths = encode_texts(checkpoint, data.texts, length, longest=longest)
     options |= site_options(sites, target_sparsity, checkpoint) | calibration_options(calibration)
     program = compile_encoder(checkpoint, config, ids, lengths, order=loop_order(order), **options)
-    _, fidelity = golden_fidelity(checkpoint, program.graph, ids)
-    manifest = program.save(output, fidelity=fidelity.to_dict(limits))
+    golden, fidelity = golden_fidelity(checkpoint, program.graph, ids)
+    cut = count_cut(checkpoint, data.texts, longest) if longest else 0
+    inputs = {"texts": data.texts, "lines": data.lines, "reading": data.reading, "cut": cut, "longest": longest}
+    expected = expectation(program, golden, fidelity=fidelity.to_dict(limits), labels=checkpoint.config.id2label, inputs=inputs)
+    manifest = replace(program, expected=expected).save(output)
     if json_path:
         write_json(json_path, manifest)
     if data.reading:
         console.print(escape(data.describe()))
-    if longest and (cut := count_cut(checkpoint, data.texts, longest)):
+    if cut:
         console.print(told_cut(cut, len(data.texts), longest))
     planned = f", {program.planned_cycles:,} cycles planned" if program.planned_cycles else ""
     console.print(f"{output}: {len(program.instructions)} instructions, image of {len(program.image):,} bytes{planned}")
-    print_fidelity(manifest["fidelity"])
-    return int(warn(manifest["fidelity"]))
+    print_fidelity(expected.fidelity)
+    return int(warn(expected.fidelity))

@@ -156,7 +156,7 @@ MAPPING = Options({
 })
 
 CACHE = Options({"cache": (Annotated[Path, typer.Option(
-    help="Where the fetched packages stay.")], Path("build/training"))})
+    help="Where the fetched packages stay (default: see acceltran cache).")], None)})
 
 EXCLUSIONS = Options({"exclusions": (Annotated[Path, typer.Option(
     help="Fingerprints of the sentences never to train on.")], Path("models/sst2-dev-exclusions.txt"))})

@@ -1,6 +1,7 @@
 """Components that occur many times and are converted once."""
 
 import hashlib
+from dataclasses import is_dataclass
 
 from amaranth.hdl import ClockSignal, Instance, ResetSignal
 from amaranth.lib.wiring import In
@@ -26,8 +27,10 @@ class ModuleLibrary:
             yield self.pending.pop(0)
 
     def module(self, kind, parameters):
-        """Name and signature of the module for this class with these parameters."""
-        key = (kind, repr(sorted(parameters.items())))
+        """Name and signature of the module for this class with these parameters; of a dataclass, its fields count."""
+        fields = [entry for name, value in parameters.items()
+                  for entry in (vars(value).items() if is_dataclass(value) else [(name, value)])]
+        key = (kind, repr(sorted(fields)))
         if key not in self._known:
             component = kind(**parameters)
             name = f"{kind.__name__.lower()}_{hashlib.sha256(key[1].encode()).hexdigest()[:6]}"

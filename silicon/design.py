@@ -1,13 +1,11 @@
 """The accelerator of a configuration as distinct modules, and the blocks among them."""
 
-import hashlib
 import json
 import subprocess
 import sys
 import tempfile
 from collections import deque
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 
 from amaranth.back import rtlil
@@ -16,15 +14,15 @@ from ..hw.accelerator import Accelerator
 from ..hw.buffer.sram import SRAM_VERILOG
 from ..hw.shared_module import ModuleLibrary
 from ..hw.spec.errors import ConfigError
-from ..hw.spec.files import write_text
 from ..hw.streams.crossbar import CROSSBAR_VERILOG
 from ..hw.verilog_export import uncollected, without_fields
-from ..sim.build_folder import build_folder
+from ..sim.cache import digest, kept, package_versions
+from ..sim.sources import source_identity
 from . import modules as modules_source
 from .area import plain_name
 from .modules import DistinctModule, merge_modules
 
-__all__ = ["BLOCKS", "RUN_PASSES", "accelerator_modules", "block_names", "find_block", "silicon_folder", "with_children"]
+__all__ = ["BLOCKS", "RUN_PASSES", "accelerator_modules", "block_names", "find_block", "with_children"]
 
 BLOCKS = {
     "mac_lane": "lane", "post_process": "post", "compressor": "post.compressor", "expander": "expand_b",
@@ -36,6 +34,8 @@ BLOCKS = {
 _SLICES_VERILOG, _SLICE = Path(__file__).parent / "crossbar_slices.v", 8
 """A crossbar as slices of so many bits."""
 
+_DESIGN = "modules.json"
+
 RUN_PASSES = """
 import sys
 from pyosys import libyosys as ys
@@ -46,24 +46,17 @@ for command in sys.argv[1:]:
 """Program of a Python process that runs its arguments as Yosys commands on one design."""
 
 
-def silicon_folder():
-    """Where mapped modules are kept, next to the simulators."""
-    return build_folder() / "silicon"
-
-
 def accelerator_modules(config):
     """The distinct modules of the accelerator of `config`, children first, kept until its sources or `config` change."""
-    identity = hashlib.sha256(config.to_json().encode())
-    folders = [Path(find_spec(name).submodule_search_locations[0]) for name in ("acceltran.hw", "acceltran.sw.golden")]
-    sources = (path for folder in folders for path in sorted(folder.rglob("*.[pv]*")) if path.suffix in (".py", ".v"))
-    for path in (*sources, Path(__file__), _SLICES_VERILOG, Path(modules_source.__file__)):
-        identity.update(path.read_bytes())
-    kept = silicon_folder() / "designs" / f"{config.name}-{identity.hexdigest()[:16]}.json"
-    if not kept.exists():
+    sources = [Path(path).read_text() for path in (__file__, _SLICES_VERILOG, modules_source.__file__)]
+    identity = digest(config.to_json(), source_identity("acceltran.hw"), sources, package_versions("amaranth", "pyosys"))
+
+    def make(folder):
         distinct = merge_modules(_rtlil(config), "accelerator", _elaborate_verilog)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_text(kept, json.dumps([asdict(module) for module in distinct.values()]))
-    return {entry["name"]: DistinctModule.from_json(entry) for entry in json.loads(kept.read_text())}
+        (folder / _DESIGN).write_text(json.dumps([asdict(module) for module in distinct.values()]))
+
+    path = kept("silicon", f"design-{config.name}-{identity}", make) / _DESIGN
+    return {entry["name"]: DistinctModule.from_json(entry) for entry in json.loads(path.read_text())}
 
 
 def _rtlil(config):

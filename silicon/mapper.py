@@ -1,6 +1,5 @@
 """Every distinct module mapped once, in parallel, and kept for the next time."""
 
-import hashlib
 import json
 import os
 import subprocess
@@ -9,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..hw.spec.files import replacing, write_text
+from ..sim.cache import digest, kept, package_versions
 from . import fan_out, flow
-from .design import silicon_folder
 from .errors import SynthesisError
 
 __all__ = ["MappedModule", "map_modules"]
 
+_LIBERTY = "cells.lib"
 _LOGIC = 0.75
 """Share of a period that is for logic; the rest is for the flip-flops' setup and delay, and for other modules of the path."""
 
@@ -49,24 +48,19 @@ def map_modules(modules, library, *, clock=None, jobs=None, done=lambda: None):
     ------
     SynthesisError
     """
-    folder = silicon_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    liberty = folder / f"{library.name}-{library.digest[:12]}.lib"
-    if not liberty.exists():
-        write_text(liberty, library.text)
+    liberty = kept("silicon", f"library-{library.name}-{library.digest[:12]}",
+                   lambda folder: (folder / _LIBERTY).write_text(library.text)) / _LIBERTY
     settings = {"areas": library.areas}
     if clock:
         settings |= {"delay": round(_LOGIC * 1e6 / clock), "driver": library.inverter, "load": 4 * library.inverter_ff,
                      "buffer": library.buffer}
-    sources = b"".join(Path(source.__file__).read_bytes() for source in (flow, fan_out))
-    identity = sources + library.digest.encode() + json.dumps(settings).encode()
+    identity = [[Path(source.__file__).read_text() for source in (flow, fan_out)], library.digest, settings,
+                package_versions("pyosys")]
 
     def run(module):
         source = module.text + "".join(modules[child].stub for child in sorted({child for _, child in module.instances}))
-        digest = hashlib.sha256(identity + source.encode()).hexdigest()[:20]
-        target = folder / "modules" / f"{module.name}-{digest}"
-        if not target.exists():
-            _map(target, source, {**settings, "top": module.name, "liberty": str(liberty)})
+        target = kept("silicon", f"module-{module.name}-{digest(identity, source)}",
+                      lambda folder: _map(folder, source, {**settings, "top": module.name, "liberty": str(liberty)}))
         done()
         return MappedModule(**json.loads((target / "cells.json").read_text()), netlist=target / "netlist.v")
 
@@ -80,16 +74,14 @@ def map_modules(modules, library, *, clock=None, jobs=None, done=lambda: None):
             raise
 
 
-def _map(target, source, job):
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(target, keep=True) as new:
-        new.mkdir()
-        (new / "source.il").write_text(source)
-        (new / "job.json").write_text(json.dumps(job))
-        with open(new / "yosys.log", "w") as log:
-            command = [sys.executable, "-m", flow.__name__, str(new)]
-            code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode
-        if code:
-            last = " | ".join((new / "yosys.log").read_text().splitlines()[-3:])
-            raise SynthesisError(f"{job['top']}: Yosys failed: {last}")
-        (new / "source.il").unlink()
+def _map(folder, source, job):
+    (folder / "source.il").write_text(source)
+    (folder / "job.json").write_text(json.dumps(job))
+    with open(folder / "yosys.log", "w") as log:
+        command = [sys.executable, "-m", flow.__name__, str(folder)]
+        code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode
+    if code:
+        last = " | ".join((folder / "yosys.log").read_text().splitlines()[-3:])
+        raise SynthesisError(f"{job['top']}: Yosys failed: {last}")
+    for name in ("source.il", "job.json"):
+        (folder / name).unlink()

@@ -37,6 +37,7 @@ def run_cocotb(build, module, folder, *, parameters=None, testcase=None, seed=1,
         "COCOTB_LOG_LEVEL": os.environ.get("COCOTB_LOG_LEVEL", "WARNING"),
         "PYGPI_PYTHON_BIN": sys.executable,
         "GPI_USERS": f"{find_libpython.find_libpython()};{cocotb_tools.config.pygpi_entry_point()}",
+        "LD_LIBRARY_PATH": os.pathsep.join([str(cocotb_tools.config.libs_dir), *filter(None, [env.get("LD_LIBRARY_PATH")])]),
         "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), env.get("PYTHONPATH", "")]),
         "ACCELTRAN_PARAMETERS": json.dumps(parameters or {}),
     }

@@ -1,24 +1,24 @@
 """Generated Verilog of a configuration, and the system around it that is simulated."""
 
-import hashlib
 import re
-from importlib.util import find_spec
 from pathlib import Path
 
 from ..hw.accelerator import Accelerator
 from ..hw.buffer.sram import SRAM_VERILOG
 from ..hw.pe.mac_lane import MacLane
 from ..hw.pe.pe import PE
-from ..hw.spec.files import write_text
 from ..hw.streams.crossbar import CROSSBAR_VERILOG
 from ..hw.verilog_export import to_verilog
-from .build_folder import build_folder
+from .cache import digest, kept, package_versions
+from .sources import source_identity
 from .verilator import build
 
 __all__ = ["SIMULATION_SOURCES", "accelerator_verilog", "build_system", "system_verilog"]
 
 _FOLDER = Path(__file__).parent / "verilog"
 SIMULATION_SOURCES = (SRAM_VERILOG, CROSSBAR_VERILOG, _FOLDER / "acceltran_sram_log.v", _FOLDER / "acceltran_memory.v")
+
+_VERILOG = "accelerator.v"
 
 _SYSTEM = """
 // The accelerator with its main memory, for runs in which Python sleeps.
@@ -65,22 +65,16 @@ _OPTIMISATION = ("OPT_FAST=-O2 -fno-tree-slp-vectorize", "OPT_SLOW=-O0", "OPT_GL
 
 
 def accelerator_verilog(config, *, fields=False):
-    """Verilog of `config` with top module ``accelerator``, kept in the build folder until the sources or `config` change.
+    """Verilog of `config` with top module ``accelerator``, kept in the cache until the sources or `config` change.
 
     With `fields` it has a wire for each field of each structure, for waves.
     """
-    sources = sorted(Path(find_spec("acceltran.hw").submodule_search_locations[0]).rglob("*.py"))
-    tables = sorted(Path(find_spec("acceltran.sw.golden").submodule_search_locations[0]).glob("*.py"))
-    identity = hashlib.sha256(config.to_json().encode())
-    for path in (*sources, *tables):
-        identity.update(path.read_bytes())
-    name = f"{config.name}-{identity.hexdigest()[:16]}{'-fields' if fields else ''}"
-    path = build_folder() / "verilog" / f"{name}.v"
-    if not path.exists():
-        text = to_verilog(Accelerator(config=config), "accelerator", fields=fields)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, text)
-    return path.read_text()
+    identity = digest(source_identity("acceltran.hw"), package_versions("amaranth", "pyosys"), config.to_json(), fields)
+
+    def make(folder):
+        (folder / _VERILOG).write_text(to_verilog(Accelerator(config=config), "accelerator", fields=fields))
+
+    return (kept("verilog", f"{config.name}-{identity}", make) / _VERILOG).read_text()
 
 
 def _ports(verilog):
@@ -138,6 +132,6 @@ def build_system(config, *, waves=False, latency=40, memory_bits=27, instrument=
     return build(
         verilog, "system", sources=[*SIMULATION_SOURCES, *sources], waves=waves,
         blocks=() if whole or config.pes == 1 else shared_modules(verilog, PE),
-        kept=shared_modules(verilog, *((PE, MacLane) if whole else (MacLane,))),
+        separate=shared_modules(verilog, *((PE, MacLane) if whole else (MacLane,))),
         arguments=["-O3", "--output-split", "20000", "--output-split-cfuncs", "500"], variables=_OPTIMISATION,
     )

@@ -1,13 +1,13 @@
 """Builds for Icarus Verilog: four states, event by event; slow, and strict where Verilator is not."""
 
-import hashlib
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import cocotb_tools.config
 
-from .build_folder import cache_folder
+from .cache import digest, kept
 from .errors import SimulationError
 from .verilator import run_tool
 
@@ -32,7 +32,7 @@ class IcarusBuild:
 
 
 def build_icarus(verilog, top, *, sources=(), standard="2012"):
-    """Compile `verilog`, a text with module `top`, together with `sources`.
+    """Compile (or find in the cache) `verilog`, a text with module `top`, together with `sources`.
 
     Raises
     ------
@@ -40,11 +40,13 @@ def build_icarus(verilog, top, *, sources=(), standard="2012"):
     """
     if shutil.which("iverilog") is None:
         raise SimulationError("iverilog is missing: apt-get install iverilog")
-    identity = hashlib.sha256(repr([verilog, standard, [Path(s).read_text() for s in sources]]).encode()).hexdigest()[:16]
-    folder = cache_folder() / f"{top}-icarus-{identity}"
-    folder.mkdir(parents=True, exist_ok=True)
-    text, target = folder / f"{top}.v", folder / f"{top}.vvp"
-    text.write_text("`timescale 1ns / 1ps\n" + verilog)
-    run_tool(["iverilog", f"-g{standard}", "-o", str(target), "-s", top, str(text), *map(str, sources)], None,
-             folder / "build.log")
-    return IcarusBuild(target, top)
+    version = subprocess.run(["iverilog", "-V"], capture_output=True, text=True, check=False).stdout.splitlines()[:1]
+    identity = digest(verilog, standard, [Path(s).read_text() for s in sources], version)
+
+    def make(folder):
+        text = folder / f"{top}.v"
+        text.write_text("`timescale 1ns / 1ps\n" + verilog)
+        run_tool(["iverilog", f"-g{standard}", "-o", str(folder / f"{top}.vvp"), "-s", top, str(text), *map(str, sources)],
+                 None, folder / "build.log")
+
+    return IcarusBuild(kept("simulators", f"{top}-icarus-{identity}", make) / f"{top}.vvp", top)

@@ -7,8 +7,10 @@ import torch
 from ..hw.spec.design_name import design_name
 from ..hw.spec.isa import Engine
 from ..sw.compiler import compile_encoder, compile_quantised
+from ..sw.compiler.expected import Expected, tensor_bytes, tensor_hash
 from ..sw.ir.counts import multiplication_counts
 from ..sw.ir.execute import results
+from ..sw.ir.graph import unpad
 from ..sw.ir.valid import ValidElements
 from ..sw.models.checkpoint import encode_texts
 from ..sw.models.fidelity import golden_fidelity
@@ -16,7 +18,8 @@ from .errors import SimulationError
 from .replay import BufferReplay
 from .system import largest_memory, simulate
 
-__all__ = ["COUNTED", "Inference", "compare_tensors", "infer", "report", "zero_shares"]
+__all__ = ["COUNTED", "Inference", "compare_tensors", "expectation", "in_memory", "infer", "report", "report_run",
+           "run_program", "seen_outputs", "seen_tensors", "zero_shares"]
 
 COUNTED = ("zeros", "elements", "zeros_padded", "elements_padded")
 """What shares of zeros are made of: of valid tokens, and with padding."""
@@ -74,26 +77,62 @@ def infer(config, checkpoint, texts, *, folder, length=None, longest=None, encod
     stage("golden model")
     golden, fidelity = golden_fidelity(checkpoint, program.graph, ids)
     stage("building and running the RTL")
-    run = simulate(config, program.image, program_address=program.entry, program_length=len(program.instructions),
-                   preload=tuple(program.preload.values()) if program.preload else None, folder=folder, curves=program.curves,
-                   target=program.target, waves=waves, activity=activity, latency=latency, power_up=power_up, model=model)
-    if run.error:
-        raise SimulationError(f"the program stopped: {run.error}")
+    run = run_program(program, folder=folder, waves=waves, activity=activity, latency=latency, power_up=power_up, model=model)
     stage("comparing")
     mismatches = compare_tensors(config, program, run, golden)
-    span = max(o["address"] + o["bytes"] for o in program.outputs.values()) - program.base
-    memory = run.memory_bytes(program.base, span)
     return Inference(
         program=program, run=run, golden=golden, mismatches=mismatches,
-        outputs={name: program.result(name, memory)[1] for name in program.outputs},
+        outputs={name: floats for name, (_, floats) in seen_outputs(program, run).items()},
         golden_outputs=results(program.graph, golden), fidelity=fidelity, labels=checkpoint.config.id2label,
     )
 
 
+def run_program(program, **options):
+    """Simulate a program with its preload, if it has one; its RunResult.
+
+    Parameters
+    ----------
+    program : Program
+    options : as in `simulate_programs`, but what the program itself tells
+
+    Raises
+    ------
+    SimulationError : it does not end, or ends with an error
+    """
+    run = simulate(program.config, bytes(program.base) + program.image, program_address=program.entry,
+                   program_length=len(program.instructions),
+                   preload=tuple(program.preload.values()) if program.preload else None, curves=program.curves,
+                   target=program.target, **options)
+    if run.error:
+        raise SimulationError(f"the program stopped: {run.error}")
+    return run
+
+
 def compare_tensors(config, program, run, golden):
-    """Rebuild every tensor from the log of buffer writes at the completion of its last instruction; {name: unequal}.
+    """Compare every tensor, and every output in main memory, with those of the golden model; {name: unequal integers}.
+
+    Raises
+    ------
+    SimulationError : see `seen_tensors`
+    """
+    mismatches = {}
+    for name, seen in seen_tensors(program, run):
+        if unequal := int((seen != golden[name]).sum()):
+            mismatches[name] = unequal
+    for name, (integers, _) in seen_outputs(program, run).items():
+        if unequal := int((integers != _stored(program, golden, program.outputs[name])).sum()):
+            mismatches[in_memory(name)] = unequal
+    return mismatches
+
+
+def seen_tensors(program, run):
+    """Rebuild every tensor from the log of buffer writes at the completion of its last instruction.
 
     One that the preload made is rebuilt at the start of the program.
+
+    Yields
+    ------
+    name and int64 Tensor of whole tiles, in the order in which they were complete
 
     Raises
     ------
@@ -106,62 +145,95 @@ def compare_tensors(config, program, run, golden):
         if missing:
             raise SimulationError(f"{name}: instruction {missing[0]} did not complete")
         ready[name] = max((completed[step] for step in place["steps"]), default=run.started)
-    replay = BufferReplay(config, run.folder)
-    mismatches = {}
+    replay = BufferReplay(program.config, run.folder)
     for name in sorted(ready, key=ready.get):
         place = program.tensors[name]
         replay.advance(ready[name])
-        seen = replay.matrix(place["slot"], place["pitch"], place["rows"], place["columns"])
-        unequal = int((torch.from_numpy(seen) != golden[name]).sum())
-        if unequal:
-            mismatches[name] = unequal
-    for name, output in program.outputs.items():
-        span = run.memory_bytes(output["address"], output["bytes"])
-        integers, _ = program.result(name, bytes(output["address"] - program.base) + span)
-        unequal = int((integers != _stored(program, golden, output)).sum())
-        if unequal:
-            mismatches[f"{name} (main memory)"] = unequal
-    return mismatches
+        yield name, torch.from_numpy(replay.matrix(place["slot"], place["pitch"], place["rows"], place["columns"]))
+
+
+def seen_outputs(program, run):
+    """{output: its integers and floats} as the run left them in main memory, see `Program.result`."""
+    return {name: program.output(name, run.memory_bytes(output["address"], output["bytes"]))
+            for name, output in program.outputs.items()}
+
+
+def in_memory(name):
+    """How a mismatch of an output in main memory is called."""
+    return f"{name} (main memory)"
 
 
 def _stored(program, golden, output):
     return golden[output["tensor"]][: output["rows"] * program.config.tile]
 
 
+def expectation(program, golden, *, fidelity, labels, inputs=None):
+    """What a run of `program` must give, as an Expected.
+
+    Parameters
+    ----------
+    program : Program with its graph
+    golden : tensors of the golden model by name
+    fidelity : plain values, see `Fidelity.to_dict`
+    labels : names of the classes, by number
+    inputs : plain values that say what is run
+    """
+    counts = multiplication_counts(program.graph, golden)["total"]
+    return Expected(
+        outputs={name: tensor_bytes(_stored(program, golden, output)) for name, output in program.outputs.items()},
+        hashes={name: tensor_hash(golden[name]) for name in program.tensors}, sentences=program.graph.batch,
+        multiplications={"none": counts.none, "both": counts.both}, sparsity=sparsity(program, golden), labels=dict(labels),
+        inputs=inputs or {}, fidelity=fidelity)
+
+
 def report(inference):
-    """The run as plain values, for JSON and for the tables.
+    """The run of an Inference as plain values, see `report_run`."""
+    expected = expectation(inference.program, inference.golden, fidelity=inference.fidelity.to_dict(), labels=inference.labels)
+    return report_run(inference.program, inference.run, expected, inference.mismatches, inference.outputs)
+
+
+def report_run(program, run, expected, mismatches, outputs):
+    """A run as plain values, for JSON and for the tables.
 
     With `skip` "both" the multiplications done are exactly the effectual ones, ``multiplications_expected``. Otherwise PEs
     beyond a product's edge multiply too, by zeros, and there is no expectation.
+
+    Parameters
+    ----------
+    program : Program
+    run : RunResult
+    expected : Expected
+    mismatches : {tensor or output: number of unequal integers}, only those with any
+    outputs : stored results by name, floats
     """
-    program, run, config = inference.program, inference.run, inference.program.config
-    counters = run.counters
+    config, counters = program.config, run.counters
     cycles = counters["cycles"]
-    graph = program.graph
-    counts = multiplication_counts(graph, inference.golden)["total"]
+    counts = expected.multiplications
     busy = {engine.name.lower(): counters[f"{engine.name.lower()}_busy"] / cycles for engine in Engine}
     predictions = []
-    if "logits" in inference.outputs:
-        for row, golden in zip(inference.outputs["logits"], inference.golden_outputs["logits"], strict=True):
+    if "logits" in outputs:
+        place = program.outputs["logits"]
+        wanted = unpad(expected.integers("logits", place["columns"] * config.tile), place["frac"], place["shape"])
+        for row, golden in zip(outputs["logits"], wanted, strict=True):
             label = int(row.argmax())
             predictions.append({
-                "label": inference.labels.get(label, str(label)), "index": label, "logits": row.tolist(),
+                "label": expected.labels.get(label, str(label)), "index": label, "logits": row.tolist(),
                 "golden_index": int(golden.argmax()),
             })
     return {
         "config": design_name(config),
-        "sentences": graph.batch,
+        "sentences": expected.sentences,
         "prediction": predictions[0]["label"] if len(predictions) == 1 else [p["label"] for p in predictions],
         "predictions": predictions,
         "cycles": cycles,
         "planned_cycles": program.planned_cycles,
-        "ideal_cycles": -(-counts.none // config.multipliers),
+        "ideal_cycles": -(-counts["none"] // config.multipliers),
         "lost_cycles": {cause: counters[f"lost_{cause}"] / config.multipliers
                         for cause in ("operands", "output", "imbalance", "idle")},
         "multiplications": counters["multiplications"],
         "skipped": counters["skipped_multiplications"],
         "dense_multiplications": counters["dense_multiplications"],
-        "multiplications_expected": counts.both if config.skip == "both" else None,
+        "multiplications_expected": counts["both"] if config.skip == "both" else None,
         "utilisation": {
             "multipliers": counters["multiplications"] / (cycles * config.multipliers),
             "multipliers_dense_equivalent": counters["dense_multiplications"] / (cycles * config.multipliers),
@@ -169,10 +241,10 @@ def report(inference):
         },
         "stalled": {engine.name.lower(): counters[f"{engine.name.lower()}_stalled"] / cycles for engine in Engine},
         "tensors_compared": len(program.tensors) + len(program.outputs),
-        "mismatches": sum(inference.mismatches.values()),
-        "mismatched_tensors": inference.mismatches,
-        "sparsity": sparsity(program, inference.golden),
-        "fidelity": inference.fidelity.to_dict(),
+        "mismatches": sum(mismatches.values()),
+        "mismatched_tensors": mismatches,
+        "sparsity": expected.sparsity,
+        "fidelity": expected.fidelity,
         "counters": counters,
         "instructions": len(program.instructions),
         "build_seconds": run.build_seconds,

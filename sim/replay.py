@@ -3,11 +3,9 @@
 import numpy as np
 
 from ..sw.golden.tiles import matrix_of, unpack_tile
+from .clock import edge_of
 
 __all__ = ["BufferReplay"]
-
-_PERIOD = 10
-_CLOCK_OFFSET = 5
 
 
 class BufferReplay:
@@ -34,7 +32,7 @@ class BufferReplay:
 
     def advance(self, cycle):
         """Apply every write up to and including `cycle`."""
-        limit = cycle * _PERIOD + _CLOCK_OFFSET
+        limit = edge_of(cycle)
         c = self._config
         lines, words = c.lines_per_beat, c.words_per_slot
         line_bytes, mask_bytes = c.line_bits // 8, c.mask_bits // 8

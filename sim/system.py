@@ -9,8 +9,9 @@ from pathlib import Path
 from amaranth.lib import data
 
 from ..hw.control.layouts import ENGINES, TIMELINE
-from ..hw.spec.error_codes import ErrorCode, ErrorSource
 from ..sw.compiler.image import to_hex
+from ..sw.host import Outcome
+from .clock import cycle_at
 from .cocotb_run import run_cocotb
 from .design import build_system
 from .errors import SimulationError
@@ -18,8 +19,6 @@ from .errors import SimulationError
 __all__ = ["Interval", "RunResult", "largest_memory", "memory_bits_for", "read_memory", "simulate", "simulate_programs",
            "write_image"]
 
-_PERIOD = 10
-_CLOCK_OFFSET = 5
 _LEAST_BITS, _MOST_BITS = 27, 32
 """Of the simulated main memory's addresses: small programs share one build; instructions address no more."""
 
@@ -109,7 +108,7 @@ def simulate_programs(config, image, programs, *, folder, curves=(), target=0, w
 
     Raises
     ------
-    SimulationError : a program does not end within `timeout` cycles
+    SimulationError : a program does not end within `timeout` cycles, or the model is of another configuration
     """
     memory_bits = memory_bits or memory_bits_for(len(image))
     if callable(model):
@@ -129,25 +128,27 @@ def simulate_programs(config, image, programs, *, folder, curves=(), target=0, w
         plusargs += ["+verilator+rand+reset+2", f"+verilator+seed+{power_up}"]
     started = time.monotonic()
     run_cocotb(model, "acceltran.sim.system_run", folder, plusargs=[*plusargs, *(["--trace"] if waves else [])], parameters={
+        "config": config.to_dict(),
         "curves": [list(map(int, knots)) for knots in curves],
-        "registers": {"TARGET_SPARSITY": int(target), "WATCHDOG": watchdog},
+        "target": int(target),
+        "watchdog": watchdog,
         "programs": list(programs),
         "timeout": timeout,
     })
     seconds = time.monotonic() - started
+    seen = json.loads((folder / "result.json").read_text())
+    if "refused" in seen:
+        raise SimulationError(seen["refused"])
     memory = read_memory(folder / "memory.log")
     results = []
-    for raw in json.loads((folder / "result.json").read_text()):
-        if not raw["interrupted"]:
+    for raw in seen["runs"]:
+        outcome = Outcome(**raw["outcome"])
+        if not raw["ended"]:
             raise SimulationError(
-                f"no interrupt after {timeout} cycles (status {raw['status']:#x}, counters {raw['counters']})")
-        error = None
-        if raw["error_code"]:
-            source = ErrorSource(raw["error_engine"]).name.lower()
-            error = f"{ErrorCode(raw['error_code']).name} in instruction {raw['error_instruction']} ({source})"
+                f"no interrupt after {timeout} cycles (status {outcome.status:#x}, counters {raw['counters']})")
         results.append(RunResult(
-            folder=folder, status=raw["status"], error=error, counters=raw["counters"],
-            intervals=_read_timeline(folder / "timeline.log", raw["started"], raw["ended"]), started=raw["started"],
+            folder=folder, status=outcome.status, error=outcome.error, counters=raw["counters"],
+            intervals=_read_timeline(folder / "timeline.log", raw["started"], raw["woken"]), started=raw["started"],
             build_seconds=model.seconds, simulation_seconds=seconds, memory=memory,
         ))
     return results
@@ -191,7 +192,7 @@ def _read_timeline(path, first, last):
     started, intervals = {}, []
     for line in path.read_text().splitlines():
         when, word = line.split()
-        cycle = (int(when) - _CLOCK_OFFSET) // _PERIOD
+        cycle = cycle_at(int(when))
         if not first <= cycle <= last:
             continue
         trace = data.Const(TIMELINE, int(word, 16))

@@ -1,6 +1,7 @@
 """A self-checking testbench in plain Verilog for one compiled program: it needs no Python when it runs."""
 
 import re
+from itertools import chain
 from pathlib import Path
 
 from amaranth.hdl import Shape
@@ -8,10 +9,11 @@ from amaranth.lib.wiring import In
 
 from ..hw.accelerator import accelerator_signature
 from ..hw.generate import SOURCES, file_list
-from ..hw.spec.registers import ADDRESS_BITS, CURVE_STRIDE, by_name, config_values, pack
+from ..hw.spec.registers import ADDRESS_BITS, by_name, config_values, pack
 from ..sw.compiler import CompileError, compile_encoder
 from ..sw.compiler.image import to_hex
 from ..sw.golden.tiles import to_stream
+from ..sw.host.driver import EVENTS, START, enable_interrupts, set_thresholds
 from ..sw.ir.counts import multiplication_counts
 from ..sw.ir.execute import golden_run
 from ..sw.models.checkpoint import encode_texts
@@ -109,8 +111,8 @@ def _testbench(program, golden, folder, streams):
         "CONNECTIONS": ",\n".join(f"{inner}.{name}({name})" for name, _, _ in ports),
         "X_CHECKS": "\n".join(f'{inner}    if (^{name} === 1\'bx) undefined("{name}");' for name, _, driven in ports
                               if not driven),
-        "START": _hex(pack(by_name("CONTROL"), start=1)),
-        "EVENTS": _hex(pack(by_name("IRQ_STATUS"), done=1, error=1)),
+        "START": _hex(START),
+        "EVENTS": _hex(EVENTS),
         "STATUS_MASK": _hex(pack(by_name("STATUS"), running=1, done=1, error=1, resetting=1)),
         "STATUS_DONE": _hex(pack(by_name("STATUS"), done=1)),
         "SETUP": "\n".join(inner + line for line in _setup(program)),
@@ -132,12 +134,8 @@ def _setup(program):
     for name in ("ID", "CONFIG_IDENTITY"):
         value = config_values(program.config)[name]
         yield f'expect_register({_hex(by_name(name).offset, ADDRESS_BITS)}, {_hex(value)}, "{name}");'
-    writes = [(by_name("CURVE").offset + 4 * (CURVE_STRIDE * curve + knot), value)
-              for curve, knots in enumerate(program.curves) for knot, value in enumerate(knots)]
-    writes.append((by_name("TARGET_SPARSITY").offset, program.target))
-    writes.append((by_name("IRQ_ENABLE").offset, pack(by_name("IRQ_ENABLE"), done=1, error=1)))
-    for offset, value in writes:
-        yield f"write_register({_hex(offset, ADDRESS_BITS)}, {_hex(value)});"
+    for write in chain(set_thresholds(program.curves, program.target), enable_interrupts()):
+        yield f"write_register({_hex(write.offset, ADDRESS_BITS)}, {_hex(write.value)});"
 
 
 def _runs(program):

@@ -4,11 +4,10 @@ import json
 
 from ..hw.control.layouts import ENGINES
 from ..hw.spec.files import write_text
+from .clock import cycle_at
 
 __all__ = ["apart", "tracks", "write_timeline"]
 
-_PERIOD = 10
-_CLOCK_OFFSET = 5
 _MERGED_GAP = 4
 
 
@@ -87,7 +86,7 @@ def _busy_periods(log, count, result):
     since, ended, periods = {}, {}, []
     for line in log.read_text().splitlines():
         when, word = line.split()
-        cycle, bits = (int(when) - _CLOCK_OFFSET) // _PERIOD, int(word, 16)
+        cycle, bits = cycle_at(int(when)), int(word, 16)
         for bit in range(count):
             busy = bits >> bit & 1
             if busy and bit in ended and cycle - ended[bit] <= _MERGED_GAP:

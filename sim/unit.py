@@ -3,9 +3,9 @@
 import hashlib
 import json
 import os
+from pathlib import Path
 
 from ..hw.verilog_export import to_verilog
-from .build_folder import build_folder
 from .cocotb_run import run_cocotb
 from .verilator import build
 
@@ -25,8 +25,8 @@ def simulate_component(tests, component, *, testcase=None, seed=1, sources=(), *
     model = build(to_verilog(component, top), top, sources=sources,
                   arguments=["-O3", "-CFLAGS", "-O1", "-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1"])
     identity = hashlib.sha256(json.dumps([model.folder.name, values, testcase, seed]).encode()).hexdigest()[:12]
-    run_cocotb(model, tests, build_folder() / "tests" / f"{tests}-{identity}", parameters=values,
-               testcase=testcase, seed=seed, timeout=_TIMEOUT)
+    logs = Path(os.environ.get("ACCELTRAN_BUILD", "build")).absolute() / "tests" / f"{tests}-{identity}"
+    run_cocotb(model, tests, logs, parameters=values, testcase=testcase, seed=seed, timeout=_TIMEOUT)
 
 
 def parameters():

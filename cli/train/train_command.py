@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from rich.markup import escape
@@ -56,8 +55,7 @@ def train_command(*, variant, seed, output, start, cache, exclusions, exclude, h
 
 
 def split_data(cache, exclusions):
-    """(training, held-out) Reviews, fetched into the folder `cache` unless they are there."""
-    cache.mkdir(parents=True, exist_ok=True)
+    """(training, held-out) Reviews, fetched into the folder `cache` (None: that of the user) unless they are there."""
     with progress.status("Fetching sentences"):
         rated = fetch_reviews(cache)
     excluded = read_exclusions(exclusions)
@@ -82,7 +80,7 @@ def train_into(output, variant, seed, start, reviews, cache):
     cache : folder that keeps MiniLM
     """
     with progress.status("Fetching embeddings"):
-        folder = fetch_minilm(Path(cache))
+        folder = fetch_minilm(cache)
     chosen = VARIANTS[variant]
     numbers = TextColumn("{task.completed}/{task.total} loss {task.fields[loss]:.3f}")
     with Progress(TextColumn(f"training {output.name}"), BarColumn(), numbers, TimeRemainingColumn(), console=progress,

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..arithmetic import tree_sum
 from ..layout import pe_command, pe_output, pe_step, tile_beat
+from ..pe.pe_format import PEFormat
 from ..shared_module import instantiate
 from ..streams.stream_arbiter import StreamArbiter
 from ..streams.stream_fork import StreamFork
@@ -61,13 +62,8 @@ class PEGrid(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c = self._config
-        size = {"tile": c.tile, "width": c.width, "lines_per_beat": c.lines_per_beat}
-        pe = {
-            **size, "accumulator_width": c.accumulator_width, "skip": c.skip, "window": c.window,
-            "operand_slots": c.operand_slots, "psum_tiles": c.psum_tiles, "b_memory": c.b_memory,
-            "functions": c.functions, "skid": c.long_wires,
-        }
-        rows = [instantiate(m, platform, f"row_{n}", PERow, columns=c.grid_columns, **pe) for n in range(c.grid_rows)]
+        form = PEFormat.of(c)
+        rows = [instantiate(m, platform, f"row_{n}", PERow, columns=c.grid_columns, form=form) for n in range(c.grid_rows)]
 
         # A and steps are forked again in each row. Of B only the handshake is forked: all rows see the same payload.
         m.submodules.step_fork = steps = StreamFork(shape=pe_step(c.psum_tiles), branches=c.grid_rows)

@@ -19,7 +19,7 @@ class PERow(wiring.Component):
     Parameters
     ----------
     columns : number of PEs
-    pe : parameters of `PE`
+    form : PEFormat of each
 
     Members
     -------
@@ -33,17 +33,16 @@ class PERow(wiring.Component):
     busy : Out(columns)
     """
 
-    def __init__(self, *, columns, **pe):
-        self._columns, self._pe = columns, pe
-        size = {name: pe[name] for name in ("tile", "width", "lines_per_beat")}
-        self._beat, self._step = tile_beat(**size), pe_step(pe["psum_tiles"])
-        outcome = {"fired": range(pe["tile"]**2 + 1), "lost": lost_layout(pe["tile"])}
+    def __init__(self, *, columns, form):
+        self._columns, self._form = columns, form
+        self._beat, self._step = tile_beat(**form.size), pe_step(form.psum_tiles)
+        outcome = {"fired": range(form.tile**2 + 1), "lost": lost_layout(form.tile)}
         super().__init__({
             "a": In(stream.Signature(self._beat)),
             "b_payload": In(data.ArrayLayout(self._beat, columns)), "b_valid": In(columns), "b_ready": Out(columns),
             "step": In(stream.Signature(self._step)),
-            "command": In(stream.Signature(pe_command(pe["tile"], pe["width"]))).array(columns),
-            "o": Out(stream.Signature(pe_output(**size))).array(columns),
+            "command": In(stream.Signature(pe_command(form.tile, form.width))).array(columns),
+            "o": Out(stream.Signature(pe_output(**form.size))).array(columns),
             **{f"{name}_{n}": Out(shape) for name, shape in outcome.items() for n in range(columns)},
             "busy": Out(columns),
         })
@@ -56,7 +55,7 @@ class PERow(wiring.Component):
             connect(m, flipped(port), fork.i)
             forks[name] = fork.o
         for n in range(self._columns):
-            pe = instantiate(m, platform, f"pe_{n}", PE, **self._pe)
+            pe = instantiate(m, platform, f"pe_{n}", PE, form=self._form)
             connect(m, forks["a"][n], pe.a)
             connect(m, forks["step"][n], pe.step)
             connect(m, flipped(self.command[n]), pe.command)

@@ -35,8 +35,7 @@ class ActivationReader(wiring.Component):
 
     Parameters
     ----------
-    tile, width, group_rows, slots, psum_tiles, skip, b_memory : as in `PrecomputeSparsity`
-    entries : activations per cycle, 1 or 2
+    form : LaneFormat
 
     Members
     -------
@@ -50,19 +49,19 @@ class ActivationReader(wiring.Component):
     lacking : Out(1), there is a step, but it can neither offer an entry nor end
     """
 
-    def __init__(self, *, tile, width, group_rows, slots, psum_tiles, skip, entries, b_memory="registers"):
-        self._tile, self._width, self._rows, self._slots = tile, width, group_rows, slots
-        self._skip, self._entries, self._step = skip, entries, pe_step(psum_tiles)
-        self._ram = b_memory == "ram"
-        position = ring_position(tile, group_rows, slots)
+    def __init__(self, *, form):
+        self._tile, self._width, self._rows, self._slots = form.tile, form.width, form.group_rows, form.slots
+        self._skip, self._entries, self._step = form.skip, form.entries, pe_step(form.psum_tiles)
+        self._ram = form.in_ram
+        position = ring_position(form.tile, form.group_rows, form.slots)
         super().__init__({
-            **lane_ports(tile=tile, width=width, group_rows=group_rows, slots=slots, psum_tiles=psum_tiles, b_memory=b_memory),
+            **lane_ports(form),
             "a_position": Out(position),
             "b_position": Out(position),
-            "offer": Out(entries),
-            "room": In(entries),
-            "entry": Out(entry_layout(tile, width, slots, psum_tiles)).array(entries),
-            "pending": Out(tile if skip == "both" else 1).array(entries),
+            "offer": Out(form.entries),
+            "room": In(form.entries),
+            "entry": Out(entry_layout(form.tile, form.width, form.slots, form.psum_tiles)).array(form.entries),
+            "pending": Out(form.tile if form.skip == "both" else 1).array(form.entries),
             "output": Out(1),
             "started": In(1),
             "lacking": Out(1),

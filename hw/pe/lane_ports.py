@@ -12,8 +12,8 @@ STEP_RING = 4
 """Steps that the lanes of a PE may be apart."""
 
 
-def lane_ports(*, tile, width, group_rows, slots, psum_tiles, b_memory):
-    """Members that a lane has in common with the parts of it that read operands.
+def lane_ports(form):
+    """Members that a lane of a `LaneFormat` has in common with the parts of it that read operands.
 
     steps, steps_end, steps_position : ring of steps, its end, and the step that this lane reads; modulo twice `STEP_RING`
     a_group : In, group of rows to which the lane's row belongs
@@ -22,19 +22,19 @@ def lane_ports(*, tile, width, group_rows, slots, psum_tiles, b_memory):
     b_masks : all mask rows of B, with `b_memory` "registers"
     b_writes : In(column_write) per column of B, to the copies in the lane, with "ram"
     """
-    position = ring_position(tile, group_rows, slots)
+    position = ring_position(form.tile, form.group_rows, form.slots)
     return {
-        "steps": In(STEP_RING * pe_step(psum_tiles).size),
+        "steps": In(STEP_RING * pe_step(form.psum_tiles).size),
         "steps_end": In(range(2 * STEP_RING)),
         "steps_position": Out(range(2 * STEP_RING)),
-        "a_group": In(range(tile // group_rows)),
+        "a_group": In(range(form.tile // form.group_rows)),
         "a_end": In(position),
         "b_end": In(position),
         "b_partial": In(1),
-        "a_values": In(slots * tile * width),
-        "a_masks": In(slots * tile),
-        **({"b_writes": In(column_write(width, slots * tile)).array(tile)} if b_memory == "ram" else
-           {"b_masks": In(slots * tile * tile)}),
+        "a_values": In(form.rows * form.width),
+        "a_masks": In(form.rows),
+        **({"b_writes": In(column_write(form.width, form.rows)).array(form.tile)} if form.in_ram else
+           {"b_masks": In(form.rows * form.tile)}),
     }
 
 

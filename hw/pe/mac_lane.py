@@ -23,8 +23,7 @@ class MacLane(wiring.Component):
 
     Parameters
     ----------
-    tile, width, group_rows, slots, psum_tiles, skip, window : as in `PrecomputeSparsity`
-    accumulator_width, b_memory : as in `Mac`
+    form : LaneFormat
 
     Members
     -------
@@ -39,33 +38,27 @@ class MacLane(wiring.Component):
     working : as in `PrecomputeSparsity`
     """
 
-    def __init__(self, *, tile, width, accumulator_width, group_rows, slots, psum_tiles, skip, window,
-                 b_memory="registers"):
-        self._tile, self._ram = tile, b_memory == "ram"
-        self._sparsity = {
-            "tile": tile, "width": width, "group_rows": group_rows, "slots": slots, "psum_tiles": psum_tiles,
-            "skip": skip, "window": window, "b_memory": b_memory,
-        }
-        rows = slots * tile
-        self._mac = {"width": width, "accumulator_width": accumulator_width, "rows": rows, "psum_tiles": psum_tiles,
-                     "b_memory": b_memory}
-        position = ring_position(tile, group_rows, slots)
+    def __init__(self, *, form):
+        self._form, self._tile = form, form.tile
+        self._mac = {"width": form.width, "accumulator_width": form.accumulator_width, "rows": form.rows,
+                     "psum_tiles": form.psum_tiles, "b_memory": form.b_memory}
+        position = ring_position(form.tile, form.group_rows, form.slots)
         super().__init__({
-            **lane_ports(tile=tile, width=width, group_rows=group_rows, slots=slots, psum_tiles=psum_tiles, b_memory=b_memory),
-            **({} if self._ram else {"b_values": In(rows * tile * width)}),
+            **lane_ports(form),
+            **({} if form.in_ram else {"b_values": In(form.rows * form.tile * form.width)}),
             "a_progress": Out(position),
             "b_progress": Out(position),
-            "row": Out(tile * accumulator_width),
+            "row": Out(form.tile * form.accumulator_width),
             "row_valid": Out(1),
             "row_taken": In(1),
-            "fired": Out(range(tile + 1)),
+            "fired": Out(range(form.tile + 1)),
             "lost": Out(LOST),
             "working": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.sparsity = sparsity = PrecomputeSparsity(**self._sparsity)
+        m.submodules.sparsity = sparsity = PrecomputeSparsity(form=self._form)
         connect_lane(m, self, sparsity)
         for name in ("a_progress", "b_progress", "working"):
             m.d.comb += getattr(self, name).eq(getattr(sparsity, name))
@@ -75,7 +68,8 @@ class MacLane(wiring.Component):
             mac = instantiate(m, platform, f"mac_{j}", Mac, **self._mac)
             m.d.comb += [
                 mac.pick.eq(picks[j % len(picks)]),
-                mac.write.eq(self.b_writes[j]) if self._ram else mac.column.eq(self.b_values.word_select(j, len(mac.column))),
+                mac.write.eq(self.b_writes[j]) if self._form.in_ram else
+                mac.column.eq(self.b_values.word_select(j, len(mac.column))),
                 self.row.word_select(j, len(mac.hold)).eq(mac.hold),
             ]
 

@@ -23,9 +23,7 @@ class PE(wiring.Component):
 
     Parameters
     ----------
-    tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots, psum_tiles, b_memory,
-        functions : see AcceleratorConfig
-    skid : whether finished rows and packed lines that are refused wait in skid buffers, so that no stall crosses the PE
+    form : PEFormat
 
     Members
     -------
@@ -38,22 +36,16 @@ class PE(wiring.Component):
     busy : Out(1), some lane works
     """
 
-    def __init__(self, *, tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots, psum_tiles,
-                 b_memory, functions, skid=False):
-        self._tile, self._width, self._lines = tile, width, lines_per_beat
-        self._accumulator_width, self._functions = accumulator_width, functions
-        self._core = {"skip": skip, "window": window, "operand_slots": operand_slots, "psum_tiles": psum_tiles,
-                      "b_memory": b_memory}
-        self._skid = skid
-        self._step = pe_step(psum_tiles)
-        beat = stream.Signature(tile_beat(tile, width, lines_per_beat))
+    def __init__(self, *, form):
+        self._form, self._step = form, pe_step(form.psum_tiles)
+        beat = stream.Signature(tile_beat(**form.size))
         super().__init__({
             "a": In(beat), "b": In(beat),
             "step": In(stream.Signature(self._step)),
-            "command": In(stream.Signature(pe_command(tile, width))),
-            "o": Out(stream.Signature(pe_output(tile, width, lines_per_beat))),
-            "fired": Out(range(tile * tile + 1)),
-            "lost": Out(lost_layout(tile)),
+            "command": In(stream.Signature(pe_command(form.tile, form.width))),
+            "o": Out(stream.Signature(pe_output(**form.size))),
+            "fired": Out(range(form.tile**2 + 1)),
+            "lost": Out(lost_layout(form.tile)),
             "busy": Out(1),
         })
 
@@ -63,13 +55,12 @@ class PE(wiring.Component):
         return m
 
     def _logic(self, platform):
-        m = Module()
-        size = {"tile": self._tile, "width": self._width, "lines_per_beat": self._lines}
+        m, form = Module(), self._form
 
         # Operands wait in FIFOs of two tiles, so that PEs on one multicast stream drift apart without stalling it.
-        m.submodules.core = core = PECore(**size, accumulator_width=self._accumulator_width, skid=self._skid, **self._core)
+        m.submodules.core = core = PECore(form=form)
         for name, port, operand in (("a_fifo", self.a, core.a), ("b_fifo", self.b, core.b)):
-            m.submodules[name] = fifo = TileFifo(**size)
+            m.submodules[name] = fifo = TileFifo(**form.size)
             connect(m, flipped(port), fifo.i)
             connect(m, fifo.o, operand)
         m.submodules.steps = steps = StreamQueue(shape=self._step, depth=4)
@@ -79,9 +70,9 @@ class PE(wiring.Component):
 
         # Finished rows are requantised, pruned and packed; tag and discard follow each tile to its writes.
         m.submodules.post = post = PostProcess(
-            **size, accumulator_width=self._accumulator_width, functions=self._functions, skid=self._skid
+            **form.size, accumulator_width=form.accumulator_width, functions=form.functions, skid=form.skid
         )
-        m.submodules.commands = commands = StreamQueue(shape=pe_command(self._tile, self._width), depth=2)
+        m.submodules.commands = commands = StreamQueue(shape=pe_command(form.tile, form.width), depth=2)
         m.submodules.tags = tags = StreamQueue(
             shape=data.StructLayout({"tag": TAG_BITS, "discard": 1}), depth=4
         )
@@ -97,7 +88,7 @@ class PE(wiring.Component):
         ]
         # A finished word waits for its write port while the next is collected.
         m.submodules.words = words = StreamQueue(
-            shape=pe_output(self._tile, self._width, self._lines), depth=2 if self._lines == 1 else 1
+            shape=pe_output(**form.size), depth=2 if form.lines_per_beat == 1 else 1
         )
         connect(m, words.o, flipped(self.o))
         m.d.comb += [

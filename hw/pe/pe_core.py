@@ -38,15 +38,7 @@ class PECore(wiring.Component):
 
     Parameters
     ----------
-    tile, width : T and the bits of a value
-    accumulator_width : bits of an output element, enough for every sum
-    lines_per_beat : packed lines per beat of `a` and `b`
-    skip : "none", "activation" or "both"; changes the time, never the result
-    window : entries per lane with `skip` "both" (2, 4, 8); others use one
-    operand_slots : tiles held of each operand
-    psum_tiles : output tiles held
-    b_memory : "registers", lanes choose from one copy of B, or "ram", each keeps its own; then `lines_per_beat` is 1
-    skid : whether a row that `o` refuses waits in a skid buffer, so that no lane depends on `o.ready`
+    form : PEFormat; with `skid`, a row that `o` refuses waits in a skid buffer, so that no lane depends on `o.ready`
 
     Members
     -------
@@ -58,31 +50,23 @@ class PECore(wiring.Component):
     busy : Out(1), registered: some lane has work
     """
 
-    def __init__(self, *, tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots, psum_tiles,
-                 b_memory="registers", skid=False):
-        self._tile, self._accumulator_width, self._ram, self._skid = tile, accumulator_width, b_memory == "ram", skid
+    def __init__(self, *, form):
+        self._form, self._tile = form, form.tile
         # Up to psum_tiles steps share a tile of B, and each of them needs another of A.
-        self._rows_per_beat = {"a": min(lines_per_beat * psum_tiles, max(lines_per_beat, tile // 2)), "b": lines_per_beat}
-        self._group_rows = lines_per_beat
-        common = {"tile": tile, "width": width}
-        self._expander = {**common, "lines_per_beat": lines_per_beat}
-        self._operands = {**common, "slots": operand_slots}
-        self._slot_count = operand_slots
-        self._step = pe_step(psum_tiles)
-        self._lane = {
-            **common, "accumulator_width": accumulator_width, "group_rows": lines_per_beat,
-            "slots": operand_slots, "psum_tiles": psum_tiles, "skip": skip, "window": window if skip == "both" else 1,
-            "b_memory": b_memory,
-        }
-        row = data.StructLayout({"row": data.ArrayLayout(signed(accumulator_width), tile), "last": 1})
-        operand = stream.Signature(tile_beat(tile, width, lines_per_beat))
+        lines = form.lines_per_beat
+        self._rows_per_beat = {"a": min(lines * form.psum_tiles, max(lines, form.tile // 2)), "b": lines}
+        self._group_rows = lines
+        self._operands = {"tile": form.tile, "width": form.width, "slots": form.operand_slots}
+        self._step = pe_step(form.psum_tiles)
+        row = data.StructLayout({"row": data.ArrayLayout(signed(form.accumulator_width), form.tile), "last": 1})
+        operand = stream.Signature(tile_beat(**form.size))
         super().__init__({
             "a": In(operand),
             "b": In(operand),
             "step": In(stream.Signature(self._step)),
             "o": Out(stream.Signature(row)),
-            "fired": Out(range(tile * tile + 1)),
-            "lost": Out(lost_layout(tile)),
+            "fired": Out(range(form.tile**2 + 1)),
+            "lost": Out(lost_layout(form.tile)),
             "busy": Out(1),
         })
 
@@ -90,15 +74,15 @@ class PECore(wiring.Component):
         m = Module()
         slots = {}
         for x, rows in self._rows_per_beat.items():
-            expander = instantiate(m, platform, f"expand_{x}", Expander, **self._expander, rows_per_beat=rows)
-            if x == "b" and self._ram:
+            expander = instantiate(m, platform, f"expand_{x}", Expander, **self._form.size, rows_per_beat=rows)
+            if x == "b" and self._form.lane.in_ram:
                 slots[x] = OperandWriter(**self._operands)
             else:
                 slots[x] = OperandSlots(**self._operands, rows_per_beat=rows, group_rows=self._group_rows, shared=x == "b")
             m.submodules[f"slots_{x}"] = slots[x]
             connect(m, flipped(getattr(self, x)), expander.i)
             connect(m, expander.o, slots[x].i)
-        lanes = [instantiate(m, platform, f"lane_{i}", MacLane, **self._lane) for i in range(self._tile)]
+        lanes = [instantiate(m, platform, f"lane_{i}", MacLane, form=self._form.lane) for i in range(self._tile)]
         steps, steps_end = self._queue_steps(m, lanes)
         for i, lane in enumerate(lanes):
             m.d.comb += [lane.steps.eq(steps), lane.steps_end.eq(steps_end)]
@@ -134,19 +118,19 @@ class PECore(wiring.Component):
             lane.b_end.eq(b.frontier),
             b.progress[i].eq(lane.b_progress),
         ]
-        if self._ram:
+        if self._form.lane.in_ram:
             m.d.comb += [lane.b_partial.eq(1), *(here.eq(write) for here, write in zip(lane.b_writes, b.writes, strict=True))]
         else:
             m.d.comb += [lane.b_partial.eq(b.partial), lane.b_values.eq(b.values), lane.b_masks.eq(b.masks)]
         m.d.comb += lane.a_masks.eq(
-            Cat(a.masks.word_select(s * self._tile + i, self._tile) for s in range(self._slot_count))
+            Cat(a.masks.word_select(s * self._tile + i, self._tile) for s in range(self._form.operand_slots))
         )
 
     def _drain(self, m, lanes):
         """Read the rows in order into the output register."""
         o, row = self.o, Signal(range(self._tile))
         read = stream.Signature(o.p.shape()).create(path=("read",))
-        out = skidded(m, read, self._skid)
+        out = skidded(m, read, self._form.skid)
         valid, take = Cat(lane.row_valid for lane in lanes), Signal(self._tile)
         m.d.comb += [
             read.valid.eq((valid & (1 << row)).any()),

@@ -32,11 +32,7 @@ class PrecomputeSparsity(wiring.Component):
 
     Parameters
     ----------
-    tile, width, group_rows, slots : as in `OperandSlots`
-    psum_tiles : output tiles held
-    skip : "none", every k; "activation", k with a non-zero activation; "both", pairs of non-zeros
-    window : entries; one unless `skip` is "both"
-    b_memory : "registers", or "ram" for a copy of the masks of B here
+    form : LaneFormat
 
     Members
     -------
@@ -49,24 +45,17 @@ class PrecomputeSparsity(wiring.Component):
         a MAC cannot close its output tile because of its hold register
     """
 
-    def __init__(self, *, tile, width, group_rows, slots, psum_tiles, skip, window, b_memory="registers"):
-        if skip not in ("none", "activation", "both"):
-            raise ValueError(f"skip = {skip!r}: none, activation or both")
-        if window < 1 or (skip != "both" and window != 1):
-            raise ValueError(f"window = {window}: at least one, and one unless skip is both")
-        self._tile, self._width, self._slots, self._rows = tile, width, slots, group_rows
-        self._psum_tiles = psum_tiles
-        self._window, self._pickers = window, tile if skip == "both" else 1
-        self._reading = {
-            "tile": tile, "width": width, "group_rows": group_rows, "slots": slots, "psum_tiles": psum_tiles,
-            "skip": skip, "entries": min(2, window), "b_memory": b_memory,
-        }
-        position = ring_position(tile, group_rows, slots)
+    def __init__(self, *, form):
+        self._form = form
+        self._tile, self._width, self._slots, self._rows = form.tile, form.width, form.slots, form.group_rows
+        self._psum_tiles = form.psum_tiles
+        self._window, self._pickers = form.window, form.tile if form.skip == "both" else 1
+        position = ring_position(form.tile, form.group_rows, form.slots)
         super().__init__({
-            **lane_ports(tile=tile, width=width, group_rows=group_rows, slots=slots, psum_tiles=psum_tiles, b_memory=b_memory),
+            **lane_ports(form),
             "a_progress": Out(position),
             "b_progress": Out(position),
-            "picks": Out(pick_layout(width, slots * tile, psum_tiles)).array(self._pickers),
+            "picks": Out(pick_layout(form.width, form.rows, form.psum_tiles)).array(self._pickers),
             "full": Out(1),
             "drained": In(1),
             "working": Out(1),
@@ -81,7 +70,7 @@ class PrecomputeSparsity(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.reader = reader = ActivationReader(**self._reading)
+        m.submodules.reader = reader = ActivationReader(form=self._form)
         connect_lane(m, self, reader)
         m.d.comb += self.a_progress.eq(reader.a_position)
 

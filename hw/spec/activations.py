@@ -61,10 +61,16 @@ def _gelu_tail(u):
     return u / 2 * np.vectorize(math.erfc, otypes=[float])(u * 0.5**0.5)
 
 
+def _silu_tail(u):
+    """U * sigmoid(-u)."""
+    return u / (1 + np.exp(u))
+
+
 ACTIVATIONS = (
     Activation(name="relu", title="ReLU", code=1, config_bit=16),
     Activation(name="gelu", title="GeLU", code=2, config_bit=17, tail=_gelu_tail),
     Activation(name="tanh", title="tanh", code=3, config_bit=18, tail=np.tanh, odd=True),
+    Activation(name="silu", title="SiLU", code=4, config_bit=22, tail=_silu_tail, blocks=2),
 )
 """In the order of their codes; code 0 is no function."""
 

@@ -10,12 +10,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
+from ...hw.spec.activations import ACTIVATIONS
 from .errors import ModelError
 
-__all__ = ["BertConfig", "Checkpoint", "ACTIVATIONS", "count_cut", "tensor_shapes", "load_checkpoint",
+__all__ = ["BertConfig", "Checkpoint", "count_cut", "tensor_shapes", "load_checkpoint",
            "encode_texts"]
 
-ACTIVATIONS = ("gelu", "relu", "tanh")
+_FUNCTIONS = tuple(entry.name for entry in ACTIVATIONS)
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 SPECIAL_TOKENS = ("[PAD]", "[CLS]", "[SEP]")
@@ -44,7 +45,7 @@ class BertConfig:
     Raises
     ------
     ModelError
-        If the activation is not one of `ACTIVATIONS` or `hidden_size` is no multiple of `num_attention_heads`.
+        If the activation is not one of `hw.spec.activations` or `hidden_size` is no multiple of `num_attention_heads`.
     """
 
     hidden_size: int
@@ -60,8 +61,8 @@ class BertConfig:
     id2label: dict[int, str]
 
     def __post_init__(self):
-        if self.hidden_act not in ACTIVATIONS:
-            raise ModelError(f"config.json: hidden_act is {self.hidden_act!r}, known are {', '.join(ACTIVATIONS)}: "
+        if self.hidden_act not in _FUNCTIONS:
+            raise ModelError(f"config.json: hidden_act is {self.hidden_act!r}, known are {', '.join(_FUNCTIONS)}: "
                              "use a model trained with one of these")
         if self.hidden_size % self.num_attention_heads:
             raise ModelError(f"config.json: hidden_size {self.hidden_size} is no multiple of num_attention_heads "
@@ -268,7 +269,7 @@ def _read_config(path):
             raise ModelError(f"{path}: {field} is {fields[field]!r}, but {reason}: use a plain BERT encoder")
     if not isinstance(fields.get("hidden_act", "gelu"), str):
         raise ModelError(f"{path}: hidden_act is {fields['hidden_act']!r}, not a name: use one of "
-                         f"{', '.join(ACTIVATIONS)}")
+                         f"{', '.join(_FUNCTIONS)}")
     epsilon = fields.get("layer_norm_eps", 1e-12)
     if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 < epsilon < 1:
         raise ModelError(f"{path}: layer_norm_eps is {epsilon!r}, not a number between 0 and 1: correct it")

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
-from ...hw.spec.activations import REACH as GELU_REACH
+from ...hw.spec.activations import REACH, activation, has_table
 from ...hw.spec.softmax import REACH as SCORE_REACH
 from ..golden.losses import Losses
 from ..ir.execute import execute, results
@@ -283,8 +283,9 @@ class FidelityMeter:
         if tensor.kind == "scores" and held >= SCORE_REACH:
             return (f"the softmax takes scores within +-{SCORE_REACH / folded_factor(self._config, name):.3g}; scale the "
                     "model's weights of query and key down")
-        if tensor.kind == "hidden" and self._config.hidden_act == "gelu" and held >= GELU_REACH:
-            return f"GeLU takes arguments within +-{GELU_REACH}; scale the model's weights in front of it down"
+        act = self._config.hidden_act
+        if tensor.kind == "hidden" and has_table(act) and not activation(act).odd and held >= REACH:
+            return f"{activation(act).title} takes arguments within +-{REACH}; scale the model's weights in front of it down"
         return ""
 
 

@@ -5,9 +5,11 @@ import math
 import torch
 from torch.nn import functional
 
+from ...hw.spec.activations import ACTIVATIONS
+
 __all__ = ["FloatEncoder"]
 
-FUNCTIONS = {"gelu": functional.gelu, "relu": functional.relu, "tanh": torch.tanh}
+FUNCTIONS = {entry.name: getattr(functional, entry.name) for entry in ACTIVATIONS}
 
 
 class FloatEncoder:

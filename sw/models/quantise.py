@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from ...hw.spec.activations import has_table
 from ...hw.spec.layernorm import BETA_LEADS, GAMMA_LEADS
 from ..golden.losses import Losses
 from ..golden.softmax import logit_factor
@@ -316,7 +317,7 @@ def _quantise_biases(fracs, constants, vectors, products, hardware, function):
             limit(inside + "scores", scores_frac(fracs[inside + "query"] + fracs[inside + "key"], hardware.width))
             limit(source, fracs[inside + "probabilities"] + fracs[inside + "value"])
         product_frac = fracs[source] + constants[f"{name}.weight"][1]
-        if name != "pooler" and not (name.endswith(".hidden") and function in ("gelu", "tanh")):
+        if name != "pooler" and not (name.endswith(".hidden") and has_table(function)):
             limit(name, product_frac)
         constants[f"{name}.bias"] = quantise_constant(vectors[f"{name}.bias"], hardware.width, ceiling=product_frac)
         aligned = hardware.width + product_frac - constants[f"{name}.bias"][1]

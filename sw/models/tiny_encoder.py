@@ -8,6 +8,7 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
+from ...hw.spec.activations import ACTIVATIONS
 from .checkpoint import BertConfig, Checkpoint, tensor_shapes
 
 __all__ = ["SPECIAL", "TINY_SHAPES", "random_texts", "random_weight", "tiny_encoder", "word_tokenizer"]
@@ -15,6 +16,9 @@ __all__ = ["SPECIAL", "TINY_SHAPES", "random_texts", "random_weight", "tiny_enco
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 TINY_SHAPES = ({"heads": 2, "words": (4, 2)}, {"heads": 1, "words": (5,)})
 """Heads of one tile each, and words of each sentence: from the one that shows most to the one that needs least room."""
+
+_PREFERRED = tuple(entry.name for entry in sorted(ACTIVATIONS, key=lambda entry: (entry.odd, entry.tail is None)))
+"""Activation functions, those first that show most."""
 
 _VOCABULARY, _POSITIONS = 32, 16
 
@@ -36,7 +40,7 @@ def tiny_encoder(hardware, *, heads, words, seed=6):
     Checkpoint, and the sentences
     """
     hidden, whole = heads * hardware.tile, "tanh" in hardware.functions
-    act = next((f for f in ("gelu", "relu", "tanh") if f in hardware.functions), "gelu")
+    act = next((f for f in _PREFERRED if f in hardware.functions), _PREFERRED[0])
     config = BertConfig(hidden_size=hidden, num_hidden_layers=1, num_attention_heads=heads,
                         intermediate_size=hidden + hardware.tile // 2, vocab_size=_VOCABULARY,
                         max_position_embeddings=_POSITIONS, type_vocab_size=2, hidden_act=act, layer_norm_eps=1e-12,

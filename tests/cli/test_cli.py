@@ -134,7 +134,8 @@ def test_generate_replaces_a_design_as_a_whole(call, work, monkeypatch):
 def test_compile_and_disassemble(call, work):
     code, out, err = call(*compile_to(text=("w1 w2 w3", "w4")))
     assert (code, err) == (0, "")
-    assert {path.name for path in Path("program").iterdir()} == {"program.bin", "image.bin", "manifest.json"}
+    assert {path.name for path in Path("program").iterdir()} == {"program.bin", "image.bin", "results.bin",
+                                                                 "manifest.json"}
     count = len(Path("program/program.bin").read_bytes()) // 64
     assert f"{count} instructions" in out
     for argument in ("program", "program/program.bin"):

@@ -9,6 +9,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
 from acceltran.hw.matrix.affine_walker import AffineWalker
+from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.tiles import pack_bits
 
@@ -19,7 +20,7 @@ BITS = 10
 async def check_walks(dut):
     levels = parameters()["levels"]
     rng = random.Random(levels)
-    Clock(dut.clk, 10, "ns").start()
+    Clock(dut.clk, PERIOD, "ns").start()
     dut.rst.value = 1
     dut.start.value = dut.advance.value = 0
     await FallingEdge(dut.clk)

@@ -7,6 +7,7 @@ from cocotb.triggers import ClockCycles, FallingEdge
 from cocotb.utils import get_sim_time
 
 from acceltran.hw.memory.axi_reader import AxiReader
+from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import simulate_component
 from support.axi_memory import AxiMemory
 from support.streams import collect, send, start
@@ -83,7 +84,7 @@ async def check_rate(dut):
     begun = get_sim_time("ns")
     cocotb.start_soon(send(dut, "request__0", [64 | 400 << BEAT_BITS]))
     assert await collect(dut, "o__0", 400) == beats_of(memory, [(64, 400)])
-    assert (get_sim_time("ns") - begun) / 10 <= 400 + 16
+    assert (get_sim_time("ns") - begun) / PERIOD <= 400 + 16
 
 
 @cocotb.test(timeout_time=200, timeout_unit="us")

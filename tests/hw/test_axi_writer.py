@@ -7,6 +7,7 @@ from cocotb.triggers import ClockCycles, FallingEdge, ReadOnly
 from cocotb.utils import get_sim_time
 
 from acceltran.hw.memory.axi_writer import AxiWriter
+from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import simulate_component
 from support.axi_memory import AxiMemory
 from support.streams import send, start
@@ -71,7 +72,7 @@ async def check_rate(dut):
     await store(dut, rng, 64, [rng.getrandbits(BUS) for _ in range(320)])
     assert await done(dut)
     assert memory.beats_written == 320
-    assert (get_sim_time("ns") - begun) / 10 <= 320 + 2 * BURST + 8
+    assert (get_sim_time("ns") - begun) / PERIOD <= 320 + 2 * BURST + 8
 
 
 @cocotb.test()

@@ -10,6 +10,7 @@ from cocotb.triggers import FallingEdge, Timer
 
 from acceltran.hw.post_process.compressor import Compressor
 from acceltran.hw.spec.widths import SLOT_BITS
+from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.tiles import pack_bits
 from support.tile_writes import unpack_write, writes_of
@@ -46,7 +47,7 @@ def random_tiles(rng, size, width, count):
 
 
 async def start(dut):
-    Clock(dut.clk, 10, "ns").start()
+    Clock(dut.clk, PERIOD, "ns").start()
     dut.i__valid.value = 0
     dut.o__ready.value = 0
     dut.rst.value = 1

@@ -8,6 +8,7 @@ import pytest
 from cocotb.utils import get_sim_time
 
 from acceltran.hw.pe.expander import Expander
+from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import parameters, simulate_component
 from support.streams import collect, random_tile, row_of_beat, send, start, tile_beats
 
@@ -65,7 +66,7 @@ async def check_throughput(dut):
         sender = cocotb.start_soon(send(dut, "i", [w for b in beats for w in b]))
         await collect(dut, "o", count * size // rows, on_transfer=lambda _, t=times: t.append(get_sim_time("ns")))
         await sender
-        cycles = (times[-1] - times[0]) / 10 + 1
+        cycles = (times[-1] - times[0]) / PERIOD + 1
         assert cycles <= sum(max(len(b), size // rows) for b in beats) + Expander.latency, density
 
 

@@ -9,13 +9,14 @@ from cocotb.triggers import FallingEdge
 
 from acceltran.hw.spec.exponential import ARGUMENT_FRAC, OFFSET_BITS
 from acceltran.hw.vector.exponential import Exponential
+from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import simulate_component
 from acceltran.sw.golden.exponential import exponential_of_fraction
 
 
 @cocotb.test()
 async def check_arguments(dut):
-    Clock(dut.clk, 10, "ns").start()
+    Clock(dut.clk, PERIOD, "ns").start()
     rng = random.Random(1)
     dut.rst.value = 0
     near = torch.arange(1 << ARGUMENT_FRAC)

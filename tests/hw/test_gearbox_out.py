@@ -7,6 +7,7 @@ import pytest
 from cocotb.utils import get_sim_time
 
 from acceltran.hw.memory.gearbox_out import GearboxOut
+from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import parameters, simulate_component
 from support.streams import collect, send, start
 
@@ -48,7 +49,7 @@ async def check_rate(dut):
         begin = get_sim_time("ns")
         cocotb.start_soon(send(dut, "i", pieces))
         assert await collect(dut, "o", len(beats)) == beats
-        assert (get_sim_time("ns") - begin) / 10 <= max(len(pieces), len(beats)) * 1.02 + 8
+        assert (get_sim_time("ns") - begin) / PERIOD <= max(len(pieces), len(beats)) * 1.02 + 8
 
 
 @pytest.mark.parametrize("bus_width, sizes", [(64, (64, 160)), (128, (256, 320)), (256, (64, 72)), (256, (256, 128))])

@@ -10,6 +10,7 @@ from cocotb.triggers import FallingEdge
 
 from acceltran.hw.interpolator import Interpolator
 from acceltran.hw.spec.quadratic_table import QuadraticTable
+from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import simulate_component
 from acceltran.sw.golden.interpolate import interpolate
 
@@ -18,7 +19,7 @@ TABLE = QuadraticTable(lambda x: 2.0**-x, 0.0, 12, 12, 3, 16)
 
 @cocotb.test()
 async def check_every_argument(dut):
-    Clock(dut.clk, 10, "ns").start()
+    Clock(dut.clk, PERIOD, "ns").start()
     rng = random.Random(1)
     dut.rst.value = 0
     expected = interpolate(TABLE, torch.arange(1 << 12)).tolist()

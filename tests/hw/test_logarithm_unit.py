@@ -9,6 +9,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
 from acceltran.hw.vector.logarithm import Logarithm
+from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.logarithm import logarithm
 
@@ -24,7 +25,7 @@ async def check_arguments(dut):
     rng.shuffle(arguments)
     expected = logarithm(torch.tensor(arguments)).tolist()
 
-    Clock(dut.clk, 10, "ns").start()
+    Clock(dut.clk, PERIOD, "ns").start()
     dut.rst.value = 0
     taken = 0
     while taken < len(arguments):

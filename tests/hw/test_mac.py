@@ -8,6 +8,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
 from acceltran.hw.pe.mac import Mac
+from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.tiles import pack_bits
 
@@ -19,7 +20,7 @@ async def check_sums(dut):
     low, high = -(1 << (width - 1)), (1 << (width - 1)) - 1
     row_bits, psums = (rows - 1).bit_length(), p["psum_tiles"]
     psum_bits = (psums - 1).bit_length()
-    Clock(dut.clk, 10, "ns").start()
+    Clock(dut.clk, PERIOD, "ns").start()
     dut.rst.value = 1
     dut.pick.value = 0
     ram = p["b_memory"] == "ram"

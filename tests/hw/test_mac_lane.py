@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from acceltran.hw.pe.mac_lane import MacLane
+from acceltran.hw.pe.pe_format import LaneFormat
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.tiles import unpack_bits
 from support.lane_bench import LaneBench
@@ -55,4 +56,4 @@ async def check_rows(dut):
 def test_mac_lane(skip, window, slots, width, psum_tiles, b_memory):
     values = {"tile": 8, "width": width, "accumulator_width": 2 * width + 12, "group_rows": 1 if b_memory == "ram" else 2,
               "slots": slots, "skip": skip, "window": window, "psum_tiles": psum_tiles, "b_memory": b_memory}
-    simulate_component(__name__, MacLane(**values), **values)
+    simulate_component(__name__, MacLane(form=LaneFormat(**values)), **values)

@@ -10,6 +10,8 @@ from cocotb.triggers import FallingEdge, ReadOnly
 from cocotb.utils import get_sim_time
 
 from acceltran.hw.pe.pe_core import PECore
+from acceltran.hw.pe.pe_format import PEFormat
+from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.tiles import unpack_bits
 from support.streams import collect, random_tile, send, start, tile_beats
@@ -109,7 +111,7 @@ async def run(dut, work, rng=None, idle=0.0, stall=0.0):
         assert (unpack_bits(word, bits, size) == work.outputs[tile][row]).all(), (tile, row)
         assert word >> size * bits == (row == size - 1)
     assert fired == work.fired
-    return (times[-1] - times[size - 1]) / 10
+    return (times[-1] - times[size - 1]) / PERIOD
 
 
 def corners(p):
@@ -266,7 +268,7 @@ def core_test(tile, width, lines, skip, window, slots, psum_tiles=1, b_memory="r
         "tile": tile, "width": width, "accumulator_width": 2 * width + 12, "lines_per_beat": lines, "skip": skip,
         "window": window, "operand_slots": slots, "psum_tiles": psum_tiles, "b_memory": b_memory, "skid": skid,
     }
-    simulate_component(__name__, PECore(**values), bounds=bounds, **values)
+    simulate_component(__name__, PECore(form=PEFormat(**values)), bounds=bounds, **values)
 
 
 CONFIGURATIONS = [

@@ -12,6 +12,7 @@ from cocotb.triggers import FallingEdge, Timer
 from acceltran.hw.layout import post_command
 from acceltran.hw.post_process.post_process import PostProcess
 from acceltran.hw.spec.widths import SLOT_BITS
+from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.post_process import post_process
 from acceltran.sw.golden.tiles import pack_bits
@@ -94,7 +95,7 @@ async def transfer(dut, commands, rows, expected, rng, idle, stall, command_idle
 async def check_tiles(dut):
     p = parameters()
     rng = random.Random(8)
-    Clock(dut.clk, 10, "ns").start()
+    Clock(dut.clk, PERIOD, "ns").start()
     for port in ("i__valid", "command__valid", "o__ready"):
         getattr(dut, port).value = 0
     dut.rst.value = 1

@@ -5,6 +5,7 @@ import random
 import cocotb
 import pytest
 
+from acceltran.hw.pe.pe_format import LaneFormat
 from acceltran.hw.pe.precompute_sparsity import PrecomputeSparsity
 from acceltran.sim.unit import parameters, simulate_component
 from support.lane_bench import LaneBench
@@ -70,6 +71,6 @@ CONFIGURATIONS = [("none", 1, 2, 4, 2), ("activation", 1, 3, 2, 1), ("both", 2, 
 
 @pytest.mark.parametrize(("skip", "window", "slots", "lines", "psum_tiles"), CONFIGURATIONS)
 def test_precompute_sparsity(skip, window, slots, lines, psum_tiles):
-    values = {"tile": 8, "width": 8, "group_rows": lines, "slots": slots, "skip": skip, "window": window,
-              "psum_tiles": psum_tiles}
-    simulate_component(__name__, PrecomputeSparsity(**values), **values)
+    values = {"tile": 8, "width": 8, "accumulator_width": 28, "group_rows": lines, "slots": slots, "skip": skip,
+              "window": window, "psum_tiles": psum_tiles}
+    simulate_component(__name__, PrecomputeSparsity(form=LaneFormat(**values)), **values)

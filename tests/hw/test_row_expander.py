@@ -8,6 +8,7 @@ import pytest
 from cocotb.utils import get_sim_time
 
 from acceltran.hw.vector.row_expander import RowExpander
+from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.tiles import unpack_bits
 from support.streams import collect, random_tile, send, start, tile_beats
@@ -55,7 +56,7 @@ async def check_throughput(dut):
         sender = cocotb.start_soon(send(dut, "i", [w for t in tiles for w in tile_beats(t, width, lines)]))
         await collect(dut, "o", len(tiles) * size, on_transfer=lambda _, t=times: t.append(get_sim_time("ns")))
         await sender
-        assert (times[-1] - times[0]) / 10 + 1 == len(tiles) * size, density
+        assert (times[-1] - times[0]) / PERIOD + 1 == len(tiles) * size, density
 
 
 @pytest.mark.parametrize(("tile", "width", "lines"), [(8, 20, 4), (8, 8, 1), (16, 9, 2)])

@@ -10,6 +10,7 @@ from cocotb.triggers import FallingEdge
 
 from acceltran.hw.spec.rsqrt import FRACTION, MANTISSA
 from acceltran.hw.vector.rsqrt import Rsqrt
+from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.fixed import round_shift
 from acceltran.sw.golden.rsqrt import rsqrt
@@ -17,7 +18,7 @@ from acceltran.sw.golden.rsqrt import rsqrt
 
 @cocotb.test()
 async def check_arguments(dut):
-    Clock(dut.clk, 10, "ns").start()
+    Clock(dut.clk, PERIOD, "ns").start()
     rng = random.Random(1)
     mantissa = parameters()["mantissa"]
     top = 1 << FRACTION + 1

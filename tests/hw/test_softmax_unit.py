@@ -14,6 +14,7 @@ from acceltran.hw.layout import tile_write
 from acceltran.hw.spec.softmax import x_shifts
 from acceltran.hw.spec.widths import SLOT_BITS
 from acceltran.hw.vector.softmax_unit import SoftmaxUnit, softmax_command
+from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import parameters, simulate_component
 from acceltran.sw.golden.softmax import softmax
 from acceltran.sw.golden.tiles import unpack_bits, unpack_tile
@@ -132,7 +133,7 @@ async def run(dut, commands, seed, idle=0.0, stall=0.0, slow_requests=0.0):
             await FallingEdge(dut.clk)
             state.cycles += 1
             await ReadOnly()
-            assert bool(dut.done.value) == (get_sim_time("ns") - 10 in state.ended)
+            assert bool(dut.done.value) == (get_sim_time("ns") - PERIOD in state.ended)
             state.done += bool(dut.done.value)
             assert state.done == len(commands) or not state.started or dut.busy.value
             state.started |= bool(dut.command__valid.value and dut.command__ready.value)

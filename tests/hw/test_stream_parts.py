@@ -11,6 +11,7 @@ from acceltran.hw.streams.skid_buffer import SkidBuffer
 from acceltran.hw.streams.stream_arbiter import StreamArbiter
 from acceltran.hw.streams.stream_fork import StreamFork
 from acceltran.hw.streams.stream_queue import StreamQueue
+from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import parameters, simulate_component
 from support.streams import collect, send, start
 
@@ -30,7 +31,7 @@ async def check_parts(dut):
         senders = [cocotb.start_soon(send(dut, port, words[port], rng, stall)) for port in inputs]
         takers = [cocotb.start_soon(collect(dut, port, COUNT * len(inputs), rng, stall)) for port in outputs]
         await Combine(*senders, *takers)
-        cycles = (get_sim_time("ns") - begun) / 10
+        cycles = (get_sim_time("ns") - begun) / PERIOD
         for taker in takers:
             got = taker.result()
             for n, port in enumerate(inputs):

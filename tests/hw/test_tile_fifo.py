@@ -8,6 +8,7 @@ from cocotb.triggers import FallingEdge, ReadOnly
 from cocotb.utils import get_sim_time
 
 from acceltran.hw.pe.tile_fifo import TileFifo
+from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import parameters, simulate_component
 from support.streams import collect, random_tile, send, start, tile_beats
 
@@ -54,7 +55,7 @@ async def check_throughput_and_capacity(dut):
         await FallingEdge(dut.clk)
     times = []
     await collect(dut, "o", len(beats), on_transfer=lambda _: times.append(get_sim_time("ns")))
-    assert times[-1] - times[0] == 10 * (len(beats) - 1)
+    assert times[-1] - times[0] == PERIOD * (len(beats) - 1)
     await sender
 
 

@@ -8,6 +8,7 @@ import pytest
 from acceltran.hw.buffer.sram import SRAM_VERILOG
 from acceltran.hw.buffer.vector_buffer import VectorBuffer
 from acceltran.hw.spec.widths import LINE_ADDRESS_BITS
+from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import parameters, simulate_component
 from support.streams import collect, send, start
 
@@ -40,7 +41,7 @@ async def check_shared_lines(dut):
     begun = cocotb.utils.get_sim_time("step")
     await cocotb.triggers.gather(*(send(dut, f"request__{n}", list(range(LINES))) for n in range(readers)),
                                  *(collect(dut, f"o__{n}", LINES) for n in range(readers)))
-    cycles = (cocotb.utils.get_sim_time("step") - begun) / cocotb.utils.get_sim_steps(10, "ns")
+    cycles = (cocotb.utils.get_sim_time("step") - begun) / cocotb.utils.get_sim_steps(PERIOD, "ns")
     assert cycles <= LINES + 6
 
 

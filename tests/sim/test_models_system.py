@@ -54,7 +54,7 @@ def test_predictions_on_mini(tmp_path):
 
 def test_minilm_layers_on_mini(tmp_path):
     config = AcceleratorConfig.load("mini")
-    checkpoint = load_checkpoint(fetch_minilm(Path("build/training")))
+    checkpoint = load_checkpoint(fetch_minilm())
     texts = [" ".join(SENTENCES[:4])]
     inference = infer(config, checkpoint, texts, folder=tmp_path, length=64, layers=2)
     assert not inference.mismatches

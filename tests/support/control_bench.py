@@ -11,6 +11,8 @@ from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.hw.spec.isa import Opcode, encode
 from acceltran.hw.spec.registers import by_name
 from acceltran.sim.unit import parameters
+from acceltran.sw.host import driver, perform_async
+from acceltran.sw.host.driver import IDLE, RESET, START
 
 from .engines import Model, engine, random_program
 from .streams import start
@@ -18,12 +20,11 @@ from .streams import start
 __all__ = ["DONE", "ERROR", "HALT", "IDLE", "RESETTING", "RUNNING", "START", "Bench", "Host"]
 
 HALT = {"word": int.from_bytes(encode(Opcode.HALT), "little")}
-START, RESET = 1, 2
-IDLE, RUNNING, DONE, ERROR, RESETTING = 1, 2, 4, 8, 16
+RUNNING, DONE, ERROR, RESETTING = 2, 4, 8, 16
 
 
 class Host:
-    """The register file over AXI4-Lite, with random pauses."""
+    """The register file over AXI4-Lite, with random pauses; also a bus for the driver."""
 
     def __init__(self, dut, rng, pause=0.2):
         self.master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "csr_"), dut.clk, dut.rst)
@@ -44,8 +45,13 @@ class Host:
         assert answer.resp == resp, (name, word)
 
     async def counter(self, name):
-        low = await self.read(f"{name.upper()}_LO")
-        return low | await self.read(f"{name.upper()}_HI") << 32
+        return await perform_async(self, driver.read_counter(name))
+
+    async def read_register(self, offset):
+        return await self.read(offset)
+
+    async def write_register(self, offset, value):
+        await self.write(offset, value)
 
 
 class Bench:
@@ -147,7 +153,7 @@ class Bench:
         """A whole run that must end well."""
         model = Model([i for i in program if i is not HALT])
         self.engines(model, **behaviour)
-        await self.host.write("IRQ_ENABLE", 3)
+        await perform_async(self.host, driver.enable_interrupts())
         await self.host.write("CONTROL", START)
         await self.interrupt()
         assert model.complete()
@@ -165,10 +171,8 @@ class Bench:
         await self.interrupt()
         offers = self.offers
         assert await self.host.read("STATUS") == ERROR
-        assert await self.host.read("ERROR_CODE") == code
-        assert await self.host.read("ERROR_ENGINE") == source
-        assert await self.host.read("ERROR_INSTRUCTION") == number
-        assert await self.host.read("IRQ_STATUS") == 2
+        seen = await perform_async(self.host, driver.outcome())
+        assert (seen.error_code, seen.error_engine, seen.error_instruction, seen.irq_status) == (code, source, number, 2)
         await self.host.write("CONTROL", START)
         await self.cycles(100)
         assert await self.host.read("STATUS") == ERROR and self.offers == offers

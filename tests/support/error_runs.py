@@ -5,59 +5,56 @@ and, if the run is to be cut off, after how many cycles. What the registers show
 """
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import FallingEdge, First, RisingEdge, Timer
+from cocotb.triggers import FallingEdge, Timer
 
-from acceltran.hw.spec.registers import by_name, pack
-from acceltran.sim.system_run import PERIOD, Host, reset
+from acceltran.hw.spec.registers import by_name
+from acceltran.sim.clock import PERIOD
+from acceltran.sim.register_bus import RegisterBus, reset
 from acceltran.sim.unit import parameters
+from acceltran.sw.host import DeviceError, driver, perform_async
 
 LIMIT = 200_000
-"""Cycles after which a run, and polls after which a reset, counts as hung."""
-
-START, RESET = pack(by_name("CONTROL"), start=1), pack(by_name("CONTROL"), reset=1)
-IDLE = pack(by_name("STATUS"), idle=1)
-SHOWN = ("STATUS", "IRQ_STATUS", "ERROR_CODE", "ERROR_ENGINE", "ERROR_INSTRUCTION")
+"""Cycles after which a run counts as hung; of a reset, a hundredth of it in polls."""
 
 
 class Accelerator:
-    """The registers by name, and what a host does with them."""
+    """What a host does with the accelerator, by the driver's steps."""
 
     def __init__(self, dut):
-        self.dut, self.host = dut, Host(dut)
+        self.dut, self.bus = dut, RegisterBus(dut)
+
+    async def perform(self, steps):
+        return await perform_async(self.bus, steps)
 
     async def write(self, name, value):
-        await self.host.write(by_name(name).offset, value)
+        await self.bus.write_register(by_name(name).offset, value)
 
     async def read(self, name):
-        return await self.host.read(by_name(name).offset)
+        return await self.bus.read_register(by_name(name).offset)
 
     async def show(self):
-        return {name.lower(): await self.read(name) for name in SHOWN} | {"irq": int(self.dut.irq.value)}
+        return asdict(await self.perform(driver.outcome())) | {"irq": int(self.dut.irq.value)}
 
     async def reset(self):
         """Soft reset; True once the accelerator is idle again, False if it does not get there."""
-        await self.write("CONTROL", RESET)
-        for _ in range(LIMIT // 100):
-            if await self.read("STATUS") == IDLE:
-                return True
-        return False
+        try:
+            await self.perform(driver.soft_reset(polls=LIMIT // 100))
+        except DeviceError:
+            return False
+        return True
 
     async def start(self, run):
-        await self.write("PROGRAM_ADDRESS", run["address"])
-        await self.write("PROGRAM_LENGTH", run["length"])
-        await self.write("WATCHDOG", run["watchdog"])
-        await self.write("CONTROL", START)
+        await self.perform(driver.set_watchdog(run["watchdog"]))
+        await self.perform(driver.start(run["address"], run["length"]))
 
     async def interrupt(self):
         """True at the interrupt, False after `LIMIT` cycles without."""
-        if not self.dut.irq.value:
-            await First(RisingEdge(self.dut.irq), Timer(LIMIT * PERIOD, "ns"))
-        await FallingEdge(self.dut.clk)
-        return bool(self.dut.irq.value)
+        return await self.bus.wait(LIMIT)
 
 
 async def play(accelerator, run):
@@ -70,7 +67,7 @@ async def play(accelerator, run):
                 "reset": await accelerator.reset(), "after": await accelerator.show()}
     seen = {"ended": await accelerator.interrupt(), **await accelerator.show()}
     if seen["error_code"]:
-        await accelerator.write("CONTROL", START)
+        await accelerator.write("CONTROL", driver.START)
         seen["restarted"] = await accelerator.show()
         await accelerator.write("IRQ_STATUS", seen["irq_status"])
         seen["acknowledged"] = await accelerator.show()
@@ -85,7 +82,7 @@ async def run_all(dut):
     Clock(dut.clk, PERIOD, "ns", impl="gpi").start()
     accelerator = Accelerator(dut)
     await reset(dut)
-    await accelerator.write("IRQ_ENABLE", 3)
+    await accelerator.perform(driver.enable_interrupts())
     seen = []
     for run in job["runs"]:
         seen.append(await play(accelerator, run))

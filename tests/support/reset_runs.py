@@ -11,14 +11,16 @@ from cocotb.clock import Clock
 from cocotb.triggers import Timer
 from cocotb.utils import get_sim_time
 
-from acceltran.sim.system_run import PERIOD, reset
+from acceltran.sim.clock import PERIOD
+from acceltran.sim.register_bus import reset
 from acceltran.sim.unit import parameters
+from acceltran.sw.host.driver import enable_interrupts
 
 from .error_runs import Accelerator
 
 
 async def start(accelerator, run):
-    await accelerator.write("IRQ_ENABLE", 3)
+    await accelerator.perform(enable_interrupts())
     await accelerator.start(run)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 
+from acceltran.sim.clock import PERIOD
 from acceltran.sw.golden.tiles import pack_bits, pack_tile, unpack_bits, unpack_tile
 
 __all__ = ["start", "send", "collect", "tile_beats", "tile_of_beats", "row_of_beat", "random_tile"]
@@ -15,7 +16,7 @@ __all__ = ["start", "send", "collect", "tile_beats", "tile_of_beats", "row_of_be
 
 async def start(dut, *ports):
     """Start the clock, hold the reset for two cycles; the streams in `ports` that are inputs begin idle."""
-    Clock(dut.clk, 10, "ns").start()
+    Clock(dut.clk, PERIOD, "ns").start()
     dut.rst.value = 1
     for port in ports:
         getattr(dut, f"{port}__valid").value = 0

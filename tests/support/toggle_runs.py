@@ -4,11 +4,13 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
+from acceltran.sim.clock import PERIOD
+
 
 @cocotb.test()
 async def count(dut):
     dut.rst.value, dut.n.value = 0, 0
-    cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
+    cocotb.start_soon(Clock(dut.clk, PERIOD, unit="ns").start())
     await RisingEdge(dut.clk)
     for n in range(1, 41):
         await FallingEdge(dut.clk)

@@ -1,5 +1,6 @@
 """From a checkpoint to bytes: image, instructions, files, and what the program computes."""
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -9,8 +10,11 @@ import torch
 
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.hw.spec.isa import INSTRUCTION_BYTES, LoopOrder, Opcode
+from acceltran.sim.inference import expectation
 from acceltran.sw.compiler import CompileError, Program, compile_encoder
+from acceltran.sw.compiler.expected import tensor_bytes, tensor_hash
 from acceltran.sw.compiler.image import Image, pack_matrix, pack_table, pack_values
+from acceltran.sw.compiler.program import FORMAT, _checksum
 from acceltran.sw.golden.tiles import lines_to_bytes, to_stream
 from acceltran.sw.ir.execute import golden_run, results
 from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
@@ -144,6 +148,79 @@ def test_save_and_load(models, tmp_path):
     assert len(program.raw) == INSTRUCTION_BYTES * len(program.instructions)
     with pytest.raises(ValueError, match="compile it again"):
         golden_run(loaded, ids, lengths)
+
+
+def expected_of(program, ids, lengths):
+    golden = golden_run(program, ids, lengths)
+    return golden, expectation(program, golden, fidelity={"cosine": 1.0}, labels={n: f"class{n}" for n in range(11)},
+                               inputs={"texts": TEXTS[:2]})
+
+
+def test_a_saved_program_says_what_it_must_give(models, tmp_path):
+    """Outputs by their integers, four bytes each; other tensors by the SHA-256 of the same bytes."""
+    program, ids, lengths = compiled(models["relu"], NANO, TEXTS[:2])
+    golden, expected = expected_of(program, ids, lengths)
+    program = replace(program, expected=expected)
+    manifest = program.save(tmp_path)
+    loaded = Program.load(tmp_path)
+    assert replace(loaded, graph=program.graph) == program
+    assert manifest["format"] == FORMAT and manifest["expected"]["inputs"] == {"texts": TEXTS[:2]}
+    assert loaded.expected.hashes.keys() == program.tensors.keys() == golden.keys()
+    for name, matrix in golden.items():
+        raw = b"".join(int(value).to_bytes(4, "little", signed=True) for value in matrix.reshape(-1))
+        assert loaded.expected.hashes[name] == hashlib.sha256(raw).hexdigest() == tensor_hash(matrix)
+    output = program.outputs["logits"]
+    wanted = golden[output["tensor"]][: output["rows"] * NANO.tile]
+    assert (tmp_path / "results.bin").read_bytes() == tensor_bytes(wanted)
+    assert (loaded.expected.integers("logits", wanted.shape[1]) == wanted).all()
+    assert loaded.expected.labels[10] == "class10" and loaded.expected.sentences == 2
+
+
+def edited(folder, change):
+    """A manifest with other fields, the checksum mended."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    manifest["checksums"]["manifest.json"] = _checksum(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda m: m.update(format=FORMAT + 1), f"a program of format {FORMAT + 1}, and this version reads {FORMAT}"),
+    (lambda m: m.pop("format"), "it names no format"),
+    (lambda m: m.pop("target"), "has no field target"),
+    (lambda m: m.update(colour=1), "has an unknown field colour"),
+    (lambda m: m["expected"].pop("hashes"), r"does not fit this version \(expected: hashes\)"),
+    (lambda m: m["expected"].update(taste=1), r"does not fit this version \(expected: taste\)"),
+    (lambda m: m["config"].update(tile=7), "does not fit this version"),
+    (lambda m: m["outputs"]["logits"].update(rows=9), "results.bin has"),
+])
+def test_programs_of_another_version_are_refused(models, tmp_path, change, message):
+    program, ids, lengths = compiled(models["relu"], NANO, TEXTS[:2])
+    replace(program, expected=expected_of(program, ids, lengths)[1]).save(tmp_path)
+    edited(tmp_path, change)
+    with pytest.raises(CompileError, match=f"manifest.json: .*{message}.*: compile the program again") as error:
+        Program.load(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_mixed_up_programs_are_refused(models, tmp_path):
+    """Of two programs with equal instructions and outputs of the same size."""
+    for name, texts in (("a", TEXTS[:2]), ("b", TEXTS[2:4])):
+        program, ids, lengths = compiled(models["relu"], NANO, texts)
+        replace(program, expected=expected_of(program, ids, lengths)[1]).save(tmp_path / name)
+    for name in ("results.bin", "image.bin"):
+        mine, other = ((tmp_path / folder / name).read_bytes() for folder in "ab")
+        assert mine != other and len(mine) == len(other)
+        (tmp_path / "a" / name).write_bytes(other)
+        with pytest.raises(CompileError, match=f"{name}: does not belong to manifest.json"):
+            Program.load(tmp_path / "a")
+        (tmp_path / "a" / name).write_bytes(mine)
+    text = (tmp_path / "a" / "manifest.json").read_text()
+    digit = next(iter(json.loads(text)["expected"]["hashes"].values()))
+    (tmp_path / "a" / "manifest.json").write_text(text.replace(digit, digit[::-1]))
+    with pytest.raises(CompileError, match="manifest.json: was changed since it was written"):
+        Program.load(tmp_path / "a")
 
 
 @pytest.mark.parametrize(("name", "change", "message"), [

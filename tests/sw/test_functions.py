@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from acceltran.hw.spec.activations import function_format
+from acceltran.hw.spec.activations import ACTIVATIONS, function_format
 from acceltran.hw.spec.table_bank import TableBank
 from acceltran.sw.golden.functions import activate, relu
 
@@ -22,7 +22,7 @@ def test_formats():
 
 
 @pytest.mark.parametrize("width", [8, 9, 10, 11, 12, 13, 20])
-@pytest.mark.parametrize("name, exact", [("gelu", exact_gelu), ("tanh", torch.tanh)])
+@pytest.mark.parametrize("name, exact", [("gelu", exact_gelu), ("tanh", torch.tanh), ("silu", torch.nn.functional.silu)])
 def test_error_below_one_unit_everywhere(width, name, exact):
     form = function_format(width)
     end, scale = 1 << (form.bits - 1), 1 << form.frac
@@ -40,10 +40,20 @@ def test_special_points():
     assert relu(x).tolist() == [0, 8 * SCALE, 0, (1 << 23) - 1, 0]
 
 
+def test_entries_are_what_they_are_called():
+    x = torch.linspace(-20, 20, 4001, dtype=torch.float64)
+    for entry in ACTIVATIONS:
+        want = getattr(torch.nn.functional, entry.name)(x)
+        assert torch.allclose(torch.from_numpy(entry.exact(x.numpy())), want, rtol=0, atol=1e-14), entry.name
+    assert [entry.code for entry in ACTIVATIONS] == list(range(1, len(ACTIVATIONS) + 1))
+    assert len({entry.config_bit for entry in ACTIVATIONS}) == len(ACTIVATIONS)
+
+
 def test_symmetry():
     x = torch.arange(1 << 20)
     assert torch.equal(activate("tanh", -x, WIDE), -activate("tanh", x, WIDE))
     assert torch.equal(activate("gelu", x, WIDE) - activate("gelu", -x, WIDE), x)
+    assert torch.equal(activate("silu", x, WIDE) - activate("silu", -x, WIDE), x)
 
 
 def test_bank_joins_tables():
@@ -51,6 +61,16 @@ def test_bank_joins_tables():
     assert bank.input_bits == GELU.input_bits + 1
     for joined, first, second in zip(bank.coefficients, GELU.coefficients, TANH.coefficients, strict=True):
         assert joined.tolist() == first.tolist() + second.tolist()
+
+
+def test_bank_aligns_long_tables():
+    short, long = TANH, WIDE.table("silu")
+    bank = TableBank((short, long, short))
+    assert [(bank.first_block(n), bank.blocks(n)) for n in range(3)] == [(0, 1), (2, 2), (4, 1)]
+    assert bank.input_bits == short.input_bits + 3
+    segments = len(short.coefficients[0])
+    for joined, one, two in zip(bank.coefficients, short.coefficients, long.coefficients, strict=True):
+        assert joined.tolist() == [*one, *[0] * segments, *two, *one]
 
 
 @pytest.mark.parametrize("width, segments, low", [(20, 128, (8, 256)), (11, 64, (4, 64)), (8, 32, (2, 16))])
