@@ -5,7 +5,7 @@ from dataclasses import replace
 from rich.markup import escape
 
 from ..hw.spec.files import write_json
-from ..sim.inference import expectation
+from ..sim.expectation import expectation
 from ..sw.compiler import compile_encoder
 from ..sw.models.checkpoint import count_cut, encode_texts
 from ..sw.models.fidelity import golden_fidelity

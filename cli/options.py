@@ -155,7 +155,7 @@ MAPPING = Options({
     "jobs": (Annotated[int | None, typer.Option(min=1, help="Modules mapped at a time (default: one per core).")], None),
 })
 
-CACHE = Options({"cache": (Annotated[Path, typer.Option(
+CACHE = Options({"cache": (Annotated[Path | None, typer.Option(
     help="Where the fetched packages stay (default: see acceltran cache).")], None)})
 
 EXCLUSIONS = Options({"exclusions": (Annotated[Path, typer.Option(

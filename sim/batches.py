@@ -5,7 +5,8 @@ from pathlib import Path
 
 from ..sw.compiler import CapacityError, CompileError, check_batch, largest_batch, outline_encoder, quantise_encoder
 from ..sw.models.checkpoint import encode_texts
-from .inference import COUNTED, infer, zero_shares
+from .expectation import COUNTED, zero_shares
+from .inference import infer
 from .system import largest_memory
 
 __all__ = ["combine", "infer_batches"]

@@ -14,9 +14,10 @@ import os
 import platform
 import shutil
 import subprocess
-import tempfile
 import time
 from pathlib import Path
+
+from ..hw.spec.files import write_text
 
 __all__ = ["KINDS", "LARGEST", "OLDEST", "PACKAGES", "cache_root", "clear", "compiler_version", "digest", "find", "kept",
            "package_versions", "sizes", "trim"]
@@ -96,7 +97,7 @@ def kept(kind, name, make):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         make(folder)
-        _write(folder / _SEAL, json.dumps(_digests(folder)))
+        write_text(folder / _SEAL, json.dumps(_digests(folder)))
     _trim_now_and_then()
     return folder
 
@@ -174,10 +175,3 @@ def _locked(path):
             if path.exists() and path.stat().st_ino == os.fstat(handle.fileno()).st_ino:
                 yield path
                 return
-
-
-def _write(path, text):
-    handle, partial = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-    os.replace(partial, path)

@@ -7,22 +7,17 @@ import torch
 from ..hw.spec.design_name import design_name
 from ..hw.spec.isa import Engine
 from ..sw.compiler import compile_encoder, compile_quantised
-from ..sw.compiler.expected import Expected, tensor_bytes, tensor_hash
-from ..sw.ir.counts import multiplication_counts
 from ..sw.ir.execute import results
 from ..sw.ir.graph import unpad
-from ..sw.ir.valid import ValidElements
 from ..sw.models.checkpoint import encode_texts
 from ..sw.models.fidelity import golden_fidelity
 from .errors import SimulationError
+from .expectation import expectation, stored
 from .replay import BufferReplay
 from .system import largest_memory, simulate
 
-__all__ = ["COUNTED", "Inference", "compare_tensors", "expectation", "in_memory", "infer", "report", "report_run",
-           "run_program", "seen_outputs", "seen_tensors", "zero_shares"]
-
-COUNTED = ("zeros", "elements", "zeros_padded", "elements_padded")
-"""What shares of zeros are made of: of valid tokens, and with padding."""
+__all__ = ["Inference", "compare_tensors", "in_memory", "infer", "report", "report_run", "run_program", "seen_outputs",
+           "seen_tensors"]
 
 
 @dataclass(frozen=True)
@@ -120,7 +115,7 @@ def compare_tensors(config, program, run, golden):
         if unequal := int((seen != golden[name]).sum()):
             mismatches[name] = unequal
     for name, (integers, _) in seen_outputs(program, run).items():
-        if unequal := int((integers != _stored(program, golden, program.outputs[name])).sum()):
+        if unequal := int((integers != stored(program, golden, program.outputs[name])).sum()):
             mismatches[in_memory(name)] = unequal
     return mismatches
 
@@ -161,29 +156,6 @@ def seen_outputs(program, run):
 def in_memory(name):
     """How a mismatch of an output in main memory is called."""
     return f"{name} (main memory)"
-
-
-def _stored(program, golden, output):
-    return golden[output["tensor"]][: output["rows"] * program.config.tile]
-
-
-def expectation(program, golden, *, fidelity, labels, inputs=None):
-    """What a run of `program` must give, as an Expected.
-
-    Parameters
-    ----------
-    program : Program with its graph
-    golden : tensors of the golden model by name
-    fidelity : plain values, see `Fidelity.to_dict`
-    labels : names of the classes, by number
-    inputs : plain values that say what is run
-    """
-    counts = multiplication_counts(program.graph, golden)["total"]
-    return Expected(
-        outputs={name: tensor_bytes(_stored(program, golden, output)) for name, output in program.outputs.items()},
-        hashes={name: tensor_hash(golden[name]) for name in program.tensors}, sentences=program.graph.batch,
-        multiplications={"none": counts.none, "both": counts.both}, sparsity=sparsity(program, golden), labels=dict(labels),
-        inputs=inputs or {}, fidelity=fidelity)
 
 
 def report(inference):
@@ -251,21 +223,3 @@ def report_run(program, run, expected, mismatches, outputs):
         "simulation_seconds": run.simulation_seconds,
         "cycles_per_second": (run.started + cycles) / run.simulation_seconds,
     }
-
-
-def sparsity(program, golden):
-    """Zeros per tensor class: among the elements of valid tokens, and among all with padding."""
-    classes, valid = {}, ValidElements(program.graph)
-    for name, place in program.tensors.items():
-        matrix = golden[name]
-        entry = classes.setdefault(place["kind"], dict.fromkeys(COUNTED, 0))
-        for suffix, part in (("", valid.part(name, matrix)), ("_padded", matrix)):
-            entry["zeros" + suffix] += int((part == 0).sum())
-            entry["elements" + suffix] += part.numel()
-    return {kind: zero_shares(entry) for kind, entry in classes.items()}
-
-
-def zero_shares(counts):
-    """Counts of zeros and elements (`COUNTED`), with the shares."""
-    shares = {f"sparsity{suffix}": counts["zeros" + suffix] / max(1, counts["elements" + suffix]) for suffix in ("", "_padded")}
-    return shares | counts

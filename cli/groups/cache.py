@@ -11,7 +11,7 @@ __all__ = ["app"]
 
 app = typer.Typer(rich_markup_mode=None)
 
-cache_command = Late("cache", "cache:cache_command", "sim")
+cache_command = Late("cache", "cache:cache_command")
 
 
 @app.command()

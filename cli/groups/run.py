@@ -29,9 +29,9 @@ __all__ = ["app"]
 app = typer.Typer(rich_markup_mode=None)
 
 run_command = Late("run", "run:run_command", "sim")
-saved_run_command = Late("run", "saved_run:saved_run_command", "sim")
-refuse_without_effect = Late("run", "saved_run:refuse_without_effect", "sim")
-compile_command = Late("compile", "compile:compile_command", "sim")
+saved_run_command = Late("run --program", "saved_run:saved_run_command", "sim")
+refuse_without_effect = Late("run --program", "saved_run:refuse_without_effect", "sim")
+compile_command = Late("compile", "compile:compile_command", "model")
 disassemble_command = Late("disassemble", "disassemble:disassemble_command", "model")
 
 _INPUT = (config(), MODEL, SENTENCES)

@@ -28,7 +28,7 @@ sys.meta_path.insert(0, Refusing())
 PLAIN = REFUSE.format(REFUSED) + "from acceltran.cli.main import main\nmain()\n"
 """A program that is `acceltran` where no extra is installed."""
 COMMANDS = ("generate", "run", "disassemble", "compile", "explore", "evaluate", "calibrate", "cost", "study", "seeds", "train",
-            "synth", "power", "fpga", "ablate", "bench", "bench matmul", "bench model", "bench ita", "bench orders",
+            "synth", "power", "fpga", "ablate", "cache", "bench", "bench matmul", "bench model", "bench ita", "bench orders",
             "bench table")
 
 

@@ -10,7 +10,7 @@ import torch
 
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.hw.spec.isa import INSTRUCTION_BYTES, LoopOrder, Opcode
-from acceltran.sim.inference import expectation
+from acceltran.sim.expectation import expectation
 from acceltran.sw.compiler import CompileError, Program, compile_encoder
 from acceltran.sw.compiler.expected import tensor_bytes, tensor_hash
 from acceltran.sw.compiler.image import Image, pack_matrix, pack_table, pack_values
