@@ -11,7 +11,6 @@ from ..hw.spec.isa import Engine
 from ..sw.compiler import compile_encoder, compile_quantised
 from ..sw.ir.counts import multiplication_counts
 from ..sw.ir.execute import results
-from ..sw.ir.valid import ValidElements
 from ..sw.models.checkpoint import encode_texts
 from ..sw.models.fidelity import golden_fidelity
 from .replay import BufferReplay
@@ -185,11 +184,11 @@ def report(inference):
 
 def sparsity(program, golden):
     """Zeros per tensor class: among the elements of valid tokens, and among all with padding."""
-    classes, valid = {}, ValidElements(program.graph)
+    classes = {}
     for name, place in program.tensors.items():
         matrix = golden[name]
         entry = classes.setdefault(place["kind"], dict.fromkeys(COUNTED, 0))
-        for suffix, part in (("", valid.part(name, matrix)), ("_padded", matrix)):
+        for suffix, part in (("", program.graph.tensors[name].valid(matrix)), ("_padded", matrix)):
             entry["zeros" + suffix] += int((part == 0).sum())
             entry["elements" + suffix] += part.numel()
     return {kind: zero_shares(entry) for kind, entry in classes.items()}

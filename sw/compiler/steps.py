@@ -195,9 +195,9 @@ class _Lowering:
         return [(low, high - low) for low, high in zip(edges, edges[1:], strict=False)]
 
     def _group_vectors(self):
-        """One LOAD for the vectors of each half layer: those of its products and those of its layer-norm."""
+        """One LOAD for the vectors of a group that follow each other, such as those of half a layer."""
         vectors = dict.fromkeys(name for operation in self.graph.operations for name in _vectors_of(operation))
-        for number, (_, names) in enumerate(groupby(vectors, _vector_group)):
+        for number, (_, names) in enumerate(groupby(vectors, lambda name: self.graph.tensors[name].group)):
             names, line = tuple(names), 0
             owner = f"vectors.{number}"
             for name in names:
@@ -345,9 +345,3 @@ def _vectors_of(operation):
     if isinstance(operation, LayerNorm):
         return [operation.gamma, operation.beta]
     return [operation.bias] if isinstance(operation, MatMul) and operation.bias else []
-
-
-def _vector_group(name):
-    """Half a layer: its attention, or its feed-forward network; pooler and classifier together."""
-    layer, _, inner = name.rpartition(".")[0].rpartition(".")
-    return layer, inner in ("hidden", "output", "output_norm")

@@ -8,7 +8,8 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
-from .checkpoint import BertConfig, Checkpoint, tensor_shapes
+from .bert import BertConfig, tensor_shapes
+from .checkpoint import Checkpoint
 
 __all__ = ["SPECIAL", "TINY_SHAPES", "random_texts", "random_weight", "tiny_encoder", "word_tokenizer"]
 

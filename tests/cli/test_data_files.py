@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from acceltran.cli.data_files import Layout, read_labelled, read_sentences, write_tsv
 from acceltran.cli.labels import Targets
-from acceltran.sw.models.checkpoint import BertConfig, ModelError
+from acceltran.sw.models.bert import BertConfig
+from acceltran.sw.models.checkpoint import ModelError
 
 TWO = {0: "negative", 1: "positive"}
 THREE = {0: "contradiction", 1: "neutral", 2: "entailment"}

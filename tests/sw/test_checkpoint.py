@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from acceltran.sw.models.checkpoint import BertConfig, ModelError, encode_texts, load_checkpoint, tensor_shapes
+from acceltran.sw.models.bert import BertConfig, tensor_shapes
+from acceltran.sw.models.checkpoint import ModelError, encode_texts, load_checkpoint
 from support.models import make_checkpoint, random_texts
 
 QUERY = "bert.encoder.layer.0.attention.self.query.weight"

@@ -16,7 +16,6 @@ from acceltran.sw.ir.densities import density, profile
 from acceltran.sw.ir.execute import execute
 from acceltran.sw.models.build_encoder import build_graph
 from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
-from acceltran.sw.models.quantise import folded_factor
 from support.models import make_checkpoint, random_texts
 
 CONFIG = replace(AcceleratorConfig.load("nano"), name="small", bus_width=64)
@@ -62,7 +61,7 @@ def test_p1_a_tensor_is_as_dense_as_its_own_threshold_leaves_it(checkpoint, fact
     before = counted(checkpoint, plain)
     assert set(before) == set(plain.curve_numbers)
     for site in plain.curve_numbers:
-        tau = factor * plain.maxima[site] / folded_factor(checkpoint.config, site)
+        tau = factor * plain.maxima[site] / plain.parts.scale(site)
         encoder = quantise_encoder(checkpoint, CONFIG, calibration_texts=TEXTS, site_taus={site: (tau,) * 9},
                                    target_sparsity=0.5)
         shares = counted(checkpoint, encoder)
