@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...hw.spec.isa import Opcode
 from ..ir.errors import CapacityError, CompileError
 from ..models.outline import outline_encoder
 from ..models.quantise import quantise_encoder
@@ -12,9 +11,10 @@ from .allocate import place_activations, place_blocks
 from .capacity import ADDRESSED, ATTEMPTS, LARGEST_PROGRAM, check_fit, fits
 from .cost import Cost
 from .emit import emit
+from .lower import lower
 from .planner import plan_order
-from .schedule import chain, check_progress, insert_loads, insert_planned_loads, load_step, semaphores
-from .steps import lower
+from .schedule import chain, check_progress, insert_loads, insert_planned_loads, semaphores
+from .steps import LoadStep
 
 __all__ = ["check_batch", "compile_encoder", "compile_graph", "compile_quantised", "largest_batch"]
 
@@ -210,13 +210,13 @@ def _split(graph, steps, resident):
     """Steps of the program, and of the preload: the loads."""
     if not resident:
         return steps, []
-    first = [step.opcode is Opcode.LOAD for step in steps]
+    first = [isinstance(step, LoadStep) for step in steps]
     return ([step for step, early in zip(steps, first, strict=True) if not early],
             [step for step, early in zip(steps, first, strict=True) if early])
 
 
 def _preload(blocks, preload, resident):
-    return [*(load_step(block) for block in blocks.values()), *preload] if resident else []
+    return [*map(LoadStep.of, blocks.values()), *preload] if resident else []
 
 
 def _placements(activations, blocks):
