@@ -2,7 +2,6 @@
 
 from ..sw.compiler.expected import Expected, tensor_bytes, tensor_hash
 from ..sw.ir.counts import multiplication_counts
-from ..sw.ir.valid import ValidElements
 
 __all__ = ["COUNTED", "expectation", "sparsity", "stored", "zero_shares"]
 
@@ -36,11 +35,11 @@ def stored(program, golden, output):
 
 def sparsity(program, golden):
     """Zeros per tensor class: among the elements of valid tokens, and among all with padding."""
-    classes, valid = {}, ValidElements(program.graph)
+    classes = {}
     for name, place in program.tensors.items():
         matrix = golden[name]
         entry = classes.setdefault(place["kind"], dict.fromkeys(COUNTED, 0))
-        for suffix, part in (("", valid.part(name, matrix)), ("_padded", matrix)):
+        for suffix, part in (("", program.graph.tensors[name].valid(matrix)), ("_padded", matrix)):
             entry["zeros" + suffix] += int((part == 0).sum())
             entry["elements" + suffix] += part.numel()
     return {kind: zero_shares(entry) for kind, entry in classes.items()}

@@ -7,7 +7,6 @@ from ...hw.post_process.dynatran import DynaTran
 from ...hw.post_process.top_k_selector import TopKSelector
 from ...silicon.component import component_gate_equivalents
 from ...sw.models.checkpoint import encode_texts
-from ...sw.models.float_encoder import FloatEncoder
 
 __all__ = ["SHAPES", "attention_probabilities", "pass_times", "selector_gates", "threshold_pass",
            "top_k_pass"]
@@ -18,8 +17,8 @@ SHAPES = {"BERT-Base, random": (12, 12, 128, 128)}
 
 def attention_probabilities(checkpoint, texts, length):
     """All layers' attention probabilities, [layers * sentences * heads * length, length], every sentence padded or cut."""
-    values = FloatEncoder(checkpoint).run(*encode_texts(checkpoint, texts, length, longest=length))
-    found = [tensor for name, tensor in values.items() if name.endswith(".probabilities")]
+    values = checkpoint.float_encoder().run(*encode_texts(checkpoint, texts, length, longest=length))
+    found = [values[attention.probabilities] for attention in checkpoint.parts().attentions]
     return torch.stack(found).flatten(0, -2)
 
 

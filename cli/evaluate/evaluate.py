@@ -11,7 +11,6 @@ from ...hw.spec.errors import ConfigError
 from ...sw.ir.execute import execute, results
 from ...sw.ir.graph import Softmax
 from ...sw.ir.watch import Watch
-from ...sw.models.build_encoder import build_graph
 from ...sw.models.checkpoint import count_cut, encode_texts
 from ...sw.models.errors import ModelError
 from ...sw.models.fidelity import FidelityMeter, combine
@@ -65,19 +64,15 @@ class Method:
         return {"tau": self.tau, "weight_sparsity": self.weight_sparsity, "site_taus": curves and curves.taus,
                 "target_sparsity": curves.point if curves and self.target is None else self.target}
 
-    def float_pruning(self, config):
-        """The same for the float model, see `FloatEncoder.run`; not for the profiled curves.
-
-        Parameters
-        ----------
-        config : BertConfig
-        """
+    def float_pruning(self, checkpoint):
+        """The same for the float model of a Checkpoint, see `FloatEncoder.run`; not for the profiled curves."""
         if self.name == "top-k":
+            chosen = {attention.probabilities for attention in checkpoint.parts().attentions}
             return lambda name, tensor: (
-                keep_largest(tensor.flatten(0, -2), self.keep).view_as(tensor) if name.endswith(".probabilities") else tensor)
+                keep_largest(tensor.flatten(0, -2), self.keep).view_as(tensor) if name in chosen else tensor)
         if self.name == "per-site":
             return below(self.sites.at(self.sites.point if self.target is None else self.target))
-        return below(dict.fromkeys(site_names(config), self.tau or 0.0))
+        return below(dict.fromkeys(site_names(checkpoint), self.tau or 0.0))
 
 
 def evaluate(checkpoint, hardware, texts, labels, method, *, length=128, baseline=True, calibration_texts=None, limits=None,
@@ -130,16 +125,16 @@ def _evaluate(checkpoint, hardware, ids, lengths, labels, method, calibration_te
     encoder = quantise_encoder(checkpoint, hardware, calibration_texts=calibration_texts, **method.compiler_options())
     tally, predictions = Tally(), [None] * len(ids)
     meter, fidelities = FidelityMeter(checkpoint), []
-    prune = method.float_pruning(checkpoint.config) if method.name == "top-k" else None
+    prune = method.float_pruning(checkpoint) if method.name == "top-k" else None
     # Sentences of similar length lie in one batch.
     order = sorted(range(len(ids)), key=lambda n: lengths[n])
     for start in range(0, len(order), _BATCH):
         chosen = order[start: start + _BATCH]
-        graph = build_graph(encoder, [lengths[n] for n in chosen], ids.shape[1], separate=False)
+        graph = encoder.build_graph([lengths[n] for n in chosen], ids.shape[1], separate=False)
         watch = Watch(graph)
         values = execute(graph, ids[chosen], prune=_pruning(method), watch=watch)
         fidelities.append(meter.measure(graph, ids[chosen], values, watch, prune))
-        tally.add(graph, encoder.model, values)
+        tally.add(graph, values)
         logits = results(graph, values)["logits"]
         answers = logits[:, 0] if checkpoint.config.num_labels == 1 else logits.argmax(1)
         for n, prediction in zip(chosen, answers.tolist(), strict=True):

@@ -7,8 +7,7 @@ import torch
 from torch.nn import functional
 
 from ...sw.models.checkpoint import encode_texts
-from ...sw.models.float_encoder import FloatEncoder
-from ...sw.models.quantise import PROJECTIONS, pruned_checkpoint
+from ...sw.models.quantise import pruned_checkpoint
 from ..labels import check_classifier
 
 __all__ = ["FloatRun", "FloatRuns", "below", "valid_mask"]
@@ -35,6 +34,7 @@ class FloatRuns:
 
     Attributes
     ----------
+    checkpoint : as given
     batches : (ids, lengths, labels) of sentences of similar length
     reference : FloatRun without pruning of activations
     dense : multiplications without any zero
@@ -42,17 +42,19 @@ class FloatRuns:
 
     def __init__(self, checkpoint, texts, labels, weight_sparsity=0.0):
         check_classifier(checkpoint, "a run with labels", classes=True)
-        self.config = checkpoint.config
+        self.checkpoint, self.config = checkpoint, checkpoint.config
         checkpoint = pruned_checkpoint(checkpoint, self.config.num_hidden_layers, weight_sparsity)
-        self.encoder = FloatEncoder(checkpoint)
+        self.encoder, self.parts = checkpoint.float_encoder(), checkpoint.parts()
         ids, lengths = encode_texts(checkpoint, texts, longest=self.config.max_position_embeddings)
         lengths, labels = torch.tensor(lengths), torch.tensor(labels)
         order = lengths.argsort(stable=True)
         self.batches = [(ids[rows, : int(lengths[rows].max())], lengths[rows], labels[rows]) for rows in order.split(_BATCH)]
-        self._fan_out = {name: (tensor != 0).sum(0).double() for name, tensor in checkpoint.tensors.items() if tensor.ndim == 2}
+        self._fan_out = {one.result: (checkpoint.tensors[f"{one.weights}.weight"] != 0).sum(0).double()
+                         for one in self.parts.encoder_projections}
         self.reference = self.run(lambda name, tensor: tensor)
-        per_token = 4 * self.config.hidden_size**2 + 2 * self.config.hidden_size * self.config.intermediate_size
-        self.dense = self.config.num_hidden_layers * int((lengths * per_token + 2 * lengths**2 * self.config.hidden_size).sum())
+        per_token = sum(one.rows * one.columns for one in self.parts.encoder_projections)
+        pairs = 2 * self.parts.layers * self.config.hidden_size
+        self.dense = int((lengths * per_token + lengths**2 * pairs).sum())
 
     def run(self, prune):
         """FloatRun with this pruning, see `FloatEncoder.run`."""
@@ -74,23 +76,21 @@ class FloatRuns:
         return 100 * (self.reference.accuracy - run.accuracy)
 
     def _remaining(self, values, lengths):
-        valid = (torch.arange(values["embeddings.output"].shape[1]) < lengths[:, None]).float()[:, None]
+        columns = values[self.parts.attentions[0].query].shape[1]
+        valid = (torch.arange(columns) < lengths[:, None]).float()[:, None]
 
         def used(name):
             """Non-zero elements of valid tokens, counted over the tokens: [batch, 1, columns], of heads one more."""
             nonzero = (values[name] != 0).float()
             return (valid[:, None] if nonzero.ndim == 4 else valid) @ nonzero
 
-        total, state = 0.0, "embeddings.output"
-        for layer in range(self.config.num_hidden_layers):
-            inside, weights = f"layer{layer}.", f"encoder.layer.{layer}."
-            for result, source in (("query", state), ("key", state), ("value", state), ("attention", inside + "context"),
-                                   ("hidden", inside + "attention_norm"), ("output", inside + "hidden")):
-                total += float(used(source).sum((0, 1)).double() @ self._fan_out[f"{weights}{PROJECTIONS[result]}.weight"])
-            total += float((used(inside + "query") * used(inside + "key")).double().sum())
-            by_token = (self.encoder.heads(values[inside + "value"]) != 0).float().sum(-1) * valid
-            total += float((used(inside + "probabilities")[:, :, 0] * by_token).double().sum())
-            state = inside + "output_norm"
+        total = 0.0
+        for one in self.parts.encoder_projections:
+            total += float(used(one.source).sum((0, 1)).double() @ self._fan_out[one.result])
+        for attention in self.parts.attentions:
+            total += float((used(attention.query) * used(attention.key)).double().sum())
+            by_token = (self.encoder.heads(values[attention.value]) != 0).float().sum(-1) * valid
+            total += float((used(attention.probabilities)[:, :, 0] * by_token).double().sum())
         return total
 
 
@@ -105,9 +105,9 @@ def below(taus):
     return lambda name, tensor: functional.hardshrink(tensor, largest[name]) if name in largest else tensor
 
 
-def valid_mask(name, tensor, lengths):
-    """Which elements belong to valid tokens; of probabilities, to pairs of them."""
+def valid_mask(tensor, lengths):
+    """Which elements belong to valid tokens; of probabilities [batch, heads, rows, columns], to pairs of them."""
     valid = torch.arange(tensor.shape[-2]) < lengths[:, None]
-    if name.endswith(".probabilities"):
+    if tensor.ndim == 4:
         return valid[:, None, :, None] & valid[:, None, None, :]
     return valid[..., None]

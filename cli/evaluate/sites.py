@@ -10,7 +10,6 @@ import torch
 
 from ...hw.spec.registers import KNOTS
 from ...sw.models.errors import ModelError
-from ...sw.models.quantise import pruned_sites
 from .choose import choose
 from .float_runs import FloatRuns, below, valid_mask
 
@@ -22,9 +21,10 @@ QUANTILES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96,
 _POINTS = tuple(n / 32 for n in range(1, 33))
 
 
-def site_names(config):
-    """Every activation in front of a product, the pooler excepted: it reads one token."""
-    return list(pruned_sites(config.num_hidden_layers, pooler=False))
+def site_names(checkpoint):
+    """Every activation in front of a product of the encoder's layers; what follows them reads one token."""
+    parts = checkpoint.family.parts(checkpoint.config, checkpoint.config.num_hidden_layers, pooler=False, classifier=False)
+    return list(parts.sites)
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class _Step:
 
 class _Search:
     def __init__(self, runs):
-        self.runs, self.sites = runs, site_names(runs.config)
+        self.runs, self.sites = runs, site_names(runs.checkpoint)
 
     def _quantiles(self):
         seen = {site: [] for site in self.sites}
@@ -128,7 +128,7 @@ class _Search:
         def keep(lengths):
             def look(name, tensor):
                 if name in seen:
-                    seen[name].append(tensor[valid_mask(name, tensor, lengths).expand_as(tensor)].abs())
+                    seen[name].append(tensor[valid_mask(tensor, lengths).expand_as(tensor)].abs())
                 return tensor
             return look
 

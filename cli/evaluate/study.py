@@ -75,7 +75,7 @@ def choose_strengths(curves, load, texts, labels, *, results, report=lambda text
         weights = curve.model, curve.weight_sparsity
         if weights not in runs:
             runs = {weights: FloatRuns(load(curve.model), texts, labels, curve.weight_sparsity)}
-        prunings = {strength: method.float_pruning(runs[weights].config) for strength, method in curve.methods().items()}
+        prunings = {strength: method.float_pruning(runs[weights].checkpoint) for strength, method in curve.methods().items()}
         choices |= {curve.key(budget): choose(runs[weights], prunings, budget) for budget in BUDGETS}
         write_json(results, choices)
     return choices

@@ -22,66 +22,38 @@ class Tally:
 
     Parameters
     ----------
-    operands : {(layer, class): Counter of `_FIELDS`}; layer is a number or "pooler"
+    operands : {(layer, class): Counter of `_FIELDS`}; layer is a `Tensor.layer`
     products : {(layer, class of the result): Counter of `_PRODUCT_FIELDS`}
     """
 
     operands: dict = field(default_factory=dict)
     products: dict = field(default_factory=dict)
 
-    def add(self, graph, model, values):
+    def add(self, graph, values):
         """Count one run.
 
         Parameters
         ----------
-        graph : Graph of an encoder
-        model : BertConfig, for the widths without padding
+        graph : Graph
         values : of `execute`
         """
-        widths = {"hidden": model.intermediate_size, "logits": model.num_labels}
-        seen = set()
+        seen, tensors = set(), graph.tensors
         for op in graph.operations:
             if not isinstance(op, MatMul):
                 continue
-            first_only = op.c.tensor in ("pooler", "logits")
-            a, a_rows, a_columns = self._operand(graph, values, op.a, first_only, widths)
-            b, b_rows, b_columns = self._operand(graph, values, op.b, first_only, widths)
-            layer = _layer(op.c.tensor)
+            result = tensors[op.c.tensor]
+            a, a_rows, a_columns = _operand(graph, values, op.a)
+            b, b_rows, b_columns = _operand(graph, values, op.b)
+            # A product may read the first token of a sentence only.
+            a_rows &= op.c.rows_of(result.row_mask())
             for view, bits, rows, columns in ((op.a, a, a_rows, a_columns), (op.b, b, b_rows, b_columns)):
                 key = view.tensor, view.row, view.column
                 if view.tensor not in graph.constants and key not in seen:
                     seen.add(key)
-                    self._count_operand((layer, graph.tensors[view.tensor].kind), bits, rows, columns)
+                    self._count_operand((result.layer, tensors[view.tensor].kind), bits, rows, columns)
             if op.transpose:
                 b, b_rows, b_columns = b.T, b_columns, b_rows
-            kind = graph.tensors[op.c.tensor].kind
-            self._count_product((layer, kind), a, b, a_rows, a_columns & b_rows, b_columns)
-
-    def _operand(self, graph, values, view, first_only, widths):
-        """Non-zero elements of a view, and which of its rows and columns are no padding."""
-        tensor = graph.tensors[view.tensor]
-        bits = view.read(graph.constants.get(view.tensor, values.get(view.tensor))) != 0
-        rows, columns = (torch.ones(n, dtype=torch.bool) for n in bits.shape)
-        if view.tensor in graph.constants:
-            source = view.tensor.removesuffix(".weight").rpartition(".")[2]
-            if source == "output":
-                rows &= torch.arange(len(rows)) < widths["hidden"]
-            if source in widths:
-                columns &= torch.arange(len(columns)) < widths[source]
-            return bits, rows, columns
-        positions = torch.arange(len(rows))
-        if first_only:
-            rows &= positions % graph.tile == 0
-        else:
-            tokens = torch.cat([torch.arange(graph.sequence) < length for length in graph.lengths])
-            start = tensor.first + view.row
-            if tensor.kind == "probabilities":
-                start = int(tensor.name.split(".")[2]) * graph.sequence
-                columns &= tokens[start: start + len(columns)]
-            rows &= tokens[start: start + len(rows)]
-        if tensor.kind in widths:
-            columns &= view.column + torch.arange(len(columns)) < widths[tensor.kind]
-        return bits, rows, columns
+            self._count_product((result.layer, result.kind), a, b, a_rows, a_columns & b_rows, b_columns)
 
     def _count_operand(self, key, bits, rows, columns):
         valid = bits[rows][:, columns]
@@ -113,9 +85,11 @@ class Tally:
         }
 
 
-def _layer(name):
-    first = name.partition(".")[0]
-    return first.removeprefix("layer") if first.startswith("layer") else "pooler"
+def _operand(graph, values, view):
+    """Non-zero elements of a view, and which of its rows and columns are no padding."""
+    tensor = graph.tensors[view.tensor]
+    bits = view.read(graph.constants.get(view.tensor, values.get(view.tensor))) != 0
+    return bits, view.rows_of(tensor.row_mask()), tensor.column_mask()[view.column: view.column + view.columns]
 
 
 def _shares(counts, part, whole):

@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from ...hw.spec.files import replacing, write_json
-from ...sw.models.checkpoint import BertConfig, encode_texts, tensor_shapes
+from ...sw.models.bert import BertConfig, tensor_shapes
+from ...sw.models.checkpoint import encode_texts
 from ...sw.models.float_encoder import FUNCTIONS, FloatEncoder
 from .prune_training import Pruning
 

@@ -4,12 +4,13 @@ from dataclasses import replace
 from functools import partial
 
 from ...hw.spec.errors import ConfigError
-from ...hw.spec.isa import INSTRUCTIONS, LoopOrder, Opcode
+from ...hw.spec.isa import INSTRUCTIONS, LoopOrder
 from ...hw.spec.registers import by_name
 from ..ir.errors import CapacityError, CompileError
 from .allocate import live_tiles, place_activations, place_blocks, required_tiles
 from .image import bytes_of
-from .steps import lower
+from .lower import lower
+from .steps import LoadStep
 
 __all__ = ["ADDRESSED", "ATTEMPTS", "LARGEST_PROGRAM", "check_fit", "check_memory", "fits"]
 
@@ -83,8 +84,8 @@ def _shortage(graph, config, overlap, resident):
     found = []
     for attempt in reversed(ATTEMPTS if overlap else ATTEMPTS[2:]):
         plan = lower(graph, config, order=LoopOrder.BIJK, chunks=attempt["chunks"], stagger=attempt["stagger"])
-        loads = [step for step in plan.steps if resident and step.opcode is Opcode.LOAD]
-        steps = [step for step in plan.steps if not (resident and step.opcode is Opcode.LOAD)]
+        loads = [step for step in plan.steps if resident and isinstance(step, LoadStep)]
+        steps = [step for step in plan.steps if not (resident and isinstance(step, LoadStep))]
         checks = (partial(_short_of_program, plan, steps, resident),
                   partial(_short_of_activations, graph, config, loads, steps, attempt["pack"]),
                   partial(_short_of_blocks, config, plan.blocks, steps, resident))
@@ -102,10 +103,10 @@ def _short_of_program(plan, steps, resident):
     if count > limit:
         return CapacityError(f"the program needs {count} instructions or more, PROGRAM_LENGTH counts {limit}", {})
     for step in steps:
-        for name, largest in _COUNTS[step.opcode].items():
-            if step.fields.get(name, 0) > largest:
-                return CapacityError(f"{step.tensor}: {step.opcode.name} has {name} = {step.fields[name]}, instructions count "
-                                     f"to {largest}", {})
+        for name, count in step.counts.items():
+            if count > (largest := _COUNTS[step.opcode][name]):
+                return CapacityError(f"{step.tensor}: {step.opcode.name} has {name} = {count}, instructions count to {largest}",
+                                     {})
     return None
 
 

@@ -4,18 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...hw.spec.isa import Opcode
 from ..ir.errors import CapacityError, CompileError
-from ..models.build_encoder import build_graph
 from ..models.outline import outline_encoder
 from ..models.quantise import quantise_encoder
 from .allocate import place_activations, place_blocks
 from .capacity import ADDRESSED, ATTEMPTS, LARGEST_PROGRAM, check_fit, fits
 from .cost import Cost
 from .emit import emit
+from .lower import lower
 from .planner import plan_order
-from .schedule import chain, check_progress, insert_loads, insert_planned_loads, load_step, semaphores
-from .steps import lower
+from .schedule import chain, check_progress, insert_loads, insert_planned_loads, semaphores
+from .steps import LoadStep
 
 __all__ = ["check_batch", "compile_encoder", "compile_graph", "compile_quantised", "largest_batch"]
 
@@ -72,7 +71,7 @@ def compile_quantised(encoder, config, ids, lengths, *, order=None, **options):
     columns = len(ids[0])
     fitted = {name: options[name] for name in ("overlap", "resident", "memory") if name in options}
     check_batch(encoder, config, lengths, columns, **fitted)
-    return compile_graph(build_graph(encoder, lengths, columns), config, ids, order=order, **options)
+    return compile_graph(encoder.build_graph(lengths, columns), config, ids, order=order, **options)
 
 
 def check_batch(encoder, config, lengths, columns, **options):
@@ -86,7 +85,7 @@ def check_batch(encoder, config, lengths, columns, **options):
     options : of `check_fit`
     """
     try:
-        check_fit(build_graph(encoder, lengths, columns), config, **options)
+        check_fit(encoder.build_graph(lengths, columns), config, **options)
     except CapacityError as error:
         raise CapacityError(error.what, error.fields, _smaller(encoder, config, lengths, columns, options)) from None
 
@@ -103,7 +102,7 @@ def largest_batch(encoder, config, lengths, columns=None, *, near=1, **options):
     options : of `check_fit`
     """
     def fit(count):
-        return count == 0 or fits(build_graph(encoder, lengths[:count], columns or max(lengths[:count])), config, **options)
+        return count == 0 or fits(encoder.build_graph(lengths[:count], columns or max(lengths[:count])), config, **options)
 
     low, high = 0, min(near, len(lengths))
     while fit(high):
@@ -123,7 +122,7 @@ def _smaller(encoder, config, lengths, columns, options):
         return [f"give {count} sentence{'s' if count > 1 else ''} at a time"]
     tile = config.tile
     for size in range((columns - 1) // tile * tile, 0, -tile):
-        if fits(build_graph(encoder, [min(lengths[0], size)], size), config, **options):
+        if fits(encoder.build_graph([min(lengths[0], size)], size), config, **options):
             return [f"shorten the sentences to {size} tokens" + (" and give one at a time" if len(lengths) > 1 else "")]
     return []
 
@@ -211,13 +210,13 @@ def _split(graph, steps, resident):
     """Steps of the program, and of the preload: the loads."""
     if not resident:
         return steps, []
-    first = [step.opcode is Opcode.LOAD for step in steps]
+    first = [isinstance(step, LoadStep) for step in steps]
     return ([step for step, early in zip(steps, first, strict=True) if not early],
             [step for step, early in zip(steps, first, strict=True) if early])
 
 
 def _preload(blocks, preload, resident):
-    return [*(load_step(block) for block in blocks.values()), *preload] if resident else []
+    return [*map(LoadStep.of, blocks.values()), *preload] if resident else []
 
 
 def _placements(activations, blocks):

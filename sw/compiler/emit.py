@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from ...hw.spec.isa import INSTRUCTION_BYTES, Buffer, Opcode, encode
+from ...hw.spec.isa import INSTRUCTION_BYTES, Opcode, encode
 from ..ir.errors import CompileError
 from .image import Image, pack_matrix, pack_table, pack_values
 from .program import Program
+from .steps import Places, StoreStep
 
 __all__ = ["emit"]
 
@@ -34,7 +35,8 @@ def emit(graph, config, programs, blocks, placements, ids, base=0):
 class _Emission:
     def __init__(self, graph, config, blocks, placements, base):
         self.graph, self.config, self.blocks, self.placements = graph, config, blocks, placements
-        self.image, self.addresses, self.outputs = Image(base), {}, {}
+        self.image = Image(base)
+        self.places = Places(placements, {}, {})
         self.bus_bytes = config.bus_width // 8
 
     def run(self, program, preload, ids):
@@ -42,22 +44,26 @@ class _Emission:
         image, graph = self.image, self.graph
         image.section("program")
         entries = [image.add((len(steps) + 1) * INSTRUCTION_BYTES) for steps, _ in (program, preload) if steps]
-        self._constants(preload[0] + program[0])
-        self._indices(preload[0] + program[0], graph.indices(ids))
-        self._outputs(program[0])
+        self._blocks()
+        steps, indices = preload[0] + program[0], graph.indices(ids)
+        self._transfers("activations", steps, indices)
+        self._tables()
+        self._transfers("indices", steps, indices)
+        self._transfers("outputs", steps, indices)
         if image.end > 1 << _ADDRESS_BITS:
             raise CompileError(f"the memory image ends at {image.end}, instructions address {1 << _ADDRESS_BITS}: "
                                "use a smaller model")
         lists = []
         for entry, (steps, marks) in zip(entries, (program, preload), strict=False):
-            instructions = [(step.opcode, mark.header() | self._fields(step)) for step, mark in zip(steps, marks, strict=True)]
+            instructions = [(step.opcode, mark.header() | step.fields(self.places))
+                            for step, mark in zip(steps, marks, strict=True)]
             instructions.append((Opcode.HALT, {}))
             image.replace(entry, b"".join(self._encode(*instruction) for instruction in instructions))
             lists.append(instructions)
         return Program(
             instructions=lists[0], image=image.to_bytes(), base=image.base, entry=entries[0],
             preload={"entry": entries[1], "instructions": len(lists[1])} if preload[0] else None,
-            curves=[list(curve) for curve in graph.curves], target=graph.target, outputs=self.outputs,
+            curves=[list(curve) for curve in graph.curves], target=graph.target, outputs=self._outputs(program[0]),
             tensors=self._tensors(program[0], preload[0]),
             sections={name: tuple(span) for name, span in image.sections.items()}, config=self.config, graph=graph,
         )
@@ -68,27 +74,29 @@ class _Emission:
         except ValueError as error:
             raise CompileError(f"{error}: use a smaller model or batch") from None
 
-    def _constants(self, steps):
-        graph, width = self.graph, self.config.width
-        for home in ("vector", "weight"):
+    def _blocks(self):
+        for home, contents in (("vector", self._vectors), ("weight", self._weights)):
             self.image.section(home + "s")
             for owner, block in self.blocks.items():
                 if block.home == home:
-                    raw = (self._weights if home == "weight" else self._vectors)(block)
-                    self._add(owner, raw)
-        self.image.section("activations")
-        for step in steps:
-            if step.opcode is Opcode.LOAD and (region := step.fields["block"]) not in self.blocks:
-                rows = graph.constants[region.owner].numpy()[region.row * graph.tile:][: region.rows * graph.tile]
-                self._add(region, pack_matrix(rows, graph.tile, width))
-        self.image.section("tables")
-        for name, tensor in graph.tensors.items():
-            if tensor.home == "table":
-                raw, pitch = pack_table(graph.constants[name].numpy(), width, self.bus_bytes)
-                self.addresses[name] = self.image.add(raw), pitch
+                    self._add(owner, contents(block))
 
-    def _add(self, owner, raw):
-        self.addresses[owner] = self.image.add(raw), -(-len(raw) // self.bus_bytes) * self.bus_bytes
+    def _transfers(self, section, steps, indices):
+        self.image.section(section)
+        for step in steps:
+            if step.section == section:
+                self._add(step, step.contents(self.graph, self.config, indices))
+
+    def _tables(self):
+        self.image.section("tables")
+        for name, tensor in self.graph.tensors.items():
+            if tensor.home == "table":
+                raw, pitch = pack_table(self.graph.constants[name].numpy(), self.config.width, self.bus_bytes)
+                self.places.tables[name] = self.image.add(raw), pitch
+
+    def _add(self, key, raw):
+        size = raw if isinstance(raw, int) else len(raw)
+        self.places.addresses[key] = self.image.add(raw), -(-size // self.bus_bytes) * self.bus_bytes
 
     def _weights(self, block):
         size = self.graph.tile
@@ -100,27 +108,16 @@ class _Emission:
         lines = np.concatenate([self.graph.constants[name].numpy() for name in block.sources])
         return pack_values(lines.reshape(block.columns, self.graph.tile), self.config.width).tobytes()
 
-    def _indices(self, steps, indices):
-        self.image.section("indices")
-        for step in steps:
-            if step.opcode is Opcode.GATHER:
-                first, count = step.fields["first"], step.fields["rows"] * self.graph.tile
-                rows = indices[step.fields["indices"]][first: first + count]
-                self.addresses[id(step)] = self.image.add(rows.numpy().astype("<u4").tobytes())
-
     def _outputs(self, steps):
-        graph, size = self.graph, self.graph.tile
-        tile_bytes = size * size * (1 + self.config.width) // 8
-        self.image.section("outputs")
+        outputs = {}
         for step in steps:
-            if step.opcode is Opcode.STORE:
-                tensor = graph.tensors[step.places[""].owner]
-                count = step.fields["rows"] * step.fields["columns"] * tile_bytes
-                self.outputs[step.fields["output"]] = {
-                    "tensor": tensor.name, "address": self.image.add(-(-count // self.bus_bytes) * self.bus_bytes),
-                    "bytes": count, "rows": step.fields["rows"], "columns": step.fields["columns"],
-                    "frac": tensor.frac, "shape": list(step.fields["shape"]),
+            if isinstance(step, StoreStep):
+                tensor = self.graph.tensors[step.x.owner]
+                outputs[step.operation.output] = {
+                    "tensor": tensor.name, "address": self.places.addresses[step][0], "bytes": step.most_bytes(self.config),
+                    "rows": step.x.rows, "columns": step.x.columns, "frac": tensor.frac, "shape": list(step.operation.shape),
                 }
+        return outputs
 
     def _tensors(self, steps, preload):
         tensors = {}
@@ -133,36 +130,3 @@ class _Emission:
                 })
                 entry["steps"] += [] if number is None else [number]
         return tensors
-
-    def _place(self, name, region, *, pitch=True):
-        place = self.placements[region.owner]
-        slot = place.slot + region.row * place.pitch + region.column
-        prefix = f"{name}_" if name else ""
-        return {prefix + "slot": slot} | ({prefix + "pitch": place.pitch} if pitch else {})
-
-    def _fields(self, step):
-        fields = dict(step.fields)
-        for name, region in step.places.items():
-            if region.home == "vector" and name:
-                fields[f"{name}_line"] = self._place("", region)["slot"]
-            else:
-                fields |= self._place(name, region)
-        if step.opcode is Opcode.LOAD:
-            owner = fields.pop("block")
-            address, count = self.addresses[owner]
-            home = self.blocks[owner].home if owner in self.blocks else "activation"
-            buffer = {"weight": Buffer.WEIGHT, "vector": Buffer.VECTOR, "activation": Buffer.ACTIVATION}[home]
-            return fields | {"address": address, "bytes": count, "buffer": int(buffer)}
-        if step.opcode is Opcode.STORE:
-            del fields["shape"]
-            return fields | {"address": self.outputs[fields.pop("output")]["address"]}
-        if step.opcode is Opcode.GATHER:
-            address, row_bytes = self.addresses[fields.pop("table")]
-            del fields["first"]
-            return fields | {"address": address, "indices": self.addresses[id(step)], "row_bytes": row_bytes}
-        if step.opcode is Opcode.MATMUL:
-            return {"bias_line": 0} | fields
-        if step.opcode is Opcode.LAYERNORM:
-            repeated = fields.pop("repeat", None)
-            return {"r_slot": 0, "r_pitch": 0} | fields | ({f"{repeated}_pitch": 0} if repeated else {})
-        return fields

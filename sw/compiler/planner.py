@@ -53,12 +53,12 @@ class _Jobs:
 
     def __init__(self, steps, blocks, cost):
         self.loads = {owner: len(steps) + n for n, owner in enumerate(blocks)}
-        self.resource = [cost.resource(step) for step in steps] + [Engine.MEMORY] * len(blocks)
+        self.resource = [step.resource for step in steps] + [Engine.MEMORY] * len(blocks)
         self.begin = cost.begin
-        self.servers = {resource: cost.servers(resource) for resource in {*self.resource}}
-        self.parts = [cost.parts(step) for step in steps] + [1] * len(blocks)
+        self.servers = {Engine.MEMORY: 1} | {step.resource: cost.servers(step) for step in steps}
+        self.parts = [step.parts for step in steps] + [1] * len(blocks)
         self.busy = [cost.busy(step) for step in steps] + [cost.load(block) for block in blocks.values()]
-        self.latency = [cost.latency(step) for step in steps] + [0] * len(blocks)
+        self.latency = [step.latency for step in steps] + [0] * len(blocks)
         self.vector = [step.engine is Engine.VECTOR for step in steps] + [False] * len(blocks)
         self.needs = self._dependencies(steps) + [set() for _ in blocks]
         self.followers = defaultdict(list)

@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from ...hw.spec.isa import Engine, Opcode
+from ...hw.spec.isa import Engine
 from ..ir.errors import CompileError
-from .steps import Region, Step
+from .steps import GatherStep, LoadStep
 
-__all__ = ["Semaphores", "chain", "check_progress", "insert_loads", "insert_planned_loads", "load_step", "semaphores"]
+__all__ = ["Semaphores", "chain", "check_progress", "insert_loads", "insert_planned_loads", "semaphores"]
 
 
 @dataclass
@@ -44,7 +44,7 @@ def insert_loads(steps, blocks, placed, lookahead):
     -------
     list of Step
     """
-    gathers = sum(step.opcode in (Opcode.GATHER, Opcode.LOAD) for step in steps)
+    gathers = sum(isinstance(step, GatherStep | LoadStep) for step in steps)
     needs = sorted(placed.items(), key=lambda item: (item[1][1], blocks[item[0]].home != "vector"))
     ordered, position, issue = [], 0, 0
     for number, (owner, (placement, _)) in enumerate(needs):
@@ -53,7 +53,7 @@ def insert_loads(steps, blocks, placed, lookahead):
         issue = max(issue, target, placement.release)
         ordered += steps[position: issue]
         position = issue
-        ordered.append(load_step(blocks[owner]))
+        ordered.append(LoadStep.of(blocks[owner]))
     return ordered + steps[position:]
 
 
@@ -76,15 +76,8 @@ def insert_planned_loads(steps, blocks, placed, targets):
     for owner in sorted(positions, key=lambda owner: (positions[owner], placed[owner][1], blocks[owner].home != "vector")):
         ordered += steps[position: positions[owner]]
         position = positions[owner]
-        ordered.append(load_step(blocks[owner]))
+        ordered.append(LoadStep.of(blocks[owner]))
     return ordered + steps[position:]
-
-
-def load_step(block):
-    """The LOAD of a block."""
-    region = Region(block.home, block.owner, 0, 0, block.rows, block.columns)
-    fields = {"rows": block.rows, "columns": block.columns, "block": block.owner}
-    return Step(Opcode.LOAD, Engine.MEMORY, fields, {"": region}, [], [region])
 
 
 def semaphores(steps, slots_of, sizes):

@@ -8,7 +8,7 @@ from ..golden.layernorm import layernorm
 from ..golden.matmul import matmul
 from ..golden.post_process import post_process
 from ..golden.softmax import softmax
-from .graph import Gather, Graph, LayerNorm, Load, MatMul, Softmax, Store, unpad
+from .graph import Gather, Graph, LayerNorm, Load, MatMul, Softmax, Store, target, unpad
 
 __all__ = ["execute", "golden_run", "results"]
 
@@ -45,8 +45,7 @@ def execute(graph, ids, *, prune=None, watch=None):
                 result = _layernorm(graph, values, operation, seen)
             case _:
                 continue
-        target = operation.c if isinstance(operation, MatMul) else operation.o
-        _write(graph, values, target, prune(operation, result) if prune else result)
+        _write(graph, values, target(operation), prune(operation, result) if prune else result)
     return values
 
 

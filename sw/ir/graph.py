@@ -1,17 +1,20 @@
 """The graph of integer operations: the one truth that the golden model executes and the emitter lowers."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 
+from ..golden.losses import Losses
 from ..golden.threshold import threshold
 
-__all__ = ["Tensor", "View", "Gather", "Load", "MatMul", "Softmax", "LayerNorm", "Store", "Graph", "unpad"]
+__all__ = ["ConstantLosses", "Tensor", "View", "Gather", "Load", "MatMul", "Softmax", "LayerNorm", "Store", "Graph", "target",
+           "unpad"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tensor:
-    """A matrix of integers.
+    """A matrix of integers, and what is known of it. Its name is a name only: whoever needs a fact reads it here.
 
     Parameters
     ----------
@@ -21,8 +24,17 @@ class Tensor:
     kind : what it is, for sparsity statistics: word, position, input, query, key, value, scores, probabilities,
         context, attention, ffn_input, hidden, output, pooler, logits; weight, vector, table
     home : activation, weight, vector or table: where the hardware keeps it
-    first : row of the batch that is its first, for a tensor of one sequence
     density : share of its values that are expected not to be zero, for the planner
+    largest : largest magnitude expected of an activation, in its own units
+    scale : by what its values are larger than in the float model
+    source : the float model's tensor of which it is a part; None of constants, and of copies that only the hardware needs
+    site : the name by which DynaTran prunes it; None where nothing is pruned
+    group : constants of one group that follow each other are loaded together
+    layer : the part of the model that it belongs to, for statistics: the number of an encoder layer, or pooler
+    sequences : numbers of the sequences to which its valid rows belong, in order
+    head : number of the attention head, of a tensor of one
+    valid_rows : ranges of the rows that are no padding; None: all of them
+    valid_columns : how many of the columns, from the first, are no padding; None: all of them
     """
 
     name: str
@@ -31,8 +43,39 @@ class Tensor:
     frac: int
     kind: str
     home: str = "activation"
-    first: int = 0
     density: float = 1.0
+    largest: float = 0.0
+    scale: float = 1.0
+    source: str | None = None
+    site: str | None = None
+    group: str = ""
+    layer: str = ""
+    sequences: tuple[int, ...] = ()
+    head: int | None = None
+    valid_rows: tuple[range, ...] | None = None
+    valid_columns: int | None = None
+
+    @property
+    def units(self):
+        """The integer that stands for 1.0 in the float model."""
+        return self.scale * 2.0**self.frac
+
+    def row_mask(self):
+        """Which rows are no padding, bool [rows]."""
+        if self.valid_rows is None:
+            return torch.ones(self.rows, dtype=torch.bool)
+        mask = torch.zeros(self.rows, dtype=torch.bool)
+        for rows in self.valid_rows:
+            mask[rows.start: rows.stop: rows.step] = True
+        return mask
+
+    def column_mask(self):
+        """Which columns are no padding, bool [columns]."""
+        return torch.arange(self.columns) < (self.columns if self.valid_columns is None else self.valid_columns)
+
+    def valid(self, matrix):
+        """The elements that are no padding, of a matrix that holds its integers or flags."""
+        return matrix[self.row_mask()][:, : self.valid_columns]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +104,10 @@ class View:
         """The first row of each batch element."""
         return [self.row + index * self.step for index in range(self.batch)]
 
+    def rows_of(self, mask):
+        """The part in the view of a mask over the tensor's rows, batches one below the other."""
+        return torch.cat([mask[row: row + self.rows] for row in self.first_rows()])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Gather:
@@ -73,9 +120,13 @@ class Gather:
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """An activation tensor that lies in main memory, as one of the graph's constants."""
+    """An activation tensor that lies in main memory, as one of the graph's constants.
+
+    `constant` is the model's constant from which its rows were taken, by its name among the losses, if there is one.
+    """
 
     o: View
+    constant: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +189,13 @@ class Store:
     shape: tuple[int, ...]
 
 
+class ConstantLosses(NamedTuple):
+    """What became of one of the model's constants: its kind is table, weight or vector."""
+
+    kind: str
+    losses: Losses
+
+
 @dataclass(kw_only=True)
 class Graph:
     """Operations in an order that respects their dependencies.
@@ -149,6 +207,7 @@ class Graph:
     tensors : by name
     constants : integers of the tensors at home in weight, vector and table
     operations : in order
+    layers : encoder layers of the model that run
     losses, weight_sparsity : what became of the model's constants, see `QuantisedEncoder`
     curves, target : threshold curves and the wanted sparsity in 1/256, as the hardware's registers hold them
     """
@@ -161,7 +220,8 @@ class Graph:
     tensors: dict[str, Tensor] = field(default_factory=dict)
     constants: dict[str, torch.Tensor] = field(default_factory=dict)
     operations: list = field(default_factory=list)
-    losses: dict = field(default_factory=dict)
+    layers: int = 0
+    losses: dict[str, ConstantLosses] = field(default_factory=dict)
     weight_sparsity: float = 0.0
     curves: list[tuple[int, ...]] = field(default_factory=list)
     target: int = 0
@@ -181,27 +241,28 @@ class Graph:
         return View(tensor=name, row=0, column=0, rows=tensor.rows, columns=tensor.columns)
 
     def indices(self, ids):
-        """Table rows that the gathers fetch, int64 [rows of `token_rows`], by the name of the index array, ``ids``.
+        """Table rows that the gathers fetch, int64 [rows of `token_rows`], by the name of the index array, such as ``ids``.
 
         These are the tokens in the tile rows that have valid ones, token 0 where the last of a sequence is not full. Without
         gathers there are none, and `ids` is ignored.
 
         Raises
         ------
-        ValueError : for ids [batch, columns] of another batch, more columns, or outside the word table
+        ValueError : for ids [batch, columns] of another batch, more columns, or outside the table
         """
-        if not any(isinstance(operation, Gather) for operation in self.operations):
+        gathers = [operation for operation in self.operations if isinstance(operation, Gather)]
+        if not gathers:
             return {}
         ids = torch.as_tensor(ids, dtype=torch.int64)
         if ids.ndim != 2 or len(ids) != self.batch or ids.shape[1] > self.sequence:
             raise ValueError(f"ids {list(ids.shape)}: the graph takes [{self.batch}, up to {self.sequence}]")
-        words = self.tensors["embeddings.word.table"].rows
+        words = min(self.tensors[operation.table].rows for operation in gathers)
         if ids.min() < 0 or ids.max() >= words:
             raise ValueError(f"token {int(ids.max())} is outside the word table of {words} rows")
         padded = torch.zeros(self.batch, self.sequence, dtype=torch.int64)
         padded[:, : ids.shape[1]] = ids
         tokens = torch.cat([row[:count] for row, count in zip(padded, self.token_rows, strict=True)])
-        return {"ids": tokens}
+        return {operation.indices: tokens for operation in gathers}
 
     @property
     def token_rows(self):
@@ -211,6 +272,13 @@ class Graph:
     def tau(self, curve):
         """The integer threshold of a curve number (0: nothing is pruned), as the threshold calculator gives it."""
         return int(threshold(torch.tensor(self.curves[curve - 1]), self.target)) if curve else 0
+
+
+def target(operation):
+    """The view that an operation writes; None of a STORE."""
+    if isinstance(operation, MatMul):
+        return operation.c
+    return None if isinstance(operation, Store) else operation.o
 
 
 def unpad(integers, frac, shape):

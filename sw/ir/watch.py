@@ -5,26 +5,17 @@ from collections import Counter
 import torch
 
 from ..golden.losses import vanished
-from .graph import MatMul
-from .valid import ValidElements
+from .graph import target
 
-__all__ = ["Watch", "float_name"]
-
-
-def float_name(name):
-    """The float encoder's name of an activation; None for copies that only the hardware needs.
-
-    Tensors of single sequences and heads (``layer0.scores.3.1``) are parts of one tensor of the float encoder.
-    """
-    return None if name in ("pooler.input", "embeddings.padding") else ".".join(name.split(".")[:2])
+__all__ = ["Watch"]
 
 
 class Watch:
-    """The `watch` of `execute`: exact counts of valid elements, by the names of the float encoder.
+    """The `watch` of `execute`: exact counts of valid elements, by the names of the float model.
 
     Parameters
     ----------
-    graph : Graph of an encoder
+    graph : Graph
 
     Attributes
     ----------
@@ -34,20 +25,19 @@ class Watch:
     """
 
     def __init__(self, graph):
-        self.counts, self.deviations, self.limited, self._valid = {}, {}, set(), ValidElements(graph)
+        self.counts, self.deviations, self.limited, self._tensors = {}, {}, set(), graph.tensors
 
     def __call__(self, operation, *, exact, rounded, saturated, limited=None, deviation=None):
-        view = operation.c if isinstance(operation, MatMul) else operation.o
-        name = float_name(view.tensor)
-        if name is None:
+        view = target(operation)
+        tensor = self._tensors[view.tensor]
+        if tensor.source is None:
             return
-        valid = self._valid.rows(view.tensor)
-        rows = torch.cat([valid[row: row + view.rows] for row in view.first_rows()])
-        columns = max(0, self._valid.columns(view.tensor) - view.column)
-        exact, rounded, saturated = (x[rows][:, :columns] for x in (exact, rounded, saturated))
-        self.counts.setdefault(name, Counter()).update(
+        rows = view.rows_of(tensor.row_mask())
+        columns = tensor.column_mask()[view.column: view.column + view.columns]
+        exact, rounded, saturated = (x[rows][:, columns] for x in (exact, rounded, saturated))
+        self.counts.setdefault(tensor.source, Counter()).update(
             saturated=int(saturated.sum()), vanished=int((vanished(exact, rounded) & ~saturated).sum()))
         if deviation is not None and rows.any():
             if limited[rows].any():
-                self.limited.add(name)
-            self.deviations[name] = min(self.deviations.get(name, torch.inf), float(deviation[rows].min()))
+                self.limited.add(tensor.source)
+            self.deviations[tensor.source] = min(self.deviations.get(tensor.source, torch.inf), float(deviation[rows].min()))

@@ -1,15 +1,13 @@
-"""The graph of an encoder for a batch of sequences."""
+"""The graph of a post-layer-norm encoder for a batch of sequences."""
 
 from dataclasses import replace
 
 import torch
 
-from ...hw.spec.exponential import ARGUMENT_FRAC
-from ..golden.layernorm import layernorm_fields
 from ..ir.densities import density
 from ..ir.errors import CompileError
-from ..ir.formats import product_fields
-from ..ir.graph import Gather, Graph, LayerNorm, Load, MatMul, Softmax, Store, Tensor
+from ..ir.graph import Graph, LayerNorm
+from ..ir.graph_builder import GraphBuilder
 
 __all__ = ["build_graph"]
 
@@ -43,55 +41,62 @@ def build_graph(encoder, lengths, columns, separate=None):
         raise CompileError(f"lengths = {list(lengths)}: give 1 to {columns} valid tokens for each sequence")
     if max(lengths) > positions:
         raise CompileError(f"a sequence has {max(lengths)} tokens, max_position_embeddings is {positions}: shorten it")
-    return _Builder(encoder, lengths, columns, separate).build()
+    return _EncoderGraph(encoder, lengths, columns, separate).build()
 
 
-class _Builder:
+class _EncoderGraph:
     def __init__(self, encoder, lengths, columns, separate):
         size = encoder.hardware.tile
-        self.encoder = encoder
+        self.encoder, self.parts = encoder, encoder.parts
         self.graph = Graph(tile=size, width=encoder.hardware.width, batch=len(lengths),
-                           sequence=-(-columns // size) * size, lengths=lengths, curves=encoder.curves,
-                           target=encoder.target, losses=encoder.losses, weight_sparsity=encoder.weight_sparsity)
+                           sequence=-(-columns // size) * size, lengths=lengths, layers=encoder.parts.layers,
+                           curves=encoder.curves, target=encoder.target, losses=encoder.losses,
+                           weight_sparsity=encoder.weight_sparsity)
+        self.builder = GraphBuilder(self.graph, encoder.curve_numbers)
         if separate is None:
             separate = self.graph.sequence // size % encoder.hardware.grid_rows == 0 and self._weights_fit()
         separate = separate and len(lengths) > 1
         self.groups = [(f".{n}", range(n, n + 1)) for n in range(self.graph.batch)] if separate else [
             ("", range(self.graph.batch))]
-        self.base = {}
 
     def _weights_fit(self):
-        hardware = self.encoder.hardware
-        sizes = (values.numel() for name, (values, _) in self.encoder.constants.items()
-                 if values.ndim == 2 and not name.startswith("embeddings."))
-        return sum(sizes) <= hardware.weight_tiles * hardware.tile**2
+        hardware, constants = self.encoder.hardware, self.encoder.constants
+        weights = sum(constants[one.weight][0].numel() for one in self.parts.projections)
+        return weights <= hardware.weight_tiles * hardware.tile**2
 
     def build(self):
         """All of it."""
-        encoder, graph = self.encoder, self.graph
+        graph, parts, everyone = self.graph, self.parts, range(self.graph.batch)
         states = self._embeddings()
-        for layer in range(encoder.layers):
-            o = None
-            if layer == encoder.layers - 1:
-                name = f"layer{layer}.output_norm"
-                o = self._activation(name, name, encoder.model.hidden_size, "input", graph.batch * graph.sequence)
-            states = [self._layer(f"layer{layer}.", state, suffix, members, o)
+        for attention, (inner, outer) in zip(parts.attentions, self._norms_of_layers(), strict=True):
+            last = attention is parts.attentions[-1]
+            o = self._activation(outer.result, "", everyone, outer.kind, outer.columns) if last else None
+            states = [self._layer(attention, inner, outer, state, suffix, members, o)
                       for state, (suffix, members) in zip(states, self.groups, strict=True)]
-        shape = graph.batch, graph.sequence, encoder.model.hidden_size
-        if encoder.has_pooler:
-            name = self._project("pooler", self._first_tokens(o), "pooler", function="tanh").tensor
-            shape = graph.batch, encoder.model.hidden_size
-        if encoder.has_classifier:
-            name = self._project("logits", graph.whole(name), "logits").tensor
-            shape = graph.batch, encoder.model.num_labels
-        graph.operations.append(Store(x=graph.whole(name), output=name, shape=shape))
+        shape, result = (graph.batch, graph.sequence, o.columns), o
+        for one in parts.projections:
+            if one.head:
+                source = self._first_tokens(o) if one.source == o.tensor else graph.whole(one.source)
+                result, shape = self._project(one, source, everyone), (graph.batch, one.columns)
+        self.builder.store(result, parts.output, shape)
         return graph
 
-    def _activation(self, name, source, columns, kind, rows, first=0, valid=None):
-        self.graph.add(Tensor(name=name, rows=rows, columns=columns, frac=self.encoder.fracs[source], kind=kind, first=first,
-                              density=self._density(source, valid)))
-        self.base[name] = source
-        return self.graph.whole(name)
+    def _norms_of_layers(self):
+        """The layer-norms behind attention and behind the feed-forward network, of each layer."""
+        norms = self.parts.norms[1:]
+        return list(zip(norms[::2], norms[1::2], strict=True))
+
+    def _activation(self, source, suffix, members, kind, columns, *, rows=None, valid=None, **facts):
+        """A tensor of some sequences of the batch, by default with all their tokens."""
+        graph, encoder = self.graph, self.encoder
+        if rows is None:
+            rows = len(members) * graph.sequence
+            facts["valid_rows"] = tuple(range(place * graph.sequence, place * graph.sequence + graph.lengths[number])
+                                        for place, number in enumerate(members))
+        return self.builder.activation(
+            source + suffix, rows, columns, encoder.fracs[source], kind,
+            **{"density": self._density(source, valid), "largest": encoder.maxima[source], "scale": self.parts.scale(source),
+               "source": source, "site": source if source in self.parts.sites else None, "sequences": tuple(members)} | facts)
 
     def _density(self, source, valid):
         """Expected density; `valid` is the number of probabilities in a row, which add up to 1, the others are zero."""
@@ -103,136 +108,111 @@ class _Builder:
             return density(samples, tau)
         return density(samples, tau, 2.0 ** encoder.fracs[source] / valid) * valid / graph.sequence
 
-    def _constant(self, name, kind):
-        if name not in self.graph.tensors:
-            values, frac = self.encoder.constants[name]
-            shape = values.shape if values.ndim == 2 else (1, len(values))
-            self.graph.add(Tensor(name=name, rows=shape[0], columns=shape[1], frac=frac, kind=kind, home=kind), values)
-        return self.graph.tensors[name]
+    def _constant(self, name, home, **facts):
+        return self.builder.constant(name, *self.encoder.constants[name], home, **facts)
 
     def _embeddings(self):
         """Word rows of valid tokens are gathered; one tile row of padding and the position rows, which the layer-norms of all
         sequences share, are loaded.
         """
-        graph, encoder, name = self.graph, self.encoder, "embeddings.output"
-        size, word_name, position_name = encoder.model.hidden_size, "embeddings.word", "embeddings.position_type"
-        table, frac = encoder.constants[word_name]
-        graph.add(Tensor(name=f"{word_name}.table", rows=table.shape[0], columns=size, frac=frac, kind="table", home="table"),
-                  table)
-        word = self._activation(word_name, word_name, size, "word", sum(graph.token_rows))
-        graph.operations.append(Gather(table=f"{word_name}.table", indices="ids", o=word))
+        graph, encoder, builder = self.graph, self.encoder, self.builder
+        words, places, norm = *self.parts.tables, self.parts.norms[0]
+        table = self._rows_of(words)
+        tokens = list(zip(graph.token_rows, graph.lengths, strict=True))
+        starts = [sum(graph.token_rows[:number]) for number in range(graph.batch)]
+        word = self._activation(words.name, "", range(graph.batch), "word", words.columns, rows=sum(graph.token_rows),
+                                valid_rows=tuple(range(start, start + length)
+                                                 for start, (_, length) in zip(starts, tokens, strict=True)))
+        builder.gather(table, "ids", word)
+        longest = max(range(graph.batch), key=graph.lengths.__getitem__)
         last = torch.tensor(encoder.model.max_position_embeddings - 1)
-        positions = encoder.constants[position_name][0][torch.arange(graph.sequence).minimum(last)]
-        position = self._load(position_name, position_name, "position", positions)
+        positions = encoder.constants[places.name][0][torch.arange(graph.sequence).minimum(last)]
+        position = self._activation(places.name, "", [longest], "position", places.columns, rows=graph.sequence,
+                                    valid_rows=(range(graph.lengths[longest]),))
+        builder.load(position, positions, places.constant)
         padding = None
         if min(graph.token_rows) < graph.sequence:
-            padding = self._load("embeddings.padding", word_name, "word", table[:1].expand(graph.tile, -1).contiguous())
+            padding = builder.activation(
+                "embeddings.padding", graph.tile, words.columns, encoder.fracs[words.name], "word",
+                largest=encoder.maxima[words.name], valid_rows=())
+            builder.load(padding, graph.constants[table.name][:1].expand(graph.tile, -1).contiguous())
         states, first = [], 0
         for suffix, members in self.groups:
-            o = self._activation(name + suffix, name, size, "input", len(members) * graph.sequence,
-                                 members[0] * graph.sequence)
+            o = self._activation(norm.result, suffix, members, norm.kind, norm.columns)
             states.append(o)
             for place, number in enumerate(members):
                 rows = graph.token_rows[number]
                 row, rest = place * graph.sequence, graph.sequence - rows
-                self._layernorm(name, replace(word, row=first, rows=rows), replace(position, rows=rows),
+                self._layernorm(norm, replace(word, row=first, rows=rows), replace(position, rows=rows),
                                 replace(o, row=row, rows=rows))
                 if rest:
-                    self._layernorm(name, replace(padding, batch=rest // graph.tile), replace(position, row=rows, rows=rest),
+                    self._layernorm(norm, replace(padding, batch=rest // graph.tile), replace(position, row=rows, rows=rest),
                                     replace(o, row=row + rows, rows=rest))
                 first += rows
         return states
 
-    def _load(self, name, source, kind, values):
-        o = self._activation(name, source, values.shape[1], kind, len(values))
-        self.graph.constants[name] = values
-        self.graph.operations.append(Load(o=o))
-        return o
+    def _rows_of(self, table):
+        values, frac = self.encoder.constants[table.name]
+        return self.builder.constant(table.constant, values, frac, "table")
 
-    def _layer(self, inside, state, suffix, members, o):
+    def _layer(self, attention, inner, outer, state, suffix, members, o):
         """One layer for some sequences of the batch; `o` is the tensor of all sequences, if there is one."""
-        model, first = self.encoder.model, members[0] * self.graph.sequence
+        heads, size = self.encoder.model.num_attention_heads, self.encoder.model.head_size
+        by_source = {one.source: one for one in self.parts.encoder_projections}
 
-        def project(name, a, **options):
-            return self._project(inside + name, a, name, suffix=suffix, first=first, **options)
+        def project(one, a, **options):
+            return self._project(one, a, members, suffix, **options)
 
-        query, key = project("query", state), project("key", state)
-        value = project("value", state, column_parts=model.num_attention_heads)
-        context = self._activation(inside + "context" + suffix, inside + "context", model.hidden_size, "context", state.rows,
-                                   first)
+        query, key = (project(self.parts.projection(name), state) for name in (attention.query, attention.key))
+        value = project(self.parts.projection(attention.value), state, column_parts=heads)
+        context = self._activation(attention.context, suffix, members, "context", value.columns, layer=inner.layer)
         for place, sequence in enumerate(members):
-            for head in range(model.num_attention_heads):
-                part = {"row": place * self.graph.sequence, "column": head * model.head_size,
-                        "rows": self.graph.sequence, "columns": model.head_size}
-                self._head(inside, sequence, head, [replace(view, **part) for view in (query, key, value, context)])
-        state = self._norm(inside + "attention_norm", project("attention", context), state, "ffn_input", suffix, first)
-        output = project("output", project("hidden", state, function=model.hidden_act))
-        return self._norm(inside + "output_norm", output, state, "input", suffix, first, o)
+            for head in range(heads):
+                part = {"row": place * self.graph.sequence, "column": head * size,
+                        "rows": self.graph.sequence, "columns": size}
+                self._head(attention, sequence, head, inner.layer,
+                           [replace(view, **part) for view in (query, key, value, context)])
+        state = self._norm(inner, project(by_source[attention.context], context), state, suffix, members)
+        hidden = by_source[inner.result]
+        output = project(by_source[hidden.result], project(hidden, state))
+        return self._norm(outer, output, state, suffix, members, o)
 
-    def _project(self, name, a, kind, function="none", column_parts=1, suffix="", first=0):
-        """``name = f(a W + b)``."""
-        graph, encoder = self.graph, self.encoder
-        weight, bias = (self._constant(f"{name}.{part}", home) for part, home in (("weight", "weight"),
-                                                                                 ("bias", "vector")))
-        c = self._activation(name + suffix, name, weight.columns, kind, a.rows, first)
-        product_frac = graph.tensors[a.tensor].frac + weight.frac
-        graph.operations.append(MatMul(
-            a=a, b=graph.whole(weight.name), c=c, bias=bias.name, function=function,
-            curve=encoder.curve_numbers.get(name, 0), column_parts=column_parts,
-            **product_fields(name, product_frac=product_frac, bias_frac=bias.frac,
-                             o_frac=graph.tensors[c.tensor].frac, function=function, width=graph.width),
-        ))
+    def _project(self, one, a, members, suffix="", column_parts=1):
+        """``result = f(a W + b)``."""
+        facts = {"layer": one.layer, "group": one.group, "scale": one.scale}
+        weight = self._constant(one.weight, "weight", valid_rows=(range(one.rows),), valid_columns=one.columns, **facts)
+        bias = self._constant(one.bias, "vector", **facts)
+        shape = {} if not one.head else {
+            "rows": a.rows, "valid_rows": (range(0, len(members) * self.graph.tile, self.graph.tile),)}
+        c = self._activation(one.result, suffix, members, one.kind, weight.columns, valid_columns=one.columns, layer=one.layer,
+                             **shape)
+        self.builder.product(a, self.graph.whole(weight.name), c, bias=bias, function=one.function, column_parts=column_parts)
         return c
 
-    def _head(self, inside, sequence, head, parts):
-        graph, encoder = self.graph, self.encoder
-        query, key, value, context = parts
+    def _head(self, attention, sequence, head, layer, views):
+        graph, length = self.graph, self.graph.lengths[sequence]
+        query, key, value, context = views
         scores, probabilities = (
-            self._activation(f"{inside}{name}.{sequence}.{head}", inside + name, graph.sequence, name, graph.sequence,
-                             sequence * graph.sequence, graph.lengths[sequence])
-            for name in ("scores", "probabilities"))
-        fracs = {name: encoder.fracs[inside + name] for name in ("query", "key", "value", "scores", "probabilities",
-                                                                 "context")}
-        graph.operations.append(MatMul(
-            a=query, b=key, c=scores, transpose=True,
-            **product_fields(scores.tensor, product_frac=fracs["query"] + fracs["key"], bias_frac=None,
-                             o_frac=fracs["scores"], function="none", width=graph.width),
-        ))
-        graph.operations.append(Softmax(
-            x=scores, o=probabilities, valid_columns=graph.lengths[sequence], x_shift=ARGUMENT_FRAC - fracs["scores"],
-            o_frac=fracs["probabilities"], curve=encoder.curve_numbers.get(inside + "probabilities", 0),
-        ))
-        graph.operations.append(MatMul(
-            a=probabilities, b=value, c=context,
-            curve=encoder.curve_numbers.get(inside + "context", 0),
-            **product_fields(context.tensor, product_frac=fracs["probabilities"] + fracs["value"], bias_frac=None,
-                             o_frac=fracs["context"], function="none", width=graph.width),
-        ))
+            self._activation(name, f".{sequence}.{head}", [sequence], kind, graph.sequence, valid=length, layer=layer,
+                             valid_columns=length, head=head)
+            for name, kind in ((attention.scores, "scores"), (attention.probabilities, "probabilities")))
+        self.builder.product(query, key, scores, transpose=True)
+        self.builder.softmax(scores, probabilities, length)
+        self.builder.product(probabilities, value, context)
 
-    def _norm(self, name, x, residual, kind, suffix, first, o=None):
+    def _norm(self, norm, x, residual, suffix, members, o=None):
         """A layer-norm of some sequences, to a tensor of their own or into `o`, that of all sequences."""
         if o is None:
-            o = self._activation(name + suffix, name, self.encoder.model.hidden_size, kind, x.rows, first)
+            o = self._activation(norm.result, suffix, members, norm.kind, norm.columns)
         else:
-            o = replace(o, row=first, rows=x.rows)
-        self._layernorm(name, x, residual, o)
+            o = replace(o, row=members[0] * self.graph.sequence, rows=x.rows)
+        self._layernorm(norm, x, residual, o)
         return o
 
-    def _layernorm(self, name, x, residual, o):
-        """The layer-norm `name` of some rows."""
-        graph, encoder = self.graph, self.encoder
-        gamma, beta = (self._constant(f"{name}.{part}", "vector") for part in ("gamma", "beta"))
-        try:
-            fields = layernorm_fields(
-                n=encoder.model.hidden_size, x_frac=graph.tensors[x.tensor].frac,
-                r_frac=graph.tensors[residual.tensor].frac, x_max=encoder.maxima[self.base[x.tensor]],
-                r_max=encoder.maxima[self.base[residual.tensor]], gamma_frac=gamma.frac, beta_frac=beta.frac,
-                o_frac=graph.tensors[o.tensor].frac, eps=encoder.model.layer_norm_eps, width=graph.width)
-        except ValueError as error:
-            raise CompileError(f"{name}: {error}") from None
-        graph.operations.append(LayerNorm(
-            x=x, residual=residual, o=o, gamma=gamma.name, beta=beta.name,
-            curve=encoder.curve_numbers.get(name, 0), **fields))
+    def _layernorm(self, norm, x, residual, o):
+        """A layer-norm of some rows."""
+        gamma, beta = (self._constant(name, "vector", layer=norm.layer, group=norm.group) for name in (norm.gamma, norm.beta))
+        self.builder.layernorm(x, residual, o, gamma, beta, self.encoder.model.layer_norm_eps)
 
     def _first_tokens(self, state):
         """The first tile row of every sequence of the last layer-norm's result, one below the other, as one tensor.
@@ -243,12 +223,16 @@ class _Builder:
         graph = self.graph
         if graph.batch == 1:
             return replace(state, rows=graph.tile)
-        o = self._activation("pooler.input", state.tensor, self.encoder.model.hidden_size, "input", graph.batch * graph.tile)
+        norm, count = self.parts.norm(state.tensor), graph.batch
+        o = self.builder.activation(
+            "pooler.input", count * graph.tile, norm.columns, self.encoder.fracs[norm.result], norm.kind,
+            density=self._density(norm.result, None), largest=self.encoder.maxima[norm.result],
+            site=graph.tensors[norm.result].site, valid_rows=(range(0, count * graph.tile, graph.tile),))
         norms = [op for op in graph.operations if isinstance(op, LayerNorm) and op.o.tensor == state.tensor]
-        for number in range(graph.batch):
-            norm = next(op for op in norms if 0 <= number * graph.sequence - op.o.row < op.o.rows)
-            row = number * graph.sequence - norm.o.row
-            self._layernorm(state.tensor, replace(norm.x, row=row, rows=graph.tile),
-                            replace(norm.residual, row=norm.residual.row + row, rows=graph.tile),
+        for number in range(count):
+            first = next(op for op in norms if 0 <= number * graph.sequence - op.o.row < op.o.rows)
+            row = number * graph.sequence - first.o.row
+            self._layernorm(norm, replace(first.x, row=row, rows=graph.tile),
+                            replace(first.residual, row=first.residual.row + row, rows=graph.tile),
                             replace(o, row=number * graph.tile, rows=graph.tile))
         return o

@@ -7,7 +7,6 @@ import torch
 
 from ..ir.spread import Spread
 from .checkpoint import encode_texts
-from .float_encoder import FloatEncoder
 
 __all__ = ["SENTENCES", "Calibration", "calibrate"]
 
@@ -63,7 +62,7 @@ def calibrate(checkpoint, texts=None, *, layers=None, keep=(), scale=lambda name
     -------
     Calibration
     """
-    encoder, maxima, spreads, kept = FloatEncoder(checkpoint), {}, {}, {name: [] for name in keep}
+    encoder, maxima, spreads, kept = checkpoint.float_encoder(), {}, {}, {name: [] for name in keep}
     for ids in _builtin(checkpoint) if texts is None else _given(checkpoint, texts):
         for name, values in encoder.run(ids, [ids.shape[1]], layers).items():
             magnitudes = values.abs()
@@ -80,7 +79,7 @@ def _given(checkpoint, texts):
 
 
 def _builtin(checkpoint):
-    first, last = (checkpoint.tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]"))
+    _, first, last = (checkpoint.tokenizer.token_to_id(token) for token in checkpoint.family.special_tokens)
     room = checkpoint.config.max_position_embeddings - 2
     return [torch.tensor([[first, *checkpoint.tokenizer.encode(text, add_special_tokens=False).ids[:room], last]])
             for text in SENTENCES]

@@ -1,4 +1,4 @@
-"""Read a Hugging Face BERT folder: config.json, model.safetensors, tokenizer.json."""
+"""Read a model folder in the Hugging Face layout: config.json, model.safetensors, tokenizer.json."""
 
 import hashlib
 import json
@@ -10,68 +10,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
-from ...hw.spec.activations import ACTIVATIONS
+from .config_fields import read_fields
 from .errors import ModelError
+from .registry import FAMILIES, family_of
 
-__all__ = ["BertConfig", "Checkpoint", "count_cut", "tensor_shapes", "load_checkpoint",
-           "encode_texts"]
+__all__ = ["Checkpoint", "count_cut", "load_checkpoint", "encode_texts"]
 
-_FUNCTIONS = tuple(entry.name for entry in ACTIVATIONS)
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
-SPECIAL_TOKENS = ("[PAD]", "[CLS]", "[SEP]")
-REQUIRED_SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size",
-                  "max_position_embeddings")
 FLOAT_TYPES = (torch.float16, torch.bfloat16, torch.float32)
-POOLER, CLASSIFIER = "pooler.dense.weight", "classifier.weight"
-ENCODER_PARTS = ("embeddings.", "encoder.", "pooler.")
-BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
-PLAIN_FIELDS = {
-    "is_decoder": (False, "there is no causal attention"),
-    "add_cross_attention": (False, "there is no cross-attention"),
-    "is_encoder_decoder": (False, "there is no decoder"),
-    "cross_attention_hidden_size": (None, "there is no cross-attention"),
-    "pruned_heads": ({}, "every layer has all heads"),
-    "auto_map": (None, "code of the model's own is not run"),
-    "quantization_config": (None, "packed weights are not unpacked"),
-}
-"""Fields of config.json that change the computation: the only value that is computed here, and why."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class BertConfig:
-    """The fields of config.json that shape the computation.
-
-    Raises
-    ------
-    ModelError
-        If the activation is not one of `hw.spec.activations` or `hidden_size` is no multiple of `num_attention_heads`.
-    """
-
-    hidden_size: int
-    num_hidden_layers: int
-    num_attention_heads: int
-    intermediate_size: int
-    vocab_size: int
-    max_position_embeddings: int
-    type_vocab_size: int
-    hidden_act: str
-    layer_norm_eps: float
-    num_labels: int
-    id2label: dict[int, str]
-
-    def __post_init__(self):
-        if self.hidden_act not in _FUNCTIONS:
-            raise ModelError(f"config.json: hidden_act is {self.hidden_act!r}, known are {', '.join(_FUNCTIONS)}: "
-                             "use a model trained with one of these")
-        if self.hidden_size % self.num_attention_heads:
-            raise ModelError(f"config.json: hidden_size {self.hidden_size} is no multiple of num_attention_heads "
-                             f"{self.num_attention_heads}: use a model whose heads divide its width")
-
-    @property
-    def head_size(self):
-        """Width of one attention head."""
-        return self.hidden_size // self.num_attention_heads
 
 
 @dataclass(frozen=True)
@@ -81,9 +28,9 @@ class Checkpoint:
     Members
     -------
     folder : Path
-    config : BertConfig
+    config : configuration of its family, see `Family.read_config`
     tensors : dict of str to float32 Tensor
-        Canonical Hugging Face names without the leading ``bert.``; linear weights are ``[out, in]``.
+        By the canonical names of the family; linear weights are ``[out, in]``.
     tokenizer : tokenizers.Tokenizer
         Truncation and padding are off.
     truncation_side : str
@@ -91,20 +38,35 @@ class Checkpoint:
     """
 
     folder: Path
-    config: BertConfig
+    config: object
     tensors: dict[str, torch.Tensor]
     tokenizer: Tokenizer
     truncation_side: str = "right"
 
     @property
+    def family(self):
+        """The Family of the model."""
+        return FAMILIES[self.config.model_type]
+
+    @property
     def has_pooler(self):
-        """Whether the model has a pooler (dense and tanh on [CLS])."""
-        return POOLER in self.tensors
+        """Whether the model has a pooler behind its layers."""
+        return self.family.pooler in self.tensors
 
     @property
     def has_classifier(self):
         """Whether the model has a classification head behind the pooler."""
-        return CLASSIFIER in self.tensors
+        return self.family.classifier in self.tensors
+
+    def parts(self, layers=None):
+        """Parts of the model, or of its first `layers`, which have nothing behind them."""
+        whole = layers in (None, self.config.num_hidden_layers)
+        return self.family.parts(self.config, self.config.num_hidden_layers if layers is None else layers,
+                                 whole and self.has_pooler, whole and self.has_classifier)
+
+    def float_encoder(self, dtype=torch.float32):
+        """The float reference of the model, see `Family.float_encoder`."""
+        return self.family.float_encoder(self, dtype)
 
     @cached_property
     def identity(self):
@@ -118,45 +80,14 @@ class Checkpoint:
         return digest.hexdigest()
 
 
-def tensor_shapes(config, pooler=True, classifier=True):
-    """Canonical name to shape of every tensor that a model of this configuration has."""
-    hidden, ffn = config.hidden_size, config.intermediate_size
-    shapes = {
-        "embeddings.word_embeddings.weight": (config.vocab_size, hidden),
-        "embeddings.position_embeddings.weight": (config.max_position_embeddings, hidden),
-        "embeddings.token_type_embeddings.weight": (config.type_vocab_size, hidden),
-    }
-
-    def vectors(name):
-        shapes[f"{name}.weight"] = shapes[f"{name}.bias"] = (hidden,)
-
-    def linear(name, out_size, in_size):
-        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (out_size, in_size), (out_size,)
-
-    vectors("embeddings.LayerNorm")
-    for layer in range(config.num_hidden_layers):
-        prefix = f"encoder.layer.{layer}"
-        for name in ("self.query", "self.key", "self.value", "output.dense"):
-            linear(f"{prefix}.attention.{name}", hidden, hidden)
-        vectors(f"{prefix}.attention.output.LayerNorm")
-        linear(f"{prefix}.intermediate.dense", ffn, hidden)
-        linear(f"{prefix}.output.dense", hidden, ffn)
-        vectors(f"{prefix}.output.LayerNorm")
-    if pooler:
-        linear("pooler.dense", hidden, hidden)
-    if classifier:
-        linear("classifier", config.num_labels, hidden)
-    return shapes
-
-
 def load_checkpoint(folder):
     """Read a model folder.
 
     Parameters
     ----------
     folder : path
-        Holds config.json, model.safetensors (float16, bfloat16 or float32) and tokenizer.json. Tensors of other heads
-        (``cls.*``) and buffers (``position_ids``) are left out; any other that the encoder does not have is refused.
+        Holds config.json, whose ``model_type`` is that of a known family, model.safetensors (float16, bfloat16 or float32)
+        and tokenizer.json. Which tensors may be left out, and which are refused, says the family.
 
     Returns
     -------
@@ -174,15 +105,17 @@ def load_checkpoint(folder):
         if not (folder / name).is_file():
             raise ModelError(f"{folder / name}: file is missing: a model folder holds {CONFIG}, {WEIGHTS} "
                              f"and {TOKENIZER}")
-    config = _read_config(folder / CONFIG)
-    tokenizer = _read_tokenizer(folder / TOKENIZER, config)
+    fields = read_fields(folder / CONFIG)
+    family = family_of(folder / CONFIG, fields)
+    config = family.read_config(folder / CONFIG, fields)
+    tokenizer = _read_tokenizer(folder / TOKENIZER, family, config)
     side = _truncation_side(folder / TOKENIZER_CONFIG, tokenizer)
     tokenizer.no_truncation()
-    return Checkpoint(folder, config, _read_tensors(folder / WEIGHTS, config), tokenizer, side)
+    return Checkpoint(folder, config, _read_tensors(folder / WEIGHTS, family, config), tokenizer, side)
 
 
 def encode_texts(checkpoint, texts, length=None, *, longest=None):
-    """Tokenise texts to ``[CLS] .. [SEP]``, padded with ``[PAD]``.
+    """Tokenise texts, between the family's first and last token (``[CLS] .. [SEP]``), padded with its padding (``[PAD]``).
 
     Parameters
     ----------
@@ -214,7 +147,8 @@ def encode_texts(checkpoint, texts, length=None, *, longest=None):
     if length is not None and not 3 <= length <= positions:
         raise ModelError(f"length {length} is outside 3..{positions} (max_position_embeddings): choose one inside")
     limit, reason = (positions, "max_position_embeddings") if length is None else (length, "the chosen length")
-    pad, cls, sep = (checkpoint.tokenizer.token_to_id(token) for token in SPECIAL_TOKENS)
+    special = checkpoint.family.special_tokens
+    pad, first, last = (checkpoint.tokenizer.token_to_id(token) for token in special)
     rows = []
     for number, text in enumerate(texts, 1):
         tokens = checkpoint.tokenizer.encode(text, add_special_tokens=False).ids if text.strip() else []
@@ -224,9 +158,9 @@ def encode_texts(checkpoint, texts, length=None, *, longest=None):
             room = min(limit, longest) - 2
             tokens = tokens[:room] if checkpoint.truncation_side == "right" else tokens[-room:]
         if len(tokens) + 2 > limit:
-            raise ModelError(f"text {number} of {len(texts)} has {len(tokens) + 2} tokens with [CLS] and [SEP], "
-                             f"{reason} allows {limit}: shorten it by {len(tokens) + 2 - limit}")
-        rows.append([cls, *tokens, sep])
+            raise ModelError(f"text {number} of {len(texts)} has {len(tokens) + 2} tokens with {special[1]} and "
+                             f"{special[2]}, {reason} allows {limit}: shorten it by {len(tokens) + 2 - limit}")
+        rows.append([first, *tokens, last])
     lengths = [len(row) for row in rows]
     ids = torch.full((len(rows), length or max(lengths)), pad, dtype=torch.int64)
     for row, tokens in zip(ids, rows, strict=True):
@@ -252,105 +186,30 @@ def _truncation_side(path, tokenizer):
     return side
 
 
-def _read_config(path):
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: not valid JSON ({error}): fetch the file again") from None
-    if not isinstance(fields, dict):
-        raise ModelError(f"{path}: holds a {type(fields).__name__}, not an object of fields: fetch the file again")
-    for field, known in (("model_type", "bert"), ("position_embedding_type", "absolute")):
-        if fields.get(field, known) != known:
-            raise ModelError(f"{path}: {field} is {fields[field]!r}, known is {known!r}: use a BERT encoder")
-    for field, (known, reason) in PLAIN_FIELDS.items():
-        if (fields.get(field) or known) != known:
-            raise ModelError(f"{path}: {field} is {fields[field]!r}, but {reason}: use a plain BERT encoder")
-    if not isinstance(fields.get("hidden_act", "gelu"), str):
-        raise ModelError(f"{path}: hidden_act is {fields['hidden_act']!r}, not a name: use one of "
-                         f"{', '.join(_FUNCTIONS)}")
-    epsilon = fields.get("layer_norm_eps", 1e-12)
-    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 < epsilon < 1:
-        raise ModelError(f"{path}: layer_norm_eps is {epsilon!r}, not a number between 0 and 1: correct it")
-    sizes = {name: _size(path, fields, name) for name in REQUIRED_SIZES}
-    labels = _labels(path, fields)
-    try:
-        return BertConfig(**sizes, type_vocab_size=_size(path, fields, "type_vocab_size", 2),
-                          hidden_act=fields.get("hidden_act", "gelu"), layer_norm_eps=float(epsilon),
-                          num_labels=len(labels), id2label=labels)
-    except ModelError as error:
-        raise ModelError(f"{path.parent}: {error}") from None
-
-
-def _once(pairs):
-    """A JSON object, whose names may occur once each: of two values, one would be lost."""
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ModelError(f"field {twice} occurs twice: remove one of them")
-    return fields
-
-
-def _size(path, fields, name, default=None):
-    value = fields.get(name, default)
-    if value is None:
-        raise ModelError(f"{path}: field {name} is missing: add it")
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ModelError(f"{path}: {name} is {value!r}, not a positive whole number: correct it")
-    return value
-
-
-def _labels(path, fields):
-    labels = fields.get("id2label")
-    if labels is None:
-        return {index: f"LABEL_{index}" for index in range(_size(path, fields, "num_labels", 2))}
-    if not labels or not isinstance(labels, dict) or set(labels) != {str(index) for index in range(len(labels))}:
-        raise ModelError(f"{path}: id2label is {labels!r}, not an object with the keys 0, 1, ...: correct it")
-    count = fields.get("num_labels", len(labels))
-    if count != len(labels):
-        raise ModelError(f"{path}: num_labels is {count!r} but id2label names {len(labels)}: correct one")
-    return {index: str(labels[str(index)]) for index in range(len(labels))}
-
-
-def _canonical(name):
-    name = name.removeprefix("bert.")
-    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
-
-
-def _read_tensors(path, config):
+def _read_tensors(path, family, config):
     try:
         with safe_open(path, framework="pt") as file:
-            stored = _stored_names(path, file.keys())
-            if CLASSIFIER in stored and POOLER not in stored:
-                raise ModelError(f"{path}: has {CLASSIFIER} but no {POOLER}: use a sequence-classification model, "
-                                 "or leave the classifier out")
-            expected = tensor_shapes(config, POOLER in stored, CLASSIFIER in stored)
-            _refuse_others(path, stored.keys() - expected.keys())
+            stored = _stored_names(path, family, file.keys())
+            pooler, classifier = family.pooler in stored, family.classifier in stored
+            if classifier and not pooler:
+                raise ModelError(f"{path}: has {family.classifier} but no {family.pooler}: use a sequence-classification "
+                                 "model, or leave the classifier out")
+            expected = family.tensor_shapes(config, pooler, classifier)
+            family.refuse_others(path, stored.keys() - expected.keys())
             return {name: _read_tensor(file, path, stored, name, shape) for name, shape in expected.items()}
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: truncated or corrupt ({error}): fetch the file again") from None
 
 
-def _stored_names(path, names):
+def _stored_names(path, family, names):
     """The file's name of every tensor, by its canonical one."""
     stored = {}
     for name in names:
-        first = stored.setdefault(_canonical(name), name)
+        first = stored.setdefault(family.canonical(name), name)
         if first != name:
             raise ModelError(f"{path}: holds both {min(first, name)} and {max(first, name)}, which name the same tensor: "
                              "remove the one that does not belong to the model")
     return stored
-
-
-def _refuse_others(path, names):
-    """Refuse tensors of the encoder that a plain BERT of this configuration would leave unused."""
-    names = sorted(name for name in names if name.startswith(ENCODER_PARTS) and name not in BUFFERS)
-    if names:
-        what = "cross-attention" if "crossattention" in names[0] else "a part"
-        raise ModelError(f"{path}: tensor {names[0]}, one of {len(names)} such, belongs to {what} that a BERT encoder of this "
-                         "config.json does not have: use a plain BERT encoder, or the config and weights of one model")
 
 
 def _read_tensor(file, path, stored, name, shape):
@@ -362,7 +221,7 @@ def _read_tensor(file, path, stored, name, shape):
         raise ModelError(f"{path}: tensor {name} is {list(tensor.shape)} but config.json asks for {list(shape)}: use "
                          "the config and weights of one model")
     if tensor.dtype not in FLOAT_TYPES:
-        raise ModelError(f"{path}: tensor {name} is {str(tensor.dtype).removeprefix('torch.')}: store it as float16 or "
+        raise ModelError(f"{path}: tensor {name} is {str(tensor.dtype).replace('torch.', '')}: store it as float16 or "
                          "float32")
     tensor = tensor.float()
     if not tensor.isfinite().all():
@@ -371,15 +230,15 @@ def _read_tensor(file, path, stored, name, shape):
     return tensor
 
 
-def _read_tokenizer(path, config):
+def _read_tokenizer(path, family, config):
     try:
         tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
     except Exception as error:  # the library raises plain Exception
         raise ModelError(f"{path}: no valid tokenizer ({error}): fetch the file again") from None
     tokenizer.no_padding()
-    for token in SPECIAL_TOKENS:
+    for token in family.special_tokens:
         if tokenizer.token_to_id(token) is None:
-            raise ModelError(f"{path}: token {token} is missing: use a BERT tokenizer")
+            raise ModelError(f"{path}: token {token} is missing: use a {family.title} tokenizer")
     largest = max(tokenizer.get_vocab(with_added_tokens=True).values())
     if largest >= config.vocab_size:
         raise ModelError(f"{path}: token number {largest} is beyond vocab_size {config.vocab_size} of config.json: use "

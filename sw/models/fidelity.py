@@ -9,12 +9,10 @@ from ...hw.spec.activations import REACH, activation, has_table
 from ...hw.spec.softmax import REACH as SCORE_REACH
 from ..golden.losses import Losses
 from ..ir.execute import execute, results
-from ..ir.graph import Gather, LayerNorm, Load, MatMul, Softmax
-from ..ir.valid import ValidElements
-from ..ir.watch import Watch, float_name
-from .float_encoder import FloatEncoder
+from ..ir.graph import Gather, LayerNorm, Load, MatMul, Softmax, target
+from ..ir.watch import Watch
 from .limits import Limits
-from .quantise import folded_factor, pruned_checkpoint
+from .quantise import pruned_checkpoint
 
 __all__ = ["Fidelity", "FidelityMeter", "Sentence", "TensorFidelity", "combine", "golden_fidelity"]
 
@@ -213,12 +211,12 @@ class FidelityMeter:
     """
 
     def __init__(self, checkpoint):
-        self._checkpoint, self._config = checkpoint, checkpoint.config
-        self._encoders = {}
+        self._checkpoint, self._encoders = checkpoint, {}
 
     def _encoder(self, layers, weight_sparsity):
         if (layers, weight_sparsity) not in self._encoders:
-            self._encoders[layers, weight_sparsity] = FloatEncoder(pruned_checkpoint(self._checkpoint, layers, weight_sparsity))
+            pruned = pruned_checkpoint(self._checkpoint, layers, weight_sparsity)
+            self._encoders[layers, weight_sparsity] = pruned.float_encoder()
         return self._encoders[layers, weight_sparsity]
 
     def measure(self, graph, ids, values, watch, prune=None):
@@ -236,57 +234,12 @@ class FidelityMeter:
         -------
         Fidelity
         """
-        layers = sum(name.endswith(".output_norm.gamma") for name in graph.losses)
-        encoder = self._encoder(layers, graph.weight_sparsity)
-        wanted = encoder.run(torch.as_tensor(ids), graph.lengths, layers, prune or self._pruning(graph))
+        encoder = self._encoder(graph.layers, graph.weight_sparsity)
+        wanted = encoder.run(torch.as_tensor(ids), graph.lengths, graph.layers, prune or _pruning(graph))
         ((output, got),) = results(graph, values).items()
         losses = _output_losses(graph, got, wanted[output])
         return Fidelity(output=output, outputs=sum(losses, Losses()), sentences=_sentences(output, got, wanted[output], losses),
-                        tensors=self._tensors(graph, values, watch, wanted), width=graph.width)
-
-    def _pruning(self, graph):
-        """The graph's thresholds in float: an integer is below one if the value is below it less half a step."""
-        taus = {}
-        for operation in graph.operations:
-            if isinstance(operation, MatMul | Softmax | LayerNorm) and (tau := graph.tau(operation.curve)):
-                target = _target(operation)
-                taus[float_name(target)] = (tau - 0.5) / self._units(graph, target)
-        return lambda name, x: x.masked_fill(x.abs() < taus[name], 0) if name in taus else x
-
-    def _units(self, graph, name):
-        """The integer that stands for 1.0 in the float model."""
-        return folded_factor(self._config, name) * 2.0 ** graph.tensors[name].frac
-
-    def _tensors(self, graph, values, watch, wanted):
-        tensors = {name: TensorFidelity(kind=name.rpartition(".")[2] if name.endswith((".table", ".weight")) else "vector",
-                                        losses=losses) for name, losses in graph.losses.items()}
-        sources, valid, found = _sources(graph), ValidElements(graph), {}
-        for inside, integers in values.items():
-            name = float_name(inside)
-            if name is None:
-                continue
-            want = _wanted(graph, inside, wanted[name])
-            got = valid.part(inside, integers)[:, : want.shape[-1]] / self._units(graph, inside)
-            reach = (1 << graph.width - 1) / self._units(graph, inside)
-            one = TensorFidelity(kind=graph.tensors[inside].kind, losses=Losses.between(got, want), sources=sources[name],
-                                 reach=reach, limit=self._limit(graph, inside))
-            found[name] = found[name] + one if name in found else one
-        for name, counts in watch.counts.items():
-            found[name] = replace(found[name], losses=replace(found[name].losses, **counts),
-                                  limit=NORM_LIMIT if name in watch.limited else found[name].limit,
-                                  deviation=watch.deviations.get(name, math.inf))
-        return tensors | found
-
-    def _limit(self, graph, name):
-        tensor = graph.tensors[name]
-        held = 2.0 ** (graph.width - 1 - tensor.frac)
-        if tensor.kind == "scores" and held >= SCORE_REACH:
-            return (f"the softmax takes scores within +-{SCORE_REACH / folded_factor(self._config, name):.3g}; scale the "
-                    "model's weights of query and key down")
-        act = self._config.hidden_act
-        if tensor.kind == "hidden" and has_table(act) and not activation(act).odd and held >= REACH:
-            return f"{activation(act).title} takes arguments within +-{REACH}; scale the model's weights in front of it down"
-        return ""
+                        tensors=_tensors(graph, values, watch, wanted), width=graph.width)
 
 
 def golden_fidelity(checkpoint, graph, ids):
@@ -321,8 +274,53 @@ def _sentences(output, got, wanted, losses):
     return tuple(Sentence(one.cosine, one.max_error, equal) for one, equal in zip(losses, labels, strict=True))
 
 
-def _target(operation):
-    return (operation.c if isinstance(operation, MatMul) else operation.o).tensor
+def _pruning(graph):
+    """The graph's thresholds in float: an integer is below one if the value is below it less half a step."""
+    taus = {}
+    for operation in graph.operations:
+        if isinstance(operation, MatMul | Softmax | LayerNorm) and (tau := graph.tau(operation.curve)):
+            tensor = graph.tensors[target(operation).tensor]
+            taus[tensor.source] = (tau - 0.5) / tensor.units
+    return lambda name, x: x.masked_fill(x.abs() < taus[name], 0) if name in taus else x
+
+
+def _tensors(graph, values, watch, wanted):
+    """TensorFidelity of every constant and activation, by name."""
+    tensors = {name: TensorFidelity(kind=kind, losses=losses) for name, (kind, losses) in graph.losses.items()}
+    sources, limits, found = _sources(graph), _limits(graph), {}
+    for inside, integers in values.items():
+        tensor = graph.tensors[inside]
+        name = tensor.source
+        if name is None:
+            continue
+        got = tensor.valid(integers) / tensor.units
+        one = TensorFidelity(kind=tensor.kind, losses=Losses.between(got, _wanted(graph, tensor, wanted[name])),
+                             sources=sources[name], reach=(1 << graph.width - 1) / tensor.units, limit=limits.get(inside, ""))
+        found[name] = found[name] + one if name in found else one
+    for name, counts in watch.counts.items():
+        found[name] = replace(found[name], losses=replace(found[name].losses, **counts),
+                              limit=NORM_LIMIT if name in watch.limited else found[name].limit,
+                              deviation=watch.deviations.get(name, math.inf))
+    return tensors | found
+
+
+def _limits(graph):
+    """Why more reach would not help a tensor, by its name, where that is so."""
+    limits = {}
+    for operation in graph.operations:
+        if isinstance(operation, Softmax):
+            name, reach = operation.x.tensor, SCORE_REACH
+            text = (f"the softmax takes scores within +-{SCORE_REACH / graph.tensors[name].scale:.3g}; scale the model's "
+                    "weights of query and key down")
+        elif isinstance(operation, MatMul) and has_table(operation.function) and not activation(operation.function).odd:
+            name, reach = operation.c.tensor, REACH
+            text = (f"{activation(operation.function).title} takes arguments within +-{REACH}; scale the model's weights in "
+                    "front of it down")
+        else:
+            continue
+        if 2.0 ** (graph.width - 1 - graph.tensors[name].frac) >= reach:
+            limits[name] = text
+    return limits
 
 
 def _sources(graph):
@@ -333,7 +331,7 @@ def _sources(graph):
             case Gather():
                 names = (operation.table,)
             case Load():
-                names = (f"{operation.o.tensor}.table",)
+                names = (operation.constant,)
             case MatMul():
                 names = (operation.a.tensor, operation.b.tensor, operation.bias)
             case Softmax():
@@ -342,23 +340,17 @@ def _sources(graph):
                 names = (operation.x.tensor, operation.residual and operation.residual.tensor, operation.gamma, operation.beta)
             case _:
                 continue
-        target = float_name(_target(operation))
-        names = [name if name in graph.losses else float_name(name) for name in names if name]
-        if target is not None and target not in sources:
-            sources[target] = tuple(name for name in dict.fromkeys(names) if name not in (None, target))
+        result = graph.tensors[target(operation).tensor].source
+        names = [name if name in graph.losses else graph.tensors[name].source for name in names if name]
+        if result is not None and result not in sources:
+            sources[result] = tuple(name for name in dict.fromkeys(names) if name not in (None, result))
     return sources
 
 
-def _wanted(graph, name, want):
-    """The valid elements of the float tensor `want` that the graph's tensor `name` holds, row by row."""
-    if name == "embeddings.position_type":
-        longest = max(range(graph.batch), key=graph.lengths.__getitem__)
-        return want[longest, : graph.lengths[longest]]
+def _wanted(graph, tensor, want):
+    """The valid elements of the float tensor `want` that a graph's tensor holds, row by row."""
     if want.ndim == 2:
-        return want
-    number = [int(part) for part in name.split(".")[2:]]
-    if want.ndim == 4:
-        length = graph.lengths[number[0]]
-        return want[number[0], number[1], :length, :length]
-    rows = [want[n, :length] for n, length in enumerate(graph.lengths) if not number or n == number[0]]
-    return torch.cat(rows)
+        return want[list(tensor.sequences)]
+    if tensor.head is not None:
+        want = want[:, tensor.head, :, : tensor.valid_columns]
+    return torch.cat([want[number, : graph.lengths[number]] for number in tensor.sequences])

@@ -6,11 +6,10 @@ projection, and two feed-forward products with GeLU between.
 
 import torch
 
-from ...hw.spec.exponential import ARGUMENT_FRAC
-from ..golden.layernorm import layernorm_fields
 from ..golden.softmax import logit_factor
-from ..ir.formats import product_fields, scores_frac
-from ..ir.graph import Graph, LayerNorm, Load, MatMul, Softmax, Store, Tensor
+from ..ir.formats import scores_frac
+from ..ir.graph import Graph
+from ..ir.graph_builder import GraphBuilder
 
 __all__ = ["PRODUCTS", "SIZE", "ita_graph"]
 
@@ -19,6 +18,7 @@ SIZE = 64
 
 PRODUCTS = 8
 
+_ATTENTION, _FEED_FORWARD = "attention", "ffn"
 _FACTOR = logit_factor(SIZE)
 _SPREAD = {"x": 1.0, "query": _FACTOR, "key": 1.0, "scores": 8 * _FACTOR, "value": 1.0, "context": 0.5, "attention": 0.5,
            "attention_norm": 1.0, "hidden": 0.6, "output": 0.4, "output_norm": 1.0}
@@ -38,35 +38,37 @@ def ita_graph(config, *, layernorm, seed=0):
     -------
     Graph : to be compiled with ``resident=True``
     """
-    return _Builder(config, seed).build(layernorm)
+    return _Workload(config, seed).build(layernorm)
 
 
-class _Builder:
+class _Workload:
     def __init__(self, config, seed):
         self.config = config
         self.random = torch.Generator().manual_seed(seed)
-        self.graph = Graph(tile=config.tile, width=config.width, batch=1, sequence=SIZE, lengths=(SIZE,))
+        self.graph = Graph(tile=config.tile, width=config.width, batch=1, sequence=SIZE, lengths=(SIZE,), layers=1)
+        self.builder = GraphBuilder(self.graph)
 
     def build(self, layernorm):
         """All of it."""
-        graph = self.graph
         x = self._activation("x", "input")
-        graph.constants["x"] = self._integers((SIZE, SIZE), _SPREAD["x"], graph.tensors["x"].frac)
-        graph.operations.append(Load(o=x))
-        query, key = self._project("query", x, factor=_FACTOR), self._project("key", x)
-        scores = self._product("scores", query, key, transpose=True)
-        probabilities = self._softmax(scores)
-        value = self._project("value", x, column_parts=2)
-        context = self._product("context", probabilities, value, column_parts=2)
-        state = self._project("attention", context)
+        self.builder.load(x, self._integers((SIZE, SIZE), _SPREAD["x"], self.graph.tensors["x"].frac))
+        query, key = self._project("query", x, _ATTENTION, factor=_FACTOR), self._project("key", x, _ATTENTION)
+        scores = self._activation("scores", "scores")
+        self.builder.product(query, key, scores, transpose=True)
+        probabilities = self._activation("probabilities", "probabilities", self.config.width - 2)
+        self.builder.softmax(scores, probabilities, SIZE)
+        value = self._project("value", x, _ATTENTION, column_parts=2)
+        context = self._activation("context", "context")
+        self.builder.product(probabilities, value, context, column_parts=2)
+        state = self._project("attention", context, _ATTENTION)
         if layernorm:
-            state = self._norm("attention_norm", state, x)
-        hidden = self._project("hidden", state, function="gelu")
-        output = self._project("output", hidden)
+            state = self._norm("attention_norm", "ffn_input", state, x, _ATTENTION)
+        hidden = self._project("hidden", state, _FEED_FORWARD, function="gelu")
+        output = self._project("output", hidden, _FEED_FORWARD)
         if layernorm:
-            output = self._norm("output_norm", output, state)
-        graph.operations.append(Store(x=output, output=output.tensor, shape=(1, SIZE, SIZE)))
-        return graph
+            output = self._norm("output_norm", "input", output, state, _FEED_FORWARD)
+        self.builder.store(output, output.tensor, (1, SIZE, SIZE))
+        return self.graph
 
     def _frac(self, spread):
         """Binary point that leaves room for four standard deviations."""
@@ -83,51 +85,24 @@ class _Builder:
     def _activation(self, name, kind, frac=None):
         frac = self._frac(_SPREAD[name]) if frac is None else frac
         frac = scores_frac(frac, self.config.width) if kind == "scores" else frac
-        self.graph.add(Tensor(name=name, rows=SIZE, columns=SIZE, frac=frac, kind=kind))
-        return self.graph.whole(name)
+        return self.builder.activation(name, SIZE, SIZE, frac, kind, largest=4.0, source=name, sequences=(0,), layer="0")
 
-    def _vector(self, name, spread, mean=0.0):
+    def _vector(self, name, group, spread, mean=0.0):
         frac = self._frac(max(spread, mean / 4))
         values = self._integers((SIZE,), spread, frac) + round(mean * 2**frac)
         limit = 1 << (self.config.width - 1)
-        self.graph.add(Tensor(name=name, rows=1, columns=SIZE, frac=frac, kind="vector", home="vector"),
-                       values.clamp(-limit, limit - 1))
-        return self.graph.tensors[name]
+        return self.builder.constant(name, values.clamp(-limit, limit - 1), frac, "vector", group=group, layer="0")
 
-    def _project(self, name, a, function="none", column_parts=1, factor=1.0):
+    def _project(self, name, a, group, function="none", column_parts=1, factor=1.0):
         spread = factor * SIZE**-0.5
-        weight = self.graph.add(
-            Tensor(name=f"{name}.weight", rows=SIZE, columns=SIZE, frac=self._frac(spread), kind="weight", home="weight"),
-            self._integers((SIZE, SIZE), spread, self._frac(spread)))
-        bias = self._vector(f"{name}.bias", 0.05 * factor)
-        return self._product(name, a, self.graph.whole(weight.name), bias=bias, function=function,
-                             column_parts=column_parts)
-
-    def _product(self, name, a, b, *, bias=None, transpose=False, function="none", column_parts=1):
-        graph = self.graph
-        c = self._activation(name, name)
-        product_frac = graph.tensors[a.tensor].frac + graph.tensors[b.tensor].frac
-        graph.operations.append(MatMul(
-            a=a, b=b, c=c, transpose=transpose, bias=bias.name if bias else None, function=function,
-            column_parts=column_parts,
-            **product_fields(name, product_frac=product_frac, bias_frac=min(bias.frac, product_frac) if bias else None,
-                             o_frac=graph.tensors[name].frac, function=function, width=self.config.width)))
+        weight = self.builder.constant(f"{name}.weight", self._integers((SIZE, SIZE), spread, self._frac(spread)),
+                                       self._frac(spread), "weight", group=group, layer="0")
+        bias, c = self._vector(f"{name}.bias", group, 0.05 * factor), self._activation(name, name)
+        self.builder.product(a, self.graph.whole(weight.name), c, bias=bias, function=function, column_parts=column_parts)
         return c
 
-    def _softmax(self, scores):
-        frac = self.config.width - 2
-        o = self._activation("probabilities", "probabilities", frac)
-        self.graph.operations.append(Softmax(x=scores, o=o, valid_columns=SIZE,
-                                             x_shift=ARGUMENT_FRAC - self.graph.tensors[scores.tensor].frac, o_frac=frac))
-        return o
-
-    def _norm(self, name, x, residual):
-        graph = self.graph
-        gamma, beta = self._vector(f"{name}.gamma", 0.1, 1.0), self._vector(f"{name}.beta", 0.1)
-        o = self._activation(name, "ffn_input" if name == "attention_norm" else "input")
-        graph.operations.append(LayerNorm(
-            x=x, residual=residual, o=o, gamma=gamma.name, beta=beta.name,
-            **layernorm_fields(n=SIZE, x_frac=graph.tensors[x.tensor].frac, r_frac=graph.tensors[residual.tensor].frac,
-                               x_max=4.0, r_max=4.0, gamma_frac=gamma.frac, beta_frac=beta.frac,
-                               o_frac=graph.tensors[o.tensor].frac, eps=1e-5, width=self.config.width)))
+    def _norm(self, name, kind, x, residual, group):
+        gamma, beta = self._vector(f"{name}.gamma", group, 0.1, 1.0), self._vector(f"{name}.beta", group, 0.1)
+        o = self._activation(name, kind)
+        self.builder.layernorm(x, residual, o, gamma, beta, 1e-5)
         return o

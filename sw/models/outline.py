@@ -27,15 +27,12 @@ def outline_encoder(checkpoint, hardware, *, layers=None, **request):
     ------
     CompileError : for a model that the configuration cannot run, or a request out of range
     """
-    layers = checkpoint.config.num_hidden_layers if layers is None else layers
-    whole = layers == checkpoint.config.num_hidden_layers
-    pooler, classifier = whole and checkpoint.has_pooler, whole and checkpoint.has_classifier
-    check_request(checkpoint, hardware, layers, pooler, **request)
-    frac = function_format(hardware.width).frac
-    leads = {"gamma": GAMMA_LEADS.start, "beta": BETA_LEADS.start}
-    constants = {name: (torch.zeros((), dtype=torch.int64).expand(shape), frac + leads.get(name.rpartition(".")[2], 0))
-                 for name, shape in constant_shapes(checkpoint.config, hardware.tile, layers, pooler, classifier).items()}
+    check_request(checkpoint, hardware, layers, **request)
+    parts, frac = checkpoint.parts(layers), function_format(hardware.width).frac
+    leads = {norm.gamma: GAMMA_LEADS.start for norm in parts.norms} | {norm.beta: BETA_LEADS.start for norm in parts.norms}
+    constants = {name: (torch.zeros((), dtype=torch.int64).expand(shape), frac + leads.get(name, 0))
+                 for name, shape in constant_shapes(parts, hardware.tile).items()}
     return QuantisedEncoder(
-        hardware=hardware, model=checkpoint.config, layers=layers, has_pooler=pooler, has_classifier=classifier,
-        fracs=defaultdict(lambda: frac), maxima=defaultdict(lambda: 1.0), constants=constants, curves=[], curve_numbers={},
-        target=0, profiles={}, losses={}, weight_sparsity=0.0)
+        hardware=hardware, family=checkpoint.family, model=checkpoint.config, parts=parts, fracs=defaultdict(lambda: frac),
+        maxima=defaultdict(lambda: 1.0), constants=constants, curves=[], curve_numbers={}, target=0, profiles={}, losses={},
+        weight_sparsity=0.0)

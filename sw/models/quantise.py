@@ -9,29 +9,17 @@ import torch
 from ...hw.spec.activations import has_table
 from ...hw.spec.layernorm import BETA_LEADS, GAMMA_LEADS
 from ..golden.losses import Losses
-from ..golden.softmax import logit_factor
 from ..ir.curves import TARGET_ONE, constant_curves, profiled_curves, site_curves
 from ..ir.densities import profile
 from ..ir.errors import CompileError
 from ..ir.formats import MARGIN, best_point, binary_point, quantise_constant, scores_frac
+from ..ir.graph import ConstantLosses
 from .calibrate import calibrate
-from .checkpoint import BertConfig
+from .family import Family
+from .parts import Parts
 
-__all__ = ["PROJECTIONS", "QuantisedEncoder", "check_request", "constant_shapes", "folded_factor", "prune_weights",
-           "pruned_checkpoint", "pruned_sites", "quantise_encoder", "weight_zeros"]
-
-PROJECTIONS = {
-    "query": "attention.self.query",
-    "key": "attention.self.key",
-    "value": "attention.self.value",
-    "attention": "attention.output.dense",
-    "hidden": "intermediate.dense",
-    "output": "output.dense",
-}
-"""The six products of a layer with weights, by the name of their result."""
-
-_NORMS = {"attention_norm": "attention.output.LayerNorm", "output_norm": "output.LayerNorm"}
-_PRUNED = ("query", "key", "value", "probabilities", "context", "attention_norm", "hidden")
+__all__ = ["QuantisedEncoder", "check_request", "constant_shapes", "prune_weights", "pruned_checkpoint", "quantise_encoder",
+           "weight_zeros"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,32 +29,35 @@ class QuantisedEncoder:
     Parameters
     ----------
     hardware : AcceleratorConfig
-    model : BertConfig
-    layers : encoder layers that run
-    has_pooler, has_classifier : what follows them
-    fracs : binary point of every activation, by its name in the float encoder
-    maxima : largest magnitude expected of every activation, in its own units (`folded_factor`)
+    family : Family of the model
+    model : its configuration
+    parts : Parts that run
+    fracs : binary point of every activation, by its name in the float model
+    maxima : largest magnitude expected of every activation, in its own units (`Parts.scale`)
     constants : (integers, binary point) of every table, weight matrix [in, out] and vector, by name
     weight_sparsity : share of every encoder weight matrix that was zeroed
-    losses : `Losses` of every constant, by name; of the two tables, by that with ``.table`` behind it
+    losses : ConstantLosses of every constant, by name; of a table, by `Table.constant`
     curves, curve_numbers, target : DynaTran, see `Graph`; number 0 where nothing is pruned
     profiles : integer magnitudes seen of every operand of a product, in short (`densities.profile`), by name
     """
 
     hardware: object
-    model: BertConfig
-    layers: int
-    has_pooler: bool
-    has_classifier: bool
+    family: Family
+    model: object
+    parts: Parts
     fracs: dict[str, int]
     maxima: dict[str, float]
     constants: dict[str, tuple[torch.Tensor, int]]
     weight_sparsity: float
-    losses: dict[str, Losses]
+    losses: dict[str, ConstantLosses]
     curves: list[tuple[int, ...]]
     curve_numbers: dict[str, int]
     target: int
     profiles: dict[str, np.ndarray]
+
+    def build_graph(self, lengths, columns, separate=None):
+        """The Graph for sequences of given lengths, see `Family.build_graph`."""
+        return self.family.build_graph(self, lengths, columns, separate)
 
 
 def prune_weights(weight, sparsity):
@@ -101,52 +92,52 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, si
     ------
     CompileError : for a model that the configuration cannot run, or a request out of range
     """
-    layers = checkpoint.config.num_hidden_layers if layers is None else layers
-    whole = layers == checkpoint.config.num_hidden_layers
-    check_request(checkpoint, hardware, layers, whole and checkpoint.has_pooler, tau, target_sparsity, site_taus)
-    kinds = pruned_sites(layers, whole and checkpoint.has_pooler)
-    checkpoint = pruned_checkpoint(checkpoint, layers, weight_sparsity)
+    check_request(checkpoint, hardware, layers, tau, target_sparsity, site_taus)
+    parts = checkpoint.parts(layers)
+    checkpoint = pruned_checkpoint(checkpoint, parts.layers, weight_sparsity)
     profiled = target_sparsity is not None and site_taus is None
-    seen = calibrate(checkpoint, calibration_texts, layers=layers, keep=kinds,
-                     scale=lambda name: folded_factor(checkpoint.config, name) * MARGIN)
-    products = list(_products(layers, whole and checkpoint.has_pooler, whole and checkpoint.has_classifier))
-    constants, vectors, losses = _constants(checkpoint, hardware, layers, [name for name, _ in products])
-    maxima = {name: value * folded_factor(checkpoint.config, name) * MARGIN for name, value in seen.maxima.items()}
-    fracs = {name: _activation_frac(name, value, seen.spreads[name], hardware.width) for name, value in maxima.items()}
-    for name in ("embeddings.word", "embeddings.position_type"):
-        integers, fracs[name] = constants[name]
-        maxima[name] = float(integers.abs().max()) * 2.0 ** -fracs[name]
-    _quantise_norms(fracs, constants, vectors, hardware.width)
-    _quantise_biases(fracs, constants, vectors, products, hardware, checkpoint.config.hidden_act)
-    for name, values in vectors.items():
-        result, _, part = name.rpartition(".")
-        # What is added to a result and less than half its step cannot be missed.
-        least = 0.0 if part == "gamma" else 2.0 ** -(fracs[result] + 1)
-        losses[name] = Losses.of_constant(values, *constants[name], least)
+    seen = calibrate(checkpoint, calibration_texts, layers=parts.layers, keep=parts.sites,
+                     scale=lambda name: parts.scale(name) * MARGIN)
+    constants, vectors, losses = _constants(checkpoint, hardware, parts)
+    maxima = {name: value * parts.scale(name) * MARGIN for name, value in seen.maxima.items()}
+    special = _special_points(parts, hardware.width)
+    fracs = {name: special[name](value) if name in special else best_point(
+        binary_point(value, hardware.width), lambda frac, name=name: seen.spreads[name].error(frac, hardware.width))
+        for name, value in maxima.items()}
+    for table in parts.tables:
+        integers, fracs[table.name] = constants[table.name]
+        maxima[table.name] = float(integers.abs().max()) * 2.0 ** -fracs[table.name]
+    _quantise_norms(fracs, constants, vectors, parts, hardware.width)
+    _quantise_biases(fracs, constants, vectors, parts, hardware)
+    # What is added to a result and less than half its step cannot be missed.
+    least = {name: 2.0 ** -(fracs[result] + 1) for result, name in (
+        *((norm.result, norm.beta) for norm in parts.norms), *((one.result, one.bias) for one in parts.projections))}
+    losses |= {name: ConstantLosses("vector", Losses.of_constant(values, *constants[name], least.get(name, 0.0)))
+               for name, values in vectors.items()}
 
-    sites = {name: folded_factor(checkpoint.config, name) * 2.0**fracs[name] for name in kinds}
+    sites = {name: parts.scale(name) * 2.0**fracs[name] for name in parts.sites}
     curves, numbers, target = [], dict.fromkeys(sites, 0), 0
     if tau is not None:
         curves, numbers = constant_curves(sites, tau, width=hardware.width, limit=hardware.prune_curves)
     elif profiled:
-        curves, numbers = profiled_curves(sites, kinds, seen.magnitudes, width=hardware.width,
+        curves, numbers = profiled_curves(sites, parts.sites, seen.magnitudes, width=hardware.width,
                                           limit=hardware.prune_curves)
     elif site_taus is not None:
         curves, numbers = site_curves(sites, site_taus, width=hardware.width, limit=hardware.prune_curves)
     if target_sparsity is not None:
         target = math.floor(target_sparsity * TARGET_ONE + 0.5)
     return QuantisedEncoder(
-        hardware=hardware, model=checkpoint.config, layers=layers, has_pooler=whole and checkpoint.has_pooler,
-        has_classifier=whole and checkpoint.has_classifier, fracs=fracs, maxima=maxima, constants=constants, losses=losses,
-        weight_sparsity=weight_sparsity, curves=curves, curve_numbers=numbers, target=target,
+        hardware=hardware, family=checkpoint.family, model=checkpoint.config, parts=parts, fracs=fracs, maxima=maxima,
+        constants=constants, losses=losses, weight_sparsity=weight_sparsity, curves=curves, curve_numbers=numbers,
+        target=target,
         profiles={name: profile(seen.magnitudes[name], units) for name, units in sites.items()},
     )
 
 
-def check_request(checkpoint, hardware, layers, pooler, tau=None, target_sparsity=None, site_taus=None):
+def check_request(checkpoint, hardware, layers=None, tau=None, target_sparsity=None, site_taus=None):
     """Refuse what `quantise_encoder` cannot make, whatever the weights."""
     config = checkpoint.config
-    if not 1 <= layers <= config.num_hidden_layers:
+    if layers is not None and not 1 <= layers <= config.num_hidden_layers:
         raise CompileError(f"layers = {layers}: the model has {config.num_hidden_layers}, choose 1 to that")
     if tau is not None and target_sparsity is not None:
         raise CompileError(f"tau = {tau} and target_sparsity = {target_sparsity}: choose one of them")
@@ -154,7 +145,8 @@ def check_request(checkpoint, hardware, layers, pooler, tau=None, target_sparsit
         raise CompileError(f"target_sparsity = {target_sparsity}: choose a number from 0 to 1")
     if site_taus is not None and target_sparsity is None:
         raise CompileError("site_taus need target_sparsity, the operating point on their curves, 0 to 1")
-    for function, what in ((config.hidden_act, "the feed-forward network"), *((("tanh", "the pooler"),) * pooler)):
+    parts = checkpoint.parts(layers)
+    for function, what in parts.functions:
         if function not in hardware.functions:
             raise CompileError(f"{what} needs {function}, the configuration has {', '.join(hardware.functions) or 'none'}: "
                                f"add {function} to functions")
@@ -162,35 +154,10 @@ def check_request(checkpoint, hardware, layers, pooler, tau=None, target_sparsit
         sizes = [size for size in (16, 8) if config.head_size % size == 0]
         raise CompileError(f"heads of {config.head_size} columns are not whole tiles of {hardware.tile}: " + (
             f"set tile = {sizes[0]}" if sizes else "no tile size of 8 or 16 divides them, use another model"))
-    inner = max(config.hidden_size, -(-config.intermediate_size // hardware.tile) * hardware.tile)
+    inner = max(-(-projection.rows // hardware.tile) * hardware.tile for projection in parts.projections)
     if inner > hardware.max_inner:
         raise CompileError(f"products sum over {inner} elements, the accumulators are made for {hardware.max_inner}: "
                            f"raise max_inner to {1 << (inner - 1).bit_length()}")
-
-
-def folded_factor(config, name):
-    """By what the values of an integer tensor are larger than in the float model.
-
-    Weights and biases of the queries are multiplied by `logit_factor`, and so are the queries and scores: scores are
-    base-2 logarithms, which the softmax takes as they are.
-
-    Parameters
-    ----------
-    config : BertConfig
-    name : of an activation or constant, in the float encoder or in a graph
-    """
-    return logit_factor(config.head_size) if name.split(".")[1:2] in (["query"], ["scores"]) else 1.0
-
-
-def pruned_sites(layers, pooler):
-    """Name and kind of every activation that DynaTran prunes: those in front of a product."""
-    sites = {"embeddings.output": "input"}
-    for layer in range(layers):
-        kinds = {"attention_norm": "ffn_input"}
-        sites |= {f"layer{layer}.{name}": kinds.get(name, name) for name in _PRUNED}
-        if layer < layers - 1 or pooler:
-            sites[f"layer{layer}.output_norm"] = "input"
-    return sites
 
 
 def pruned_checkpoint(checkpoint, layers, sparsity):
@@ -198,129 +165,89 @@ def pruned_checkpoint(checkpoint, layers, sparsity):
     if sparsity == 0:
         return checkpoint
     tensors = dict(checkpoint.tensors)
-    for key in _matrices(layers):
+    for key in _matrices(checkpoint, layers):
         tensors[key] = prune_weights(tensors[key], sparsity)
     return replace(checkpoint, tensors=tensors)
 
 
 def weight_zeros(checkpoint):
     """Share of zeros in the weight matrices of all layers."""
-    matrices = [checkpoint.tensors[key] for key in _matrices(checkpoint.config.num_hidden_layers)]
+    matrices = [checkpoint.tensors[key] for key in _matrices(checkpoint)]
     return sum(int((matrix == 0).sum()) for matrix in matrices) / sum(matrix.numel() for matrix in matrices)
 
 
-def _matrices(layers):
-    return [f"encoder.layer.{layer}.{name}.weight" for layer in range(layers) for name in PROJECTIONS.values()]
+def _matrices(checkpoint, layers=None):
+    return [f"{projection.weights}.weight" for projection in checkpoint.parts(layers).encoder_projections]
 
 
-def _constants(checkpoint, hardware, layers, products):
+def _constants(checkpoint, hardware, parts):
     """Tables and weight matrices in integers, the vectors still in float, all padded to whole tiles; what the integers lose."""
     tensors, size, constants, vectors, losses = checkpoint.tensors, hardware.tile, {}, {}, {}
-
-    def quantised(name, values, table=False):
-        """Of `values`, [out, in] in a weight matrix: a vanished weight is judged beside the others of its result."""
-        constants[name] = integers, frac = quantise_constant(values, hardware.width)
-        losses[f"{name}.table" if table else name] = Losses.of_constant(values, integers, frac)
-
-    def norm(name, source):
-        vectors[f"{name}.gamma"], vectors[f"{name}.beta"] = tensors[f"{source}.weight"], tensors[f"{source}.bias"]
-
-    quantised("embeddings.word", tensors["embeddings.word_embeddings.weight"], table=True)
-    position, kind = (tensors[f"embeddings.{name}_embeddings.weight"] for name in ("position", "token_type"))
-    quantised("embeddings.position_type", (kind[:, None] + position[None]).flatten(0, 1), table=True)
-    norm("embeddings.output", "embeddings.LayerNorm")
-    for layer in range(layers):
-        for name, source in _NORMS.items():
-            norm(f"layer{layer}.{name}", f"encoder.layer.{layer}.{source}")
-    for name in products:
-        source, factor = _source(name), folded_factor(checkpoint.config, name)
-        quantised(f"{name}.weight", tensors[f"{source}.weight"].double() * factor)
-        integers, frac = constants[f"{name}.weight"]
+    values = checkpoint.family.table_values(checkpoint)
+    for table in parts.tables:
+        constants[table.name] = integers, frac = quantise_constant(values[table.name], hardware.width)
+        losses[table.constant] = ConstantLosses("table", Losses.of_constant(values[table.name], integers, frac))
+    for norm in parts.norms:
+        vectors |= {norm.gamma: tensors[f"{norm.weights}.weight"], norm.beta: tensors[f"{norm.weights}.bias"]}
+    for one in parts.projections:
+        weight = tensors[f"{one.weights}.weight"].double() * one.scale
+        integers, frac = quantise_constant(weight, hardware.width)
+        # [out, in]: a vanished weight is judged beside the others of its result.
+        losses[one.weight] = ConstantLosses("weight", Losses.of_constant(weight, integers, frac))
         columns, rows = (-n % size for n in integers.shape)
-        constants[f"{name}.weight"] = torch.nn.functional.pad(integers.T, (0, columns, 0, rows)), frac
-        vectors[f"{name}.bias"] = torch.nn.functional.pad(tensors[f"{source}.bias"].double() * factor, (0, columns))
+        constants[one.weight] = torch.nn.functional.pad(integers.T, (0, columns, 0, rows)), frac
+        vectors[one.bias] = torch.nn.functional.pad(tensors[f"{one.weights}.bias"].double() * one.scale, (0, columns))
     return constants, vectors, losses
 
 
-def constant_shapes(config, tile, layers, pooler, classifier):
+def constant_shapes(parts, tile):
     """Shape of every constant of a quantised encoder, by name; matrices and biases are padded to whole tiles."""
-    def whole(size):
-        return -(-size // tile) * tile
-
-    hidden, inner = config.hidden_size, config.intermediate_size
-    widths = {"hidden": (hidden, inner), "output": (inner, hidden), "logits": (hidden, config.num_labels)}
-    shapes = {"embeddings.word": (config.vocab_size, hidden),
-              "embeddings.position_type": (config.type_vocab_size * config.max_position_embeddings, hidden)}
-    norms = ["embeddings.output", *(f"layer{layer}.{name}" for layer in range(layers) for name in _NORMS)]
-    shapes |= {f"{name}.{part}": (hidden,) for name in norms for part in ("gamma", "beta")}
-    for name, _ in _products(layers, pooler, classifier):
-        rows, columns = widths.get(name.rpartition(".")[2], (hidden, hidden))
-        shapes |= {f"{name}.weight": (whole(rows), whole(columns)), f"{name}.bias": (whole(columns),)}
+    shapes = {table.name: (table.rows, table.columns) for table in parts.tables}
+    for norm in parts.norms:
+        shapes |= {norm.gamma: (norm.columns,), norm.beta: (norm.columns,)}
+    for one in parts.projections:
+        rows, columns = (-(-size // tile) * tile for size in (one.rows, one.columns))
+        shapes |= {one.weight: (rows, columns), one.bias: (columns,)}
     return shapes
 
 
-def _source(name):
-    """The checkpoint's name of the linear layer that computes an activation."""
-    layer, _, inner = name.rpartition(".")
-    if not layer:
-        return {"pooler": "pooler.dense", "logits": "classifier"}[name]
-    return f"encoder.layer.{layer.removeprefix('layer')}.{PROJECTIONS[inner]}"
-
-
-def _activation_frac(name, largest, spread, width):
-    if name.endswith(".probabilities"):
-        return width - 2
-    if name.endswith(".scores"):
+def _special_points(parts, width):
+    """How the binary point follows from the largest magnitude, by name, where it is not that of the least error."""
+    points = {one.result: lambda largest, bound=one.bound: binary_point(min(largest, bound), width)
+              for one in parts.projections if one.bound is not None}
+    for attention in parts.attentions:
         # Of the scores of a row it is the largest that decide, so none is clipped for the sake of the others.
-        return scores_frac(binary_point(largest, width), width)
-    if name == "pooler":
-        return binary_point(min(largest, 1.0), width)
-    return best_point(binary_point(largest, width), lambda frac: spread.error(frac, width))
+        points[attention.scores] = lambda largest: scores_frac(binary_point(largest, width), width)
+        points[attention.probabilities] = lambda largest: width - 2
+    return points
 
 
-def _products(layers, pooler, classifier):
-    """(result, source) of every product with weights, in order."""
-    state = "embeddings.output"
-    for layer in range(layers):
-        inside = f"layer{layer}."
-        for name in ("query", "key", "value"):
-            yield inside + name, state
-        yield inside + "attention", inside + "context"
-        yield inside + "hidden", inside + "attention_norm"
-        yield inside + "output", inside + "hidden"
-        state = inside + "output_norm"
-    if pooler:
-        yield "pooler", state
-    if classifier:
-        yield "logits", "pooler"
-
-
-def _quantise_norms(fracs, constants, vectors, width):
+def _quantise_norms(fracs, constants, vectors, parts, width):
     """Gamma and beta with binary points that the layer-norm unit can align, which may lower the result's."""
-    for name in [name.removesuffix(".gamma") for name in vectors if name.endswith(".gamma")]:
-        gamma, beta = vectors[f"{name}.gamma"], vectors[f"{name}.beta"]
+    for norm in parts.norms:
+        gamma, beta = vectors[norm.gamma], vectors[norm.beta]
         gamma_frac, beta_frac = (binary_point(float(x.abs().max()), width) for x in (gamma, beta))
-        o_frac = min(fracs[name], gamma_frac - GAMMA_LEADS.start, beta_frac - BETA_LEADS.start)
-        constants[f"{name}.gamma"] = quantise_constant(gamma, width, ceiling=o_frac + GAMMA_LEADS.stop - 1)
-        constants[f"{name}.beta"] = quantise_constant(beta, width, ceiling=o_frac + BETA_LEADS.stop - 1)
-        fracs[name] = o_frac
+        o_frac = min(fracs[norm.result], gamma_frac - GAMMA_LEADS.start, beta_frac - BETA_LEADS.start)
+        constants[norm.gamma] = quantise_constant(gamma, width, ceiling=o_frac + GAMMA_LEADS.stop - 1)
+        constants[norm.beta] = quantise_constant(beta, width, ceiling=o_frac + BETA_LEADS.stop - 1)
+        fracs[norm.result] = o_frac
 
 
-def _quantise_biases(fracs, constants, vectors, products, hardware, function):
+def _quantise_biases(fracs, constants, vectors, parts, hardware):
     """Biases in integers; neither they nor the results get more fraction bits than the accumulator has."""
     def limit(result, product_frac):
         fracs[result] = min(fracs[result], product_frac)
 
-    for name, source in products:
-        inside = name.rpartition(".")[0] + "."
-        if name.endswith(".attention"):
-            limit(inside + "scores", scores_frac(fracs[inside + "query"] + fracs[inside + "key"], hardware.width))
-            limit(source, fracs[inside + "probabilities"] + fracs[inside + "value"])
-        product_frac = fracs[source] + constants[f"{name}.weight"][1]
-        if name != "pooler" and not (name.endswith(".hidden") and has_table(function)):
-            limit(name, product_frac)
-        constants[f"{name}.bias"] = quantise_constant(vectors[f"{name}.bias"], hardware.width, ceiling=product_frac)
-        aligned = hardware.width + product_frac - constants[f"{name}.bias"][1]
+    attentions = {attention.context: attention for attention in parts.attentions}
+    for one in parts.projections:
+        if attention := attentions.get(one.source):
+            limit(attention.scores, scores_frac(fracs[attention.query] + fracs[attention.key], hardware.width))
+            limit(attention.context, fracs[attention.probabilities] + fracs[attention.value])
+        product_frac = fracs[one.source] + constants[one.weight][1]
+        if not has_table(one.function):
+            limit(one.result, product_frac)
+        constants[one.bias] = quantise_constant(vectors[one.bias], hardware.width, ceiling=product_frac)
+        aligned = hardware.width + product_frac - constants[one.bias][1]
         if aligned >= hardware.accumulator_width:
-            raise CompileError(f"{name}: its bias, aligned to the products, takes {aligned} bits of an accumulator "
+            raise CompileError(f"{one.result}: its bias, aligned to the products, takes {aligned} bits of an accumulator "
                                f"of {hardware.accumulator_width}: raise max_inner, or use a more ordinary model")

@@ -9,7 +9,8 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from ...hw.spec.activations import ACTIVATIONS
-from .checkpoint import BertConfig, Checkpoint, tensor_shapes
+from .bert import BertConfig, tensor_shapes
+from .checkpoint import Checkpoint
 
 __all__ = ["SPECIAL", "TINY_SHAPES", "random_texts", "random_weight", "tiny_encoder", "word_tokenizer"]
 

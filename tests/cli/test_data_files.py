@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from acceltran.cli.data_files import Layout, read_labelled, read_sentences, write_tsv
 from acceltran.cli.labels import Targets
-from acceltran.sw.models.checkpoint import BertConfig
+from acceltran.sw.models.bert import BertConfig
 from acceltran.sw.models.errors import ModelError
 
 TWO = {0: "negative", 1: "positive"}

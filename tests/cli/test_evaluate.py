@@ -108,7 +108,7 @@ def test_counts_without_padding(checkpoint, batch):
     ids, lengths = encode_texts(checkpoint, texts, 20)
     encoder = quantise_encoder(checkpoint, NANO, tau=0.15, weight_sparsity=0.4, calibration_texts=TEXTS[:3])
     graph, tally = build_graph(encoder, lengths, ids.shape[1], separate=False), Tally()
-    tally.add(graph, encoder.model, execute(graph, ids))
+    tally.add(graph, execute(graph, ids))
     operands, products = naive(encoder, ids, lengths)
     assert {key: [c["zeros"], c["elements"]] for key, c in tally.operands.items()} == operands
     assert {key: [c["remaining"], c["dense"]] for key, c in tally.products.items()} == products
@@ -119,7 +119,7 @@ def test_counts_with_padding_are_those_of_the_hardware(checkpoint):
     encoder = quantise_encoder(checkpoint, NANO, tau=0.15, calibration_texts=TEXTS[:3])
     graph, tally = build_graph(encoder, lengths, ids.shape[1], separate=False), Tally()
     values = execute(graph, ids)
-    tally.add(graph, encoder.model, values)
+    tally.add(graph, values)
     total = multiplication_counts(graph, values)["total"]
     shares = tally.report()["remaining_multiplications_padded"]
     assert shares["all"] == total.both / total.none

@@ -25,10 +25,10 @@ def test_pruned_forward_equals_the_float_encoder(teacher, config, tmp_path, act)
 
     def prune(name, tensor):
         seen.append(name)
-        return tensor * (tensor.abs() >= 0.05) if name in site_names(config) else tensor
+        return tensor * (tensor.abs() >= 0.05) if name in site_names(checkpoint) else tensor
 
     logits = forward(config, checkpoint.tensors, ids, lengths, 0.0, prune)
-    assert sorted(seen) == sorted(set(site_names(config)) - {"embeddings.output"})
+    assert sorted(seen) == sorted(set(site_names(checkpoint)) - {"embeddings.output"})
     seen.clear()
     expected = FloatEncoder(checkpoint).run(ids, lengths, prune=lambda name, tensor: (
         tensor if name == "embeddings.output" else prune(name, tensor)))["logits"]

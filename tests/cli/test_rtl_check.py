@@ -21,7 +21,7 @@ def test_predictions_and_cycles(tmp_path):
     model = build_system(config, memory_bits=20)
     checkpoint = load_checkpoint(make_checkpoint(tmp_path / "model", hidden=16, heads=2, ffn=20))
     texts = random_texts(2, 5)
-    sites = SiteCurves({site: (0.0,) * 4 + (0.3,) * 5 for site in site_names(checkpoint.config)}, (), 0.5)
+    sites = SiteCurves({site: (0.0,) * 4 + (0.3,) * 5 for site in site_names(checkpoint)}, (), 0.5)
     found = []
     for method in (Method(), Method(name="dynatran", tau=0.3), Method(name="per-site", sites=sites)):
         predictions = evaluate(checkpoint, config, texts, [0, 0], method, length=32, baseline=False)["predictions"]

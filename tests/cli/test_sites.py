@@ -55,7 +55,7 @@ def curves(checkpoint, labels):
 
 def test_remaining_multiplications_are_those_of_the_integer_model(checkpoint, labels):
     """Counted in the float model, with the same thresholds: the pooler apart, and values that rounding carries over one."""
-    sites = site_names(checkpoint.config)
+    sites = site_names(checkpoint)
     taus = {site: 0.2 for site in sites} | {name: 0.02 for name in sites if name.endswith("probabilities")}
     runs = FloatRuns(checkpoint, TEXTS, labels, 0.5)
     _, remaining, accuracy = runs.run(below(taus))
@@ -71,11 +71,11 @@ def test_remaining_multiplications_are_those_of_the_integer_model(checkpoint, la
 def test_pruning_hook_reaches_every_site(checkpoint):
     names = []
     FloatEncoder(checkpoint).run(torch.tensor([[2, 7, 3]]), [3], prune=lambda name, tensor: names.append(name) or tensor)
-    assert sorted(names) == sorted([*site_names(checkpoint.config), "layer1.output_norm"])
+    assert sorted(names) == sorted([*site_names(checkpoint), "layer1.output_norm"])
 
 
 def test_curves_rise_and_pay(curves, checkpoint):
-    assert curves.taus.keys() == set(site_names(checkpoint.config))
+    assert curves.taus.keys() == set(site_names(checkpoint))
     for taus in curves.taus.values():
         assert taus[0] == 0 and list(taus) == sorted(taus) and len(taus) == 9
     remaining = [point["remaining"] for point in curves.points]
@@ -92,7 +92,7 @@ def test_greedy_beats_one_threshold(curves, checkpoint, labels):
     low, high = 0.0, 3.0
     for _ in range(30):
         tau = (low + high) / 2
-        run = runs.run(below(dict.fromkeys(site_names(checkpoint.config), tau)))
+        run = runs.run(below(dict.fromkeys(site_names(checkpoint), tau)))
         low, high = (tau, high) if run.remaining / runs.dense > point["remaining"] else (low, tau)
     assert runs.divergence(run) > 1.5 * point["divergence"]
 

@@ -1,5 +1,7 @@
 """The study: what is there is not run again; summary, tables and plots say what the evaluations say."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -8,6 +10,7 @@ from acceltran.cli.evaluate import study as study_module
 from acceltran.cli.evaluate.document import best, formats, summary, tables, update_document
 from acceltran.cli.evaluate.study import POINTS, Curve, choose_strengths, run_study
 from acceltran.cli.train.train import CONFIG
+from acceltran.sw.models.checkpoint import Checkpoint
 
 
 def run(method, strength, accuracy, zeros, left, weights=0.0, word_format=None):
@@ -98,7 +101,7 @@ def test_strengths_are_chosen_by_the_loss(tmp_path, monkeypatch):
     asked = []
 
     class Runs:
-        config = CONFIG
+        checkpoint = Checkpoint(Path("m"), CONFIG, {}, None)
 
         def __init__(self, *arguments):
             asked.append(arguments)

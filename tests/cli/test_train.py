@@ -147,7 +147,7 @@ def test_committed_models(variant):
     pruned = VARIANTS[variant].pruning
     assert weight_zeros(checkpoint) == pytest.approx(pruned.weight_sparsity if pruned else 0, abs=1e-4)
     sites = SiteCurves.load(MODELS / VARIANTS[variant].folder / "sites.json", checkpoint)
-    assert sites.taus.keys() == set(site_names(config)) and 0.4 < sites.point < 0.8
+    assert sites.taus.keys() == set(site_names(checkpoint)) and 0.4 < sites.point < 0.8
     assert config.id2label == {0: "negative", 1: "positive"} and config.max_position_embeddings == 512
     assert all(tensor.abs().max() < 8 for tensor in checkpoint.tensors.values())
     texts = ["A wonderful, moving film.", "A dull and lifeless mess.", "Funny, warm and beautifully acted.",

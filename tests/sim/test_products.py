@@ -5,15 +5,16 @@ import dataclasses
 import pytest
 
 from acceltran.hw.spec.config import AcceleratorConfig
-from acceltran.hw.spec.isa import Engine, LoopOrder, Opcode
+from acceltran.hw.spec.isa import Engine, LoopOrder
 from acceltran.sim import products as module
 from acceltran.sim.design import build_system
 from acceltran.sim.products import Product, measure_products
 from acceltran.sw.compiler import CompileError
 from acceltran.sw.compiler.allocate import place_activations
-from acceltran.sw.compiler.steps import Region, Step
+from acceltran.sw.compiler.steps import Region
 from acceltran.sw.ir.graph import Graph, Tensor
 from support.configs import CONFIGS
+from support.steps import PlainStep
 
 CONFIG = CONFIGS["four_pes"]
 CASES = [
@@ -116,7 +117,7 @@ def test_p5_a_product_lies_as_the_compiler_places_it(preset, size):
     for name, (rows, columns) in shapes.items():
         rows *= product.batch
         graph.add(Tensor(name=name, rows=rows * t, columns=columns * t, frac=0, kind=name))
-        steps.append(Step(Opcode.MATMUL, Engine.MATRIX, {}, {}, [], [Region("activation", name, 0, 0, rows, columns)], name))
+        steps.append(PlainStep(Engine.MATRIX, [], [Region("activation", name, 0, 0, rows, columns)]))
     for step in steps:
         step.reads = [other.writes[0] for other in steps]
     placed = place_activations(graph, steps, config.activation_tiles, pack=False)

@@ -19,7 +19,7 @@ def test_three_operating_points_of_one_program(tmp_path):
     checkpoint = load_checkpoint(make_checkpoint(tmp_path / "model", hidden=16, heads=2, ffn=20))
     ids, lengths = encode_texts(checkpoint, random_texts(2, 11))
     taus = {}
-    for n, site in enumerate(site_names(checkpoint.config)):
+    for n, site in enumerate(site_names(checkpoint)):
         top = (0.1 if site.endswith("probabilities") else 0.6) * (1 + 0.1 * n)
         taus[site] = tuple(top * max(0, knot - n % 4) / 8 for knot in range(9))
     program = compile_encoder(checkpoint, config, ids, lengths, site_taus=taus, target_sparsity=0.0)

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from acceltran.sw.ir.execute import execute, results
+from acceltran.sw.models.bert import BertConfig, tensor_shapes
 from acceltran.sw.models.build_encoder import build_graph
-from acceltran.sw.models.checkpoint import BertConfig, tensor_shapes
 from acceltran.sw.models.tiny_encoder import SPECIAL, random_texts, random_weight, word_tokenizer
 
 __all__ = ["SPECIAL", "TWO_PES", "make_checkpoint", "predict", "random_texts"]

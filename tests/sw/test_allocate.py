@@ -8,14 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acceltran.hw.spec.config import AcceleratorConfig
-from acceltran.hw.spec.isa import Engine, Opcode
+from acceltran.hw.spec.isa import Engine
 from acceltran.sw.compiler import CompileError, compile_graph, quantise_encoder
 from acceltran.sw.compiler.allocate import activation_slots, lifetimes, place_activations, place_blocks, required_tiles
-from acceltran.sw.compiler.steps import Block, Region, Step
+from acceltran.sw.compiler.steps import Block, Region
 from acceltran.sw.ir.graph import Graph, Tensor
 from acceltran.sw.models.build_encoder import build_graph
 from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
 from support.models import make_checkpoint, random_texts
+from support.steps import PlainStep
 
 NANO = AcceleratorConfig.load("nano")
 
@@ -30,7 +31,7 @@ def model(tmp_path_factory):
 
 def make_steps(spans):
     """A step list in which tensor n is written at its first position and read at its last."""
-    steps = [Step(Opcode.MATMUL, Engine.MATRIX, {}, {}, [], []) for _ in range(1 + max(last for *_, last in spans))]
+    steps = [PlainStep(Engine.MATRIX) for _ in range(1 + max(last for *_, last in spans))]
     for number, (rows, columns, first, last) in enumerate(spans):
         region = Region("activation", f"t{number}", 0, 0, rows, columns)
         steps[first].writes.append(region)
@@ -89,8 +90,7 @@ def test_lifetimes_span_first_write_to_last_read():
 
 
 def make_block_steps(blocks, order):
-    return [Step(Opcode.MATMUL, Engine.MATRIX, {}, {},
-                 [Region("weight", f"b{n}", 0, 0, blocks[f"b{n}"].rows, blocks[f"b{n}"].columns)], []) for n in order]
+    return [PlainStep(Engine.MATRIX, [blocks[f"b{n}"].region]) for n in order]
 
 
 def test_blocks_form_a_ring():

@@ -18,7 +18,7 @@ from acceltran.sw.models.build_encoder import build_graph
 from acceltran.sw.models.calibrate import SENTENCES, calibrate
 from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
 from acceltran.sw.models.float_encoder import FloatEncoder
-from acceltran.sw.models.quantise import folded_factor, prune_weights
+from acceltran.sw.models.quantise import prune_weights
 from support.models import make_checkpoint, random_texts
 
 NANO = AcceleratorConfig.load("nano")
@@ -105,7 +105,7 @@ def test_activations_have_the_least_squared_error(checkpoint, texts):
                    for name, tensor in checkpoint.tensors.items()}
         model = type(checkpoint)(checkpoint.folder, checkpoint.config, tensors, checkpoint.tokenizer)
         encoder = quantise_encoder(model, hardware, calibration_texts=texts)
-        seen = calibrate(model, texts, scale=lambda name: MARGIN * folded_factor(checkpoint.config, name))
+        seen = calibrate(model, texts, scale=lambda name: MARGIN * checkpoint.parts().scale(name))
         for name in (f"layer{layer}.{part}" for layer in range(2) for part in ("query", "key", "value", "hidden", "output")):
             errors = {frac: seen.spreads[name].error(frac, 8) for frac in range(-4, 25)}
             assert errors[encoder.fracs[name]] == min(errors.values()), name

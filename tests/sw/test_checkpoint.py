@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from acceltran.sw.models.checkpoint import BertConfig, encode_texts, load_checkpoint, tensor_shapes
+from acceltran.sw.models.bert import BertConfig, tensor_shapes
+from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
 from acceltran.sw.models.errors import ModelError
 from support.models import make_checkpoint, random_texts
 

@@ -7,16 +7,15 @@ import pytest
 import torch
 
 from acceltran.hw.spec.config import AcceleratorConfig
-from acceltran.hw.spec.isa import Opcode
 from acceltran.sw.compiler import quantise_encoder
 from acceltran.sw.compiler.cost import Cost
 from acceltran.sw.compiler.image import pack_matrix
-from acceltran.sw.compiler.steps import lower
+from acceltran.sw.compiler.lower import lower
+from acceltran.sw.compiler.steps import LoadStep, MatMulStep
 from acceltran.sw.ir.densities import density, profile
 from acceltran.sw.ir.execute import execute
 from acceltran.sw.models.build_encoder import build_graph
 from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
-from acceltran.sw.models.quantise import folded_factor
 from support.models import make_checkpoint, random_texts
 
 CONFIG = replace(AcceleratorConfig.load("nano"), name="small", bus_width=64)
@@ -62,7 +61,7 @@ def test_p1_a_tensor_is_as_dense_as_its_own_threshold_leaves_it(checkpoint, fact
     before = counted(checkpoint, plain)
     assert set(before) == set(plain.curve_numbers)
     for site in plain.curve_numbers:
-        tau = factor * plain.maxima[site] / folded_factor(checkpoint.config, site)
+        tau = factor * plain.maxima[site] / plain.parts.scale(site)
         encoder = quantise_encoder(checkpoint, CONFIG, calibration_texts=TEXTS, site_taus={site: (tau,) * 9},
                                    target_sparsity=0.5)
         shares = counted(checkpoint, encoder)
@@ -98,8 +97,8 @@ def test_p1_products_of_sparse_tensors_are_planned_shorter(checkpoint):
         encoder = quantise_encoder(checkpoint, CONFIG, calibration_texts=TEXTS, **options)
         graph = build_graph(encoder, [32], 32)
         cost = Cost(graph, CONFIG)
-        return {step.tensor: cost.densities(step.places["a"], step.places["b"])["a_density"]
-                for step in lower(graph, CONFIG, chunks=4, fine=True).steps if step.opcode is Opcode.MATMUL}
+        return {step.tensor: step.densities(cost)["a_density"]
+                for step in lower(graph, CONFIG, chunks=4, fine=True).steps if isinstance(step, MatMulStep)}
 
     dense, sparse = cycles(), cycles(site_taus={"embeddings.output": (1.0,) * 9}, target_sparsity=0.75)
     different = {name for name in dense if dense[name] != sparse[name]}
@@ -124,8 +123,8 @@ def test_p2_a_load_costs_the_beats_of_its_packed_tiles(checkpoint):
             checked += cost.load(block) > 1.02 * block.rows * block.columns * (64 + mean * 8 * 160) / CONFIG.bus_width
     assert checked > 3
     for step in plan.steps:
-        if step.opcode is Opcode.LOAD:
-            region = step.fields["block"]
+        if isinstance(step, LoadStep):
+            region = step.o
             rows = graph.constants[region.owner].numpy()[region.row * 8: (region.row + region.rows) * 8]
             assert cost.busy(step) == pytest.approx(len(pack_matrix(rows, 8, CONFIG.width)) / beat)
 
@@ -136,7 +135,7 @@ def test_p2_products_know_the_density_of_their_own_columns(checkpoint):
     name = "layer0.hidden.weight"
     graph.constants[name] = graph.constants[name] * (torch.arange(graph.tensors[name].columns) < 32)
     cost = Cost(graph, config)
-    densities = {step.places["c"].column: cost.densities(step.places["a"], step.places["b"])["b_density"]
+    densities = {step.c.column: step.densities(cost)["b_density"]
                  for step in lower(graph, config, chunks=4, fine=True).steps if step.tensor == "layer0.hidden"}
     assert len(densities) == 4
     for column, share in densities.items():

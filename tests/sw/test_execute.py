@@ -13,7 +13,6 @@ from acceltran.sw.ir.graph import MatMul, View
 from acceltran.sw.models.build_encoder import build_graph
 from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
 from acceltran.sw.models.float_encoder import FloatEncoder
-from acceltran.sw.models.quantise import folded_factor
 from support.models import make_checkpoint, predict, random_texts
 
 NANO = AcceleratorConfig.load("nano")
@@ -43,7 +42,7 @@ def test_every_tensor_is_near_the_float_encoder(checkpoint, fraction_bits, toler
     ids, _ = encode_texts(checkpoint, TEXTS)
     expected = FloatEncoder(checkpoint, torch.float64).run(ids, lengths)
     for name, integers in values.items():
-        floats = integers.double() * 2.0 ** -graph.tensors[name].frac / folded_factor(checkpoint.config, name)
+        floats = integers.double() * 2.0 ** -graph.tensors[name].frac / graph.tensors[name].scale
         source = {"pooler.input": "layer1.output_norm", "embeddings.padding": "embeddings.word"}.get(name, name)
         want = expected[".".join(source.split(".")[:2])]
         want = want[:, 0] if name == "pooler.input" else want
@@ -97,7 +96,7 @@ def test_tau_leaves_nothing_below_it(checkpoint):
     pruned = 0
     for name, integers in values.items():
         site = ".".join(name.split(".")[:2])
-        magnitudes = integers.abs().double() * 2.0 ** -graph.tensors[name].frac / folded_factor(checkpoint.config, name)
+        magnitudes = integers.abs().double() * 2.0 ** -graph.tensors[name].frac / graph.tensors[name].scale
         small = ((magnitudes > 0) & (magnitudes < 0.1)).any()
         if site in encoder.curve_numbers:
             assert not small, name

@@ -17,7 +17,7 @@ from acceltran.sw.models.build_encoder import build_graph
 from acceltran.sw.models.calibrate import calibrate
 from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
 from acceltran.sw.models.float_encoder import FloatEncoder
-from acceltran.sw.models.quantise import folded_factor, prune_weights
+from acceltran.sw.models.quantise import prune_weights
 from support.models import make_checkpoint, random_texts
 
 NANO = replace(AcceleratorConfig.load("nano"), prune_curves=32)
@@ -42,13 +42,17 @@ def with_factors(checkpoint, **factors):
     return type(checkpoint)(checkpoint.folder, checkpoint.config, tensors, checkpoint.tokenizer)
 
 
-def test_which_tensors_are_folded(checkpoint):
-    for name in ("layer0.query", "layer11.query.3", "layer1.query.weight", "layer1.query.bias", "layer0.scores",
-                 "layer0.scores.2.1"):
-        assert folded_factor(checkpoint.config, name) == pytest.approx(FACTOR, rel=1e-15)
+def test_which_tensors_are_folded(checkpoint, encoder):
+    tensors = {}
+    for separate in (False, True):
+        tensors |= build_graph(encoder, [5, 9, 3], 9, separate=separate).tensors
+    for name in ("layer0.query", "layer1.query.2", "layer1.query.weight", "layer1.query.bias", "layer0.scores.2.1"):
+        assert tensors[name].scale == pytest.approx(FACTOR, rel=1e-15)
     for name in ("layer0.key", "layer0.key.weight", "layer0.probabilities.0.1", "layer1.hidden", "embeddings.output",
                  "pooler", "pooler.weight", "logits.bias", "embeddings.word.table"):
-        assert folded_factor(checkpoint.config, name) == 1
+        assert tensors[name].scale == 1
+    assert encoder.parts.scale("layer0.scores") == encoder.parts.scale("layer1.query") == pytest.approx(FACTOR, rel=1e-15)
+    assert encoder.parts.scale("layer0.key") == encoder.parts.scale("layer0.context") == 1
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.5])

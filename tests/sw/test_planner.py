@@ -1,5 +1,6 @@
 """The planner's order, resident weights, and programs without overlap."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -12,41 +13,33 @@ from acceltran.hw.spec.isa import Buffer, Engine, Opcode
 from acceltran.sw.compiler import CompileError, Program, compile_graph, quantise_encoder
 from acceltran.sw.compiler.allocate import Placement
 from acceltran.sw.compiler.cost import Cost
+from acceltran.sw.compiler.lower import lower
 from acceltran.sw.compiler.planner import _Jobs, plan_order
 from acceltran.sw.compiler.schedule import insert_planned_loads
-from acceltran.sw.compiler.steps import Block, Region, Step, lower
+from acceltran.sw.compiler.steps import Block, LoadStep, MatMulStep, Region
 from acceltran.sw.ir.execute import execute
 from acceltran.sw.models.build_encoder import build_graph
 from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
 from acceltran.sw.models.ita import ita_graph
 from support.machine import Machine
 from support.models import make_checkpoint, random_texts
+from support.steps import PlainStep
 
 NANO = AcceleratorConfig.load("nano")
 FOUR = replace(NANO, name="four", grid_rows=2, grid_columns=2, activation_banks=4, weight_banks=2, softmax_units=2,
                lines_per_beat=4)
-OPCODES = {Engine.MEMORY: Opcode.GATHER, Engine.MATRIX: Opcode.MATMUL, Engine.VECTOR: Opcode.SOFTMAX}
 
 
 class Fixed:
-    """Costs given with each step: `busy` cycles for each of `parts`, nothing more; two servers for vector steps."""
+    """Costs given with each step: `cycles` for each of `parts`, nothing more; two servers for vector steps."""
 
     begin = 0
 
-    def resource(self, step):
-        return step.engine
-
-    def servers(self, resource):
-        return 2 if resource is Engine.VECTOR else 1
-
-    def parts(self, step):
-        return step.fields.get("parts", 1)
+    def servers(self, step):
+        return 2 if step.engine is Engine.VECTOR else 1
 
     def busy(self, step):
-        return step.fields["busy"]
-
-    def latency(self, step):
-        return 0
+        return step.cycles
 
     def load(self, block):
         return block.columns
@@ -54,8 +47,7 @@ class Fixed:
 
 def step(name, engine, busy, reads=(), parts=1):
     regions = [Region("weight" if r.startswith("w") else "activation", r, 0, 0, 1, 1) for r in reads]
-    fields = {"busy": busy, "parts": parts}
-    return Step(OPCODES[engine], engine, fields, {}, regions, [Region("activation", name, 0, 0, 1, 1)], name)
+    return PlainStep(engine, regions, [Region("activation", name, 0, 0, 1, 1)], busy, parts)
 
 
 def names(steps):
@@ -99,7 +91,7 @@ def test_loads_come_in_the_order_of_need():
     order, targets, _ = plan_order(steps, blocks, Fixed())
     assert names(order) == ["a", "b", "c"]
     placed = {owner: (Placement(n, 1), {"w2": 0, "w0": 1, "w1": 2}[owner]) for n, owner in enumerate(blocks)}
-    loads = [s.fields["block"] for s in insert_planned_loads(order, blocks, placed, targets) if s.opcode is Opcode.LOAD]
+    loads = [s.block.owner for s in insert_planned_loads(order, blocks, placed, targets) if isinstance(s, LoadStep)]
     assert loads == ["w2", "w0", "w1"]
 
 
@@ -109,7 +101,7 @@ def test_a_load_waits_until_its_place_is_free():
              step("c", Engine.MATRIX, 10, ["w1", "b"])]
     placed = {"w0": (Placement(0, 1, 0), 0), "w1": (Placement(0, 1, 2), 2)}
     ordered = insert_planned_loads(steps, blocks, placed, {"w0": 0, "w1": 0})
-    assert [s.fields.get("block", s.tensor) for s in ordered] == ["w0", "a", "b", "w1", "c"]
+    assert [s.tensor for s in ordered] == ["w0", "a", "b", "w1", "c"]
 
 
 GRAPHS = st.lists(st.tuples(st.sampled_from(Engine), st.integers(1, 300), st.frozensets(st.integers(1, 8), max_size=3)),
@@ -231,10 +223,10 @@ def test_costs_follow_shape_and_sparsity(model):
     totals = []
     for graph in (dense, sparse):
         plan, cost = lower(graph, FOUR, chunks=4, fine=True), Cost(graph, FOUR)
-        products = [s for s in plan.steps if s.opcode is Opcode.MATMUL]
-        totals.append((sum(cost.busy(s) * cost.parts(s) for s in products), sum(map(cost.load, plan.blocks.values()))))
+        products = [s for s in plan.steps if isinstance(s, MatMulStep)]
+        totals.append((sum(cost.busy(s) * s.parts for s in products), sum(map(cost.load, plan.blocks.values()))))
     (busy, load), (sparse_busy, sparse_load) = totals
-    tiles = sum(s.fields["rows"] * s.fields["columns"] * s.fields["inner"] for s in products)
+    tiles = sum(math.prod(s.counts.values()) for s in products)
     assert busy >= tiles / FOUR.pes * FOUR.tile
     assert 0.3 * busy < sparse_busy < 0.8 * busy
     assert 0.5 * load < sparse_load < 0.8 * load

@@ -8,16 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acceltran.hw.spec.config import AcceleratorConfig
-from acceltran.hw.spec.isa import INSTRUCTION_BYTES, Engine, Opcode
+from acceltran.hw.spec.isa import INSTRUCTION_BYTES, Engine
 from acceltran.sw.compiler import CompileError, compile_graph, quantise_encoder
 from acceltran.sw.compiler.allocate import Placement
+from acceltran.sw.compiler.lower import lower
 from acceltran.sw.compiler.schedule import Semaphores, check_progress, insert_loads, semaphores
-from acceltran.sw.compiler.steps import Block, Region, Step, lower
+from acceltran.sw.compiler.steps import Block, LoadStep, Region
 from acceltran.sw.ir.execute import execute
 from acceltran.sw.models.build_encoder import build_graph
 from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
 from support.machine import Machine
 from support.models import make_checkpoint, random_texts
+from support.steps import PlainStep
 
 NANO = AcceleratorConfig.load("nano")
 MEMORY, MATRIX, VECTOR = Engine
@@ -28,7 +30,7 @@ def step(engine, reads=(), writes=()):
     def regions(slots):
         return [Region("activation", str(slot), 0, 0, 1, 1) for slot in slots]
 
-    return Step(Opcode.SYNC, engine, {}, {}, regions(reads), regions(writes))
+    return PlainStep(engine, regions(reads), regions(writes))
 
 
 def marks_of(steps):
@@ -99,7 +101,7 @@ def test_loads_are_ahead_but_not_too_early():
     steps = [step(MATRIX) for _ in range(6)]
     placed = {f"b{n}": (Placement(n, 1, 5 if n == 5 else 0), n) for n in range(6)}
     order = insert_loads(steps, blocks, placed, 2)
-    loads = [s.fields["block"] if s.opcode is Opcode.LOAD else "-" for s in order]
+    loads = [s.block.owner if isinstance(s, LoadStep) else "-" for s in order]
     assert loads == ["b0", "b1", "b2", "-", "b3", "-", "b4", "-", "-", "-", "b5", "-"]
 
 

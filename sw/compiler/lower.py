@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 
-from ...hw.spec.isa import Engine, Function, Opcode
 from ..ir.errors import CompileError
 from ..ir.graph import Gather, LayerNorm, Load, MatMul, Softmax, Store
 from .cost import Cost
 from .loop_order import best_order
+from .steps import Block, GatherStep, LayerNormStep, LoadStep, MatMulStep, Region, SoftmaxStep, Step, StoreStep
 
-__all__ = ["Region", "Step", "Block", "Plan", "lower"]
+__all__ = ["Plan", "lower"]
 
 
 _GATHER_PARTS = 4
@@ -17,61 +17,6 @@ _GATHER_PARTS = 4
 
 _BLOCK_TILES = 32
 """Tiles of a weight block in a fine plan, if that is a grid width of columns: a product starts when its first is there."""
-
-_SOFTMAX_FIELDS = ("valid_columns", "x_shift", "o_frac", "curve")
-_NORM_FIELDS = ("x_shift", "r_shift", "reciprocal", "reciprocal_shift", "epsilon", "beta_shift", "shift", "curve")
-
-
-@dataclass(frozen=True)
-class Region:
-    """A rectangle of tiles of an activation tensor, of a weight block, or of a vector (one row: lines).
-
-    `home` is activation, weight or vector; `owner` names what the allocator places.
-    """
-
-    home: str
-    owner: str
-    row: int
-    column: int
-    rows: int
-    columns: int
-
-
-@dataclass
-class Step:
-    """One instruction before slots are known.
-
-    Parameters
-    ----------
-    opcode, engine : of the instruction
-    fields : those that do not depend on the allocation
-    places : for every slot field (``a``: a_slot and a_pitch, ...) the region it starts at
-    reads, writes : regions
-    tensor : activation tensor that it produces, if any
-    """
-
-    opcode: Opcode
-    engine: Engine
-    fields: dict
-    places: dict[str, Region]
-    reads: list[Region]
-    writes: list[Region]
-    tensor: str | None = None
-
-
-@dataclass(frozen=True)
-class Block:
-    """What one LOAD brings: the columns of a weight matrix from `column` on, or vectors one after the other.
-
-    `owner` is its name for the allocator; rows and columns are tiles (vectors: 1 and lines); `sources` are the tensors.
-    """
-
-    home: str
-    owner: str
-    rows: int
-    columns: int
-    sources: tuple[str, ...]
-    column: int = 0
 
 
 @dataclass
@@ -195,9 +140,9 @@ class _Lowering:
         return [(low, high - low) for low, high in zip(edges, edges[1:], strict=False)]
 
     def _group_vectors(self):
-        """One LOAD for the vectors of each half layer: those of its products and those of its layer-norm."""
+        """One LOAD for the vectors of a group that follow each other, such as those of half a layer."""
         vectors = dict.fromkeys(name for operation in self.graph.operations for name in _vectors_of(operation))
-        for number, (_, names) in enumerate(groupby(vectors, _vector_group)):
+        for number, (_, names) in enumerate(groupby(vectors, lambda name: self.graph.tensors[name].group)):
             names, line = tuple(names), 0
             owner = f"vectors.{number}"
             for name in names:
@@ -213,14 +158,12 @@ class _Lowering:
     def _gather(self, operations):
         for operation in operations:
             for chunk in self._row_chunks(self._tiles(operation.o), _GATHER_PARTS):
-                fields = {"rows": chunk.rows, "columns": chunk.columns, "table": operation.table,
-                          "indices": operation.indices, "first": chunk.row * self.graph.tile}
-                self._emit(Opcode.GATHER, Engine.MEMORY, fields, {"": chunk}, [], [chunk])
+                self.plan.steps.append(GatherStep(operation, chunk))
 
     def _interleave_gathers(self):
         """What the first rows need comes first, so that the layer-norm can start."""
         steps = self.plan.steps
-        count = sum(step.engine is Engine.MEMORY and step.opcode is not Opcode.STORE for step in steps)
+        count = sum(isinstance(step, GatherStep | LoadStep) for step in steps)
         steps[:count] = sorted(steps[:count], key=lambda step: step.writes[0].row)
 
     def _matmuls(self, operations):
@@ -284,70 +227,39 @@ class _Lowering:
     def _matmul(self, operation, a, b, c, column):
         order = self.order
         if order is None:
-            order = best_order(a.rows, a.columns, c.columns, 1, self.config, **self.cost.densities(a, b))
-        fields = {
-            "b_buffer": int(b.home == "activation"), "transpose": int(operation.transpose), "batch": 1,
-            "rows": a.rows, "inner": a.columns, "columns": c.columns, "order": int(order),
-            "bias": int(operation.bias is not None), "bias_shift": operation.bias_shift, "shift": operation.shift,
-            "function": int(Function[operation.function.upper()]), "function_shift": operation.function_shift,
-            "curve": operation.curve, "a_batch": 0, "b_batch": 0, "c_batch": 0,
-        }
-        places, reads = {"a": a, "b": b, "c": c}, [a, b]
-        if operation.bias is not None:
-            places["bias"] = self._vector(operation.bias, column, c.columns)
-            reads.append(places["bias"])
-        self._emit(Opcode.MATMUL, Engine.MATRIX, fields, places, reads, [c])
+            order = best_order(a.rows, a.columns, c.columns, 1, self.config,
+                               **self.cost.densities(operation, column, c.columns))
+        bias = None if operation.bias is None else self._vector(operation.bias, column, c.columns)
+        self.plan.steps.append(MatMulStep(operation, a, b, c, bias, column, order))
 
     def _softmax(self, operations):
         for operation in operations:
             whole = [self._tiles(operation.x), self._tiles(operation.o)]
-            fields = {name: getattr(operation, name) for name in _SOFTMAX_FIELDS}
             for x, o in zip(*map(self._row_chunks, whole), strict=True) if self.fine else [whole]:
-                self._emit(Opcode.SOFTMAX, Engine.VECTOR, fields | {"rows": x.rows, "columns": x.columns},
-                           {"x": x, "o": o}, [x], [o])
+                self.plan.steps.append(SoftmaxStep(operation, x, o))
 
     def _layernorm(self, operations):
         for operation in operations:
-            views = {"x": operation.x, "o": operation.o, **({"r": operation.residual} if operation.residual else {})}
-            fields = {name: getattr(operation, name) for name in _NORM_FIELDS}
-            vectors = {name: self._vector(getattr(operation, name)) for name in ("gamma", "beta")}
+            gamma, beta = (self._vector(name) for name in (operation.gamma, operation.beta))
             parts = _GATHER_PARTS if operation.x.tensor in self.gathered else 1
-            regions = {name: self._tiles(view) for name, view in views.items()}
-            chunks = {name: self._row_chunks(region, parts, regions["o"].row) for name, region in regions.items()}
-            if operation.x.batch > 1:  # one tile row, again and again
-                fields, chunks["x"] = fields | {"repeat": "x"}, [regions["x"]] * len(chunks["o"])
-            for group in zip(*chunks.values(), strict=True):
-                places = dict(zip(chunks, group, strict=True)) | vectors
-                o = places["o"]
-                self._emit(Opcode.LAYERNORM, Engine.VECTOR,
-                           fields | {"rows": o.rows, "columns": o.columns, "residual": int("r" in places)}, places,
-                           [region for name, region in places.items() if name != "o"], [o])
+            x, o = self._tiles(operation.x), self._tiles(operation.o)
+            results = self._row_chunks(o, parts)
+            rows = [x] * len(results) if operation.x.batch > 1 else self._row_chunks(x, parts, o.row)
+            residuals = [None] * len(results)
+            if operation.residual:
+                residuals = self._row_chunks(self._tiles(operation.residual), parts, o.row)
+            for group in zip(rows, residuals, results, strict=True):
+                self.plan.steps.append(LayerNormStep(operation, *group, gamma, beta))
 
     def _load(self, operations):
         for operation in operations:
-            for chunk in self._row_chunks(self._tiles(operation.o)):
-                fields = {"rows": chunk.rows, "columns": chunk.columns, "block": chunk}
-                self._emit(Opcode.LOAD, Engine.MEMORY, fields, {"": chunk}, [], [chunk])
+            self.plan.steps += [LoadStep(chunk) for chunk in self._row_chunks(self._tiles(operation.o))]
 
     def _store(self, operations):
-        for operation in operations:
-            x = self._tiles(operation.x)
-            self._emit(Opcode.STORE, Engine.MEMORY, {"rows": x.rows, "columns": x.columns, "output": operation.output,
-                      "shape": operation.shape},
-                       {"": x}, [x], [])
-
-    def _emit(self, opcode, engine, fields, places, reads, writes):
-        self.plan.steps.append(Step(opcode, engine, fields, places, reads, writes,
-                                    writes[0].owner if writes else None))
+        self.plan.steps += [StoreStep(operation, self._tiles(operation.x)) for operation in operations]
 
 
 def _vectors_of(operation):
     if isinstance(operation, LayerNorm):
         return [operation.gamma, operation.beta]
     return [operation.bias] if isinstance(operation, MatMul) and operation.bias else []
-
-
-def _vector_group(name):
-    """Half a layer: its attention, or its feed-forward network; pooler and classifier together."""
-    layer, _, inner = name.rpartition(".")[0].rpartition(".")
-    return layer, inner in ("hidden", "output", "output_norm")
