@@ -11,13 +11,16 @@ BIN := $(VENV)/bin
 ACCELTRAN := $(BIN)/acceltran
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test test-slow verilog run bench area silicon fpga train lint clean tools
+.PHONY: help demo check test test-slow verilog run bench area silicon fpga train lint clean tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 demo: $(VENV)/ready ## a sentence through BERT-Tiny on the simulated RTL, every intermediate tensor checked
 	$(ACCELTRAN) run --config $(CONFIG) --text "$(TEXT)" --length 128
+
+check: lint ## lint, the tests in pure Python, and one small block simulated; three minutes
+	$(PYTEST) -n auto -m "not slow and not builds" tests/sw tests/cli tests/test_*.py tests/hw/test_round_robin.py
 
 test: $(VENV)/ready ## the tests (builds and runs a model of every block)
 	$(PYTEST) -n auto -m "not slow"

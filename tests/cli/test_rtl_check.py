@@ -16,6 +16,7 @@ from support.configs import CONFIGS
 from support.models import make_checkpoint, random_texts
 
 
+@pytest.mark.builds
 def test_predictions_and_cycles(tmp_path):
     config = replace(CONFIGS["four_pes"], prune_curves=16)
     model = build_system(config, memory_bits=20)

@@ -16,6 +16,8 @@ from acceltran.sw.compiler import Program
 from support.configs import CONFIGS
 from support.models import make_checkpoint, random_texts
 
+pytestmark = pytest.mark.builds
+
 TEXTS = random_texts(2, 9)
 CONFIG = CONFIGS["one_pe"]
 TIMES = {"build_seconds", "simulation_seconds", "cycles_per_second"}

@@ -13,6 +13,8 @@ from acceltran.silicon.mapper import MappedModule
 from acceltran.silicon.sram import SramTable
 from acceltran.silicon.timing import timing, timing_tool
 
+pytestmark = pytest.mark.builds
+
 AREAS = Path(__file__).parents[1] / "silicon" / "areas.json"
 NOTHING = {"config": "mini", "top": "dynatran", "liberty": [], "json_path": None, "plot": None, "golden": None, "jobs": None}
 DELAYS = """
