@@ -1,4 +1,4 @@
-"""Imports stand at the top of a module: what is loaded late is loaded by `cli/late.py`."""
+"""Imports stand at the top of a module, and no test module imports another: what tests share is in tests/support."""
 
 import ast
 from pathlib import Path
@@ -18,6 +18,7 @@ def inner_imports(source):
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_function_imports(package):
+    """What is loaded late is loaded by `cli/late.py`."""
     found = [f"{path.relative_to(ROOT)}:{line}" for path in sorted((ROOT / package).rglob("*.py"))
              for line in inner_imports(path.read_text())]
     assert not found
@@ -25,3 +26,22 @@ def test_no_function_imports(package):
 
 def test_a_function_that_imports_is_found():
     assert list(inner_imports("import a\n\n\ndef f():\n    if f:\n        from a import b\n")) == [6]
+
+
+def imported(source):
+    """Modules that a module imports, by their dotted names."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def test_no_test_module_imports_another():
+    found = [f"{path.relative_to(ROOT)}: {name}" for path in sorted((ROOT / "tests").rglob("*.py"))
+             for name in imported(path.read_text()) if name.rpartition(".")[2].startswith("test_")]
+    assert not found
+
+
+def test_a_test_module_that_is_imported_is_found():
+    assert list(imported("from test_a import b\nimport test_c\n")) == ["test_a", "test_c"]
