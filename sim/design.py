@@ -30,7 +30,7 @@ module system(
     accelerator dut(.clk(clk), .rst(rst), .irq(irq),
 {connections}
     );
-    acceltran_memory #(.DATA({bus_width}), .BYTES({memory_bytes}), .LATENCY({latency})) memory(
+    acceltran_memory #(.DATA({bus_width}), .BYTES({memory_bytes})) memory(
         .clk(clk), .rst(rst),
 {memory_connections}
     );
@@ -85,7 +85,7 @@ def _ports(verilog):
     return [(direction, int(high or 0) + 1, name) for direction, high, name in found]
 
 
-def system_verilog(config, *, latency=40, memory_bits=27, fields=False):
+def system_verilog(config, *, memory_bits=27, fields=False):
     """The accelerator's Verilog and module ``system``: the accelerator, main memory and timeline logs."""
     verilog = accelerator_verilog(config, fields=fields)
     ports = {name: (direction, bits) for direction, bits, name in _ports(verilog)}
@@ -100,7 +100,7 @@ def system_verilog(config, *, latency=40, memory_bits=27, fields=False):
             f"        .{n.removeprefix('m_axi__')}({n})" for n in wires
             if n.startswith("m_axi__") and n.removeprefix("m_axi__") not in used
         ),
-        bus_width=config.bus_width, latency=latency,
+        bus_width=config.bus_width,
         memory_bytes=f"{'1' if memory_bits < 31 else _LONG_ONE} << {memory_bits}",
         timeline_bits=ports["timeline"][1], activity_bits=ports["activity"][1],
     )
@@ -113,7 +113,7 @@ def shared_modules(verilog, *kinds):
     return re.findall(rf"^module ((?:{names})_[0-9a-f]{{6}})\(", verilog, re.MULTILINE)
 
 
-def build_system(config, *, waves=False, latency=40, memory_bits=27, instrument=None, sources=()):
+def build_system(config, *, waves=False, memory_bits=27, instrument=None, sources=()):
     """Build (or find) the simulator of a whole system, optimised for speed.
 
     With several PEs, the PE is a block of its own. All lanes of a PE run the same code, which then stays in the caches.
@@ -125,7 +125,7 @@ def build_system(config, *, waves=False, latency=40, memory_bits=27, instrument=
     instrument : None, or a function from the accelerator's Verilog to that which is simulated in its place, in one piece
     sources : further Verilog files
     """
-    verilog = system_verilog(config, latency=latency, memory_bits=memory_bits, fields=waves)
+    verilog = system_verilog(config, memory_bits=memory_bits, fields=waves)
     if instrument:
         verilog = instrument(verilog)
     whole = waves or instrument

@@ -113,11 +113,11 @@ def simulate_programs(config, image, programs, *, folder, curves=(), target=0, w
     memory_bits = memory_bits or memory_bits_for(len(image))
     if callable(model):
         model = model(memory_bits=memory_bits)
-    model = model or build_system(config, waves=waves, latency=latency, memory_bits=memory_bits)
+    model = model or build_system(config, waves=waves, memory_bits=memory_bits)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_image(image, config.bus_width, folder / "image.hex")
-    plusargs = ["+image=image.hex"]
+    plusargs = ["+image=image.hex", f"+latency={latency}"]
     if log_activations:
         plusargs += [f"+activation_{kind}_{n}" for kind in ("lines", "masks") for n in range(config.activation_banks)]
     if stall:

@@ -19,11 +19,11 @@ def simulate_component(tests, component, *, testcase=None, seed=1, sources=(), *
     """Emit, build (cached) and run the cocotb tests of the module `tests`, the caller's `__name__`, against `component`.
 
     `values` reach the tests through `parameters()`. `testcase` limits the run to one cocotb test. The optimiser is
-    kept low (-O1): component models are small and mostly compile time.
+    off: component models are small, and their time is that of the compiler and of Python.
     """
     top = type(component).__name__.lower()
     model = build(to_verilog(component, top), top, sources=sources,
-                  arguments=["-O3", "-CFLAGS", "-O1", "-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1"])
+                  arguments=["-O3", "-CFLAGS", "-O0", "-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"])
     identity = hashlib.sha256(json.dumps([model.folder.name, values, testcase, seed]).encode()).hexdigest()[:12]
     logs = Path(os.environ.get("ACCELTRAN_BUILD", "build")).absolute() / "tests" / f"{tests}-{identity}"
     run_cocotb(model, tests, logs, parameters=values, testcase=testcase, seed=seed, timeout=_TIMEOUT)

@@ -1,6 +1,6 @@
 // Main memory for simulation: an AXI4 subordinate over an array, filled from a hexadecimal file (+image=FILE, one bus
 // word per line), with a log of its writes in memory.log. Reads are answered in order, the first beat LATENCY cycles after
-// its address, then one beat per cycle; up to QUEUE bursts wait. Writes are taken at one beat per cycle. With +stall=N each
+// its address (or as many as +latency=N says), then one beat per cycle; up to QUEUE bursts wait. Writes are taken at one beat per cycle. With +stall=N each
 // handshake is held back in N of 256 cycles, at random (seeded by +stall_seed=S).
 module acceltran_memory #(
     parameter DATA = 128,
@@ -42,11 +42,12 @@ module acceltran_memory #(
 
     string image;
     integer log;
-    integer stall = 0, seed = 1, unused;
+    integer stall = 0, seed = 1, latency = LATENCY, unused;
     reg read_open = 1, response_open = 1;
     reg [2:0] ready = 3'b111;
     initial begin
         if ($value$plusargs("stall=%d", stall) && $value$plusargs("stall_seed=%d", seed)) unused = $urandom(seed);
+        unused = $value$plusargs("latency=%d", latency);
         if ($value$plusargs("image=%s", image)) $readmemh(image, words);
         log = $fopen("memory.log", "w");
     end
@@ -86,7 +87,7 @@ module acceltran_memory #(
             address[tail] <= araddr;
             length[tail] <= arlen;
             id[tail] <= arid;
-            due[tail] <= now + LATENCY;
+            due[tail] <= now + latency;
             tail <= tail + 1;
         end
         if (rvalid && rready) begin

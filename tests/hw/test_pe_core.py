@@ -301,7 +301,7 @@ def test_pe_core_for_long_wires(width, skip, slots, psum_tiles):
 
 
 def test_pe_core_speed():
-    core_test(16, 20, 4, "both", 4, 2, 1, **{"50x50": 2.5, "50x100": 1.75, "10x100": 3.8})
+    core_test(16, 8, 4, "both", 4, 2, 1, **{"50x50": 2.5, "50x100": 1.75, "10x100": 3.8})
 
 
 def test_pe_core_speed_of_two_partial_sums():

@@ -12,7 +12,7 @@ from support.models import TWO_PES, make_checkpoint, random_texts
 @pytest.fixture(scope="module")
 def values(tmp_path_factory):
     folder = tmp_path_factory.mktemp("power")
-    (folder / "small.toml").write_text(TWO_PES)
+    (folder / "small.toml").write_text(TWO_PES + "fraction_bits = 6\n")
     config = AcceleratorConfig.load(folder / "small.toml")
     checkpoint = load_checkpoint(make_checkpoint(folder / "model", hidden=16, heads=1, layers=1, ffn=16))
     return traced_inference(config, checkpoint, random_texts(1, 9), accelerator_modules(config))
@@ -22,7 +22,7 @@ def test_accesses_are_those_of_the_performance_counters(values):
     lines = []
     for bank, accesses in values["banks"].items():
         depth, _, width = map(int, bank.split("_")[2].split("x"))
-        if width == 8 * 20 and depth > 64:  # Not masks, and not the vectors.
+        if width == 8 * 10 and depth > 64:  # Not masks, and not the vectors.
             lines.append(accesses)
     reads, writes = (sum(column) for column in zip(*lines, strict=True))
     assert (reads, writes) == (values["counters"]["word_reads"], values["counters"]["word_writes"])

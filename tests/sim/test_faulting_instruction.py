@@ -52,8 +52,8 @@ def test_h1_each_memory_instruction_at_fault(program, latency, tmp_path):
             wanted.append((code, ErrorSource.MEMORY, number))
     assert len(image) <= END and len(runs) > 30
     write_image(image, CONFIG.bus_width, tmp_path / "image.hex")
-    run_cocotb(build_system(CONFIG, latency=latency, memory_bits=MEMORY_BITS), "support.error_runs", tmp_path, timeout=300,
-               plusargs=["+image=image.hex"], parameters={"runs": runs})
+    run_cocotb(build_system(CONFIG, memory_bits=MEMORY_BITS), "support.error_runs", tmp_path, timeout=300,
+               plusargs=["+image=image.hex", f"+latency={latency}"], parameters={"runs": runs})
     seen = json.loads((tmp_path / "result.json").read_text())
     assert [(r["error_code"], r["error_engine"], r["error_instruction"]) for r in seen] == wanted
 
@@ -76,10 +76,11 @@ def test_h3_surplus_bytes_belong_to_their_load(latency, tmp_path):
     beyond_end = HandProgram(CONFIG)
     beyond_end.add(Opcode.LOAD, **load | {"address": END - exact, "bytes": exact + 64})
     beyond_end.add(Opcode.HALT)
-    model = build_system(CONFIG, latency=latency, memory_bits=MEMORY_BITS)
+    model = build_system(CONFIG, memory_bits=MEMORY_BITS)
 
     def run(image, address, length):
-        return simulate(CONFIG, image, program_address=address, program_length=length, folder=tmp_path, model=model)
+        return simulate(CONFIG, image, program_address=address, program_length=length, folder=tmp_path, model=model,
+                        latency=latency)
 
     cycles = [run(image, *place).counters for place in runs]
     assert cycles[0]["bytes_read"] == exact + 64 + 2 * INSTRUCTION_BYTES, "the run is done before the surplus has come"
@@ -97,7 +98,7 @@ def test_h3_a_run_after_surplus_is_not_slower(tmp_path):
         return memory.place(b"".join(words))[0], len(words)
 
     exact, long = program(CONFIG.mask_bits // 8), program(4096)
-    model = build_system(CONFIG, latency=40, memory_bits=MEMORY_BITS)
+    model = build_system(CONFIG, memory_bits=MEMORY_BITS)
     runs = simulate_programs(CONFIG, memory.image(), [exact, long, exact], folder=tmp_path, model=model)
     assert [r.error for r in runs] == [None] * 3
     assert runs[2].counters["cycles"] == runs[0].counters["cycles"]
