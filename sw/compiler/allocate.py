@@ -6,7 +6,8 @@ import numpy as np
 
 from ..ir.errors import CapacityError
 
-__all__ = ["Placement", "activation_slots", "lifetimes", "live_tiles", "place_activations", "place_blocks", "required_tiles"]
+__all__ = ["Placement", "activation_slots", "lifetimes", "live_tiles", "place_activations", "place_blocks", "required_tiles",
+           "tensor_slots"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,12 @@ def activation_slots(rows, columns):
     """
     pitch = columns if rows == 1 else columns | 1
     return pitch, (rows - 1) * pitch + columns
+
+
+def tensor_slots(graph):
+    """Slots of every activation tensor, by name."""
+    return {name: activation_slots(tensor.rows // graph.tile, tensor.columns // graph.tile)[1]
+            for name, tensor in graph.tensors.items() if tensor.home == "activation"}
 
 
 def lifetimes(steps, home):

@@ -253,7 +253,7 @@ class _Lowering:
 
     def _load(self, operations):
         for operation in operations:
-            self.plan.steps += [LoadStep(chunk) for chunk in self._row_chunks(self._tiles(operation.o))]
+            self.plan.steps += [LoadStep(chunk, operation=operation) for chunk in self._row_chunks(self._tiles(operation.o))]
 
     def _store(self, operations):
         self.plan.steps += [StoreStep(operation, self._tiles(operation.x)) for operation in operations]

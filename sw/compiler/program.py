@@ -39,7 +39,7 @@ class Program:
         it, none where the preload does; it is whole when the last is complete), slot, pitch, rows, columns (tiles), frac, kind
     sections : address and bytes of each part of the image, by name
     config : AcceleratorConfig it is compiled for
-    planned_cycles : how long the planner expects it to take; None where its plan did not fit, or instructions do not overlap
+    planned_cycles : how long the planner expects it to take; None where instructions do not overlap
     graph : the Graph that `golden_run` executes; None in a program that was loaded
     """
 

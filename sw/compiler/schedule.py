@@ -8,9 +8,9 @@ import numpy as np
 
 from ...hw.spec.isa import Engine
 from ..ir.errors import CompileError
-from .steps import GatherStep, LoadStep
+from .steps import LoadStep
 
-__all__ = ["Semaphores", "chain", "check_progress", "insert_loads", "insert_planned_loads", "semaphores"]
+__all__ = ["Semaphores", "chain", "check_progress", "insert_loads", "semaphores"]
 
 
 @dataclass
@@ -26,38 +26,7 @@ class Semaphores:
             "signal": sum(1 << engine for engine in self.signals)}
 
 
-def insert_loads(steps, blocks, placed, lookahead):
-    """Place the LOADs between the steps.
-
-    A LOAD stands where its place is free, and no earlier than the first use of the `lookahead`-th block before it, so
-    that the memory engine's queue takes all LOADs in front of the step that is being computed and fetch never stops at
-    one while another engine has nothing to do. The first weights come behind the embeddings.
-
-    Parameters
-    ----------
-    steps : in order of computation
-    blocks : Block by owner
-    placed : (Placement, first use) of weight and vector blocks, by owner
-    lookahead : LOADs ahead of the one in use
-
-    Returns
-    -------
-    list of Step
-    """
-    gathers = sum(isinstance(step, GatherStep | LoadStep) for step in steps)
-    needs = sorted(placed.items(), key=lambda item: (item[1][1], blocks[item[0]].home != "vector"))
-    ordered, position, issue = [], 0, 0
-    for number, (owner, (placement, _)) in enumerate(needs):
-        home = blocks[owner].home
-        target = needs[number - lookahead][1][1] if number >= lookahead else gathers * (home == "weight")
-        issue = max(issue, target, placement.release)
-        ordered += steps[position: issue]
-        position = issue
-        ordered.append(LoadStep.of(blocks[owner]))
-    return ordered + steps[position:]
-
-
-def insert_planned_loads(steps, blocks, placed, targets):
+def insert_loads(steps, blocks, placed, targets):
     """Place the LOADs where the planner wants them, or later, where their place is free.
 
     Parameters
