@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 ACCELTRAN := $(BIN)/acceltran
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test test-slow verilog run bench area silicon fpga train lint clean tools
+.PHONY: help demo test test-slow verilog run bench area silicon fpga train lint types clean tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -64,6 +64,11 @@ train: $(VENV)/ready ## train the packaged models again
 
 lint: $(VENV)/ready ## style checks
 	$(BIN)/ruff check hw sw sim silicon cli tests
+
+types: $(VENV)/ready ## type checks of specification, graphs, models and compiler
+	mkdir -p build/types/acceltran
+	ln -sfn $(addprefix $(CURDIR)/,hw sw sim silicon cli) build/types/acceltran/
+	cd build/types && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml
 
 clean: ## remove everything that was built
 	rm -rf build $(VENV) *.egg-info

@@ -40,7 +40,7 @@ def tensor_slots(graph):
 
 def lifetimes(steps, home):
     """First and last position at which each owner of a kind of buffer is used, in order of first use."""
-    spans = {}
+    spans: dict[str, tuple[int, int]] = {}
     for position, step in enumerate(steps):
         for region in (*step.reads, *step.writes):
             if region.home == home:
@@ -158,7 +158,8 @@ def place_blocks(blocks, steps, home, capacity, field, *, resident=False):
     ------
     CapacityError : naming the first block that finds no place
     """
-    ring, placed, live = _Ring(capacity), {}, {}
+    ring, placed = _Ring(capacity), {}
+    live: dict[str, tuple[int, int]] = {}
     for owner, (first, last) in sorted(lifetimes(steps, home).items(), key=lambda item: item[1]):
         block = blocks[owner]
         size = block.rows * block.columns

@@ -64,7 +64,8 @@ def check_fit(graph, config, *, overlap=True, resident=False, memory=ADDRESSED):
     short = _shortage(graph, config, overlap, resident)
     if short is None:
         return
-    what, fields = short.what, {}
+    what = short.what
+    fields: dict[str, int] = {}
     while short is not None and short.fields:
         fields |= short.fields
         short = _shortage(graph, replace(config, **fields), overlap, resident)
@@ -82,7 +83,7 @@ def _shortage(graph, config, overlap, resident):
         name = next(t.name for t in graph.tensors.values() if t.home == "weight" and t.rows // graph.tile == columns)
         return _short(f"{name} has columns of {columns} tiles, of which the weight buffer must hold two, and has "
                       f"{config.weight_tiles}", config, "weight_tiles", 2 * columns)
-    found = []
+    found: list[tuple] = []
     for attempt in reversed(IN_ORDER if overlap else IN_ORDER[2:]):
         plan = lower(graph, config, order=LoopOrder.BIJK, chunks=attempt["chunks"], stagger=attempt["stagger"])
         loads = [step for step in plan.steps if resident and isinstance(step, LoadStep)]

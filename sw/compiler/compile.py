@@ -223,7 +223,8 @@ def _plans(graph, config, cost, order, overlap, resident):
                 room = Room(int(share * config.activation_tiles) - always, config.weight_tiles // 2, sizes)
                 yield _Ordered(plan_order(steps, loaded, cost, room)[0], preload, blocks, (False, True))
     for attempt in IN_ORDER if overlap else IN_ORDER[2:]:
-        yield _Ordered(*lowered(chunks=attempt["chunks"], stagger=attempt["stagger"]), (attempt["pack"],))
+        steps, preload, blocks = lowered(chunks=attempt["chunks"], stagger=attempt["stagger"])
+        yield _Ordered(steps, preload, blocks, (bool(attempt["pack"]),))
 
 
 def _split(steps, resident):
@@ -241,7 +242,7 @@ def _placed(graph, config, blocks, steps, preload, resident, pack):
     activations = place_activations(graph, [*preload, *steps], config.activation_tiles, pack=pack, kept=kept)
     if activations is None:
         return None
-    placed = {}
+    placed: dict[str, tuple] = {}
     try:
         for home, capacity in (("weight", "weight_tiles"), ("vector", "vector_lines")):
             placed |= place_blocks(blocks, steps, home, getattr(config, capacity), capacity, resident=resident)

@@ -41,13 +41,15 @@ class Room:
 
         Operations start one after the other; then all tensors in use belong to those after the one complete, up to the last.
         """
-        first, last = {}, {}
+        first: dict[str, int] = {}
+        last: dict[str, int] = {}
         for index, steps in enumerate(operations):
             for region in (region for step in steps for region in (*step.reads, *step.writes)):
                 if region.home == "activation" and region.owner in self.sizes:
                     first.setdefault(region.owner, index)
                     last[region.owner] = index
-        begins, ends = (Counter() for _ in range(2))
+        begins: Counter[int] = Counter()
+        ends: Counter[int] = Counter()
         for name, index in first.items():
             begins[index] += self.sizes[name]
             ends[last[name]] += self.sizes[name]
@@ -171,7 +173,8 @@ class _Jobs:
                 self.length[number] = -min((starts[n] for n in self.followers[number]), default=0)
 
     def _dependencies(self, steps):
-        writers, needs = defaultdict(list), []
+        writers: dict[str, list] = defaultdict(list)
+        needs = []
         for number, step in enumerate(steps):
             found = {self.loads[region.owner] for region in step.reads if region.owner in self.loads}
             for region in step.reads:
@@ -191,7 +194,7 @@ class _Jobs:
         free = {resource: [0.0] * servers for resource, servers in self.servers.items()}  # Heaps, of times by server.
         free[Engine.MEMORY] = [self.begin]
         reported = end = 0.0
-        queues = defaultdict(deque)
+        queues: dict[object, deque[int]] = defaultdict(deque)
         for number, resource in enumerate(self.resource):
             queues[resource].append(number)
 

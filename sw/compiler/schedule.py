@@ -72,7 +72,8 @@ def semaphores(steps, slots_of, sizes):
     engines = np.array([int(step.engine) for step in steps])
     marks = [Semaphores() for _ in steps]
     started = {engine: dict.fromkeys(Engine, -1) for engine in Engine}
-    known_at, last_known = [], started
+    known_at: list[dict[Engine, int]] = []
+    last_known = started
     for number, step in enumerate(steps):
         need = dict.fromkeys(Engine, -1)
         reads, writes = ([(r.home, slots_of(r)) for r in regions] for regions in (step.reads, step.writes))
@@ -132,7 +133,8 @@ def check_progress(engines, marks, depth):
     ------
     CompileError : for a program that stops before its end
     """
-    queues, tokens = {engine: deque() for engine in Engine}, dict.fromkeys(((p, c) for p in Engine for c in Engine), 0)
+    queues: dict[Engine, deque[int]] = {engine: deque() for engine in Engine}
+    tokens = dict.fromkeys(((p, c) for p in Engine for c in Engine), 0)
     fetched = done = 0
     moved = True
     while moved:

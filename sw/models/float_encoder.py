@@ -1,13 +1,15 @@
 """The encoder in floating point, with every intermediate tensor named: what the golden model is measured against."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch.nn import functional
 
 __all__ = ["FloatEncoder"]
 
-FUNCTIONS = {"gelu": functional.gelu, "relu": functional.relu, "tanh": torch.tanh}
+FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "gelu": functional.gelu, "relu": functional.relu, "tanh": torch.tanh}
 
 
 class FloatEncoder:

@@ -23,16 +23,12 @@ class LoadStep(Step):
 
     opcode = Opcode.LOAD
     latency = 70
+    section = "activations"
 
     @classmethod
     def of(cls, block):
         """The LOAD of a block."""
         return cls(block.region, block)
-
-    @property
-    def section(self):
-        """Blocks have sections of their own."""
-        return "activations" if self.block is None else None
 
     @property
     def reads(self):
