@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 ACCELTRAN := $(BIN)/acceltran
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo check test test-slow verilog run bench area silicon fpga train lint clean tools
+.PHONY: help demo check test test-slow verilog run bench area silicon fpga train lint types clean tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -19,7 +19,7 @@ help: ## list the targets
 demo: $(VENV)/ready ## a sentence through BERT-Tiny on the simulated RTL, every intermediate tensor checked
 	$(ACCELTRAN) run --config $(CONFIG) --text "$(TEXT)" --length 128
 
-check: lint ## lint, the tests in pure Python, and one small block simulated; three minutes
+check: lint types ## lint, types, the tests in pure Python, and one small block simulated; three minutes
 	$(PYTEST) -n auto -m "not slow and not builds" tests/sw tests/cli tests/test_*.py tests/hw/test_round_robin.py
 
 test: $(VENV)/ready ## the tests (builds and runs a model of every block)
@@ -68,6 +68,11 @@ train: $(VENV)/ready ## train the packaged models again
 lint: $(VENV)/ready ## style, and which package may import which
 	$(BIN)/ruff check hw sw sim silicon cli tests
 	$(BIN)/lint-imports --no-logo --no-cache
+
+types: $(VENV)/ready ## type checks of specification, graphs, models, compiler and host
+	mkdir -p build/types/acceltran
+	ln -sfn $(addprefix $(CURDIR)/,hw sw sim silicon cli) build/types/acceltran/
+	cd build/types && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml
 
 clean: ## remove everything that was built here; simulators stay with the user's caches (acceltran cache --clear)
 	rm -rf build $(VENV) *.egg-info

@@ -107,8 +107,7 @@ def _planned(config, checkpoint, texts, order, json_path, *, length, **options):
     ids, lengths = encode_texts(checkpoint, texts, length)
     program = compile_encoder(checkpoint, config, ids, lengths, order=order, **options)
     if program.planned_cycles is None:
-        raise CompileError("--planned: there is no plan, since the planned order does not fit the activation buffer, or "
-                           "instructions do not overlap: raise activation_tiles, lower --batch, or leave --no-overlap out")
+        raise CompileError("--planned: there is no plan, since instructions do not overlap: leave --no-overlap out")
     values = {"config": design_name(config), "sequences": len(texts), "instructions": len(program.instructions),
               "planned_cycles": program.planned_cycles}
     if json_path:

@@ -47,7 +47,8 @@ class Buffer(IntEnum):
     VECTOR = 2
 
 
-Function = IntEnum("Function", {"NONE": 0} | {entry.name.upper(): entry.code for entry in ACTIVATIONS})
+_CODES = [("NONE", 0), *((entry.name.upper(), entry.code) for entry in ACTIVATIONS)]
+Function = IntEnum("Function", _CODES)  # type: ignore[misc]
 """Activation functions of the post-process."""
 
 

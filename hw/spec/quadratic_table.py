@@ -3,6 +3,7 @@
 They are evaluated on tensors by `sw.golden.interpolate.interpolate`, and in gates by `hw.interpolator.Interpolator`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,7 +32,7 @@ class QuadraticTable:
     guard : extra bits inside
     """
 
-    function: callable
+    function: Callable
     lower: float
     input_frac: int
     input_bits: int

@@ -65,7 +65,7 @@ class TableBank:
     def coefficients(self):
         """Integer arrays c0, c1, c2 over the segments of all tables, zeros in the blocks between them."""
         segments = 1 << self.block_bits - self.t_bits
-        parts = ([], [], [])
+        parts: tuple[list, ...] = ([], [], [])
         for number, table in enumerate(self.tables):
             for part, values in zip(parts, table.coefficients, strict=True):
                 gap = self.first_block(number) * segments - sum(map(len, part))

@@ -6,7 +6,8 @@ import numpy as np
 
 from ..ir.errors import CapacityError
 
-__all__ = ["Placement", "activation_slots", "lifetimes", "live_tiles", "place_activations", "place_blocks", "required_tiles"]
+__all__ = ["Placement", "activation_slots", "lifetimes", "live_tiles", "place_activations", "place_blocks", "required_tiles",
+           "tensor_slots"]
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,15 @@ def activation_slots(rows, columns):
     return pitch, (rows - 1) * pitch + columns
 
 
+def tensor_slots(graph):
+    """Slots of every activation tensor, by name."""
+    return {name: activation_slots(tensor.rows // graph.tile, tensor.columns // graph.tile)[1]
+            for name, tensor in graph.tensors.items() if tensor.home == "activation"}
+
+
 def lifetimes(steps, home):
     """First and last position at which each owner of a kind of buffer is used, in order of first use."""
-    spans = {}
+    spans: dict[str, tuple[int, int]] = {}
     for position, step in enumerate(steps):
         for region in (*step.reads, *step.writes):
             if region.home == home:
@@ -151,7 +158,8 @@ def place_blocks(blocks, steps, home, capacity, field, *, resident=False):
     ------
     CapacityError : naming the first block that finds no place
     """
-    ring, placed, live = _Ring(capacity), {}, {}
+    ring, placed = _Ring(capacity), {}
+    live: dict[str, tuple[int, int]] = {}
     for owner, (first, last) in sorted(lifetimes(steps, home).items(), key=lambda item: item[1]):
         block = blocks[owner]
         size = block.rows * block.columns

@@ -12,7 +12,7 @@ from .image import bytes_of
 from .lower import lower
 from .steps import LoadStep
 
-__all__ = ["ADDRESSED", "ATTEMPTS", "LARGEST_PROGRAM", "check_fit", "check_memory", "fits"]
+__all__ = ["ADDRESSED", "IN_ORDER", "LARGEST_PROGRAM", "check_fit", "check_memory", "fits"]
 
 ADDRESSED = 1 << 32
 """Bytes of main memory that instructions address."""
@@ -24,13 +24,14 @@ _COUNTS = {instruction.opcode: {field.name: (1 << field.bits) - 1 for field in i
                                 if field.name in ("rows", "columns", "inner")} for instruction in INSTRUCTIONS}
 """What the fields count to that grow with the batch."""
 
-ATTEMPTS = (
+IN_ORDER = (
     {"stagger": 2, "chunks": 2, "pack": False},
     {"stagger": 2, "chunks": 2, "pack": True},
     {"stagger": 1, "chunks": 2, "pack": True},
     {"stagger": 1, "chunks": 1, "pack": True},
 )
-"""Ways to schedule and place without the planner, from the one that keeps most in flight to the tightest."""
+"""Ways to lower and place in an order that the planner does not change, from the one that keeps most in flight to the tightest:
+what none of them can place is refused."""
 
 
 def fits(graph, config, **options):
@@ -63,7 +64,8 @@ def check_fit(graph, config, *, overlap=True, resident=False, memory=ADDRESSED):
     short = _shortage(graph, config, overlap, resident)
     if short is None:
         return
-    what, fields = short.what, {}
+    what = short.what
+    fields: dict[str, int] = {}
     while short is not None and short.fields:
         fields |= short.fields
         short = _shortage(graph, replace(config, **fields), overlap, resident)
@@ -81,8 +83,8 @@ def _shortage(graph, config, overlap, resident):
         name = next(t.name for t in graph.tensors.values() if t.home == "weight" and t.rows // graph.tile == columns)
         return _short(f"{name} has columns of {columns} tiles, of which the weight buffer must hold two, and has "
                       f"{config.weight_tiles}", config, "weight_tiles", 2 * columns)
-    found = []
-    for attempt in reversed(ATTEMPTS if overlap else ATTEMPTS[2:]):
+    found: list[tuple] = []
+    for attempt in reversed(IN_ORDER if overlap else IN_ORDER[2:]):
         plan = lower(graph, config, order=LoopOrder.BIJK, chunks=attempt["chunks"], stagger=attempt["stagger"])
         loads = [step for step in plan.steps if resident and isinstance(step, LoadStep)]
         steps = [step for step in plan.steps if not (resident and isinstance(step, LoadStep))]

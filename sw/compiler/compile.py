@@ -1,28 +1,29 @@
 """From a checkpoint and token numbers to a program."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..ir.errors import CapacityError, CompileError
 from ..models.outline import outline_encoder
 from ..models.quantise import quantise_encoder
-from .allocate import place_activations, place_blocks
-from .capacity import ADDRESSED, ATTEMPTS, LARGEST_PROGRAM, check_fit, fits
+from .allocate import place_activations, place_blocks, tensor_slots
+from .capacity import ADDRESSED, IN_ORDER, LARGEST_PROGRAM, check_fit, fits
 from .cost import Cost
 from .emit import emit
 from .lower import lower
-from .planner import plan_order
-from .schedule import chain, check_progress, insert_loads, insert_planned_loads, semaphores
+from .planner import Room, plan_order, plan_times
+from .schedule import chain, check_progress, insert_loads, semaphores
 from .steps import LoadStep
 
 __all__ = ["check_batch", "compile_encoder", "compile_graph", "compile_quantised", "largest_batch"]
 
-_PLANNED = (
-    {"chunks": 4, "pack": False},
-    {"chunks": 4, "pack": True},
-)
-"""Ways to place what the planner has put in order."""
+_CHUNKS = 4
+"""Groups of tile rows per sequence in a plan."""
+
+_SHARES = (1.3, 1.15, 1.0, 0.85, 0.7, 0.0)
+"""Shares of the activation buffer to which plans keep, one after the other, where one without limit has no room."""
+
 
 def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsity=None, site_taus=None, weight_sparsity=0.0,
                     calibration_texts=None, layers=None, order=None, overlap=True, resident=False, base=0,
@@ -174,39 +175,59 @@ def compile_graph(graph, config, ids=None, *, order=None, overlap=True, resident
 
 def _scheduled(graph, config, order, overlap, resident):
     """Steps of the program and of the preload, blocks, the placements of everything, and the cycles planned, if any are."""
-    if overlap:
-        plan = lower(graph, config, chunks=_PLANNED[0]["chunks"], order=order, fine=True)
-        kept, preload = _split(graph, plan.steps, resident)
+    cost = Cost(graph, config)
+    for plan in _plans(graph, config, cost, order, overlap, resident):
         loaded = {} if resident else plan.blocks
-        steps, targets, end = plan_order(kept, loaded, Cost(graph, config))
-        for attempt in _PLANNED if len(steps) + len(loaded) < LARGEST_PROGRAM else ():
-            try:
-                placed = _placed(graph, config, plan.blocks, steps, preload, resident, **attempt)
-            except CapacityError:
-                break
-            if placed is not None:
-                activations, blocks = placed
-                if not resident:
-                    steps = insert_planned_loads(steps, plan.blocks, blocks, targets)
-                preload = _preload(plan.blocks, preload, resident)
-                return steps, preload, plan.blocks, _placements(activations, blocks), round(end)
-    for attempt in ATTEMPTS if overlap else ATTEMPTS[2:]:
-        plan = lower(graph, config, order=order, chunks=attempt["chunks"], stagger=attempt["stagger"])
-        steps, preload = _split(graph, plan.steps, resident)
-        try:
-            placed = _placed(graph, config, plan.blocks, steps, preload, resident, **attempt)
-        except CapacityError:
+        if len(plan.steps) + len(loaded) >= LARGEST_PROGRAM:
             continue
-        if placed is not None and len(steps) + len({} if resident else plan.blocks) < LARGEST_PROGRAM:
-            activations, blocks = placed
-            if not resident:
-                steps = insert_loads(steps, plan.blocks, blocks, config.instruction_queue)
-            preload = _preload(plan.blocks, preload, resident)
-            return steps, preload, plan.blocks, _placements(activations, blocks), None
+        for pack in plan.packs:
+            placed = _placed(graph, config, plan.blocks, plan.steps, plan.preload, resident, pack)
+            if placed is None:
+                continue
+            activations, places = placed
+            targets, end = plan.times or plan_times(plan.steps, loaded, cost)
+            steps = plan.steps if resident else insert_loads(plan.steps, plan.blocks, places, targets)
+            preload = [*map(LoadStep.of, plan.blocks.values()), *plan.preload] if resident else []
+            placements = activations | {owner: place for owner, (place, _) in places.items()}
+            return steps, preload, plan.blocks, placements, round(end) if overlap else None
     raise CapacityError("no order of the instructions fits the buffers", {})
 
 
-def _split(graph, steps, resident):
+@dataclass(frozen=True)
+class _Ordered:
+    """Steps of the program in order, and of its preload; (targets, end) where they are known; ways to pack, to be tried."""
+
+    steps: list
+    preload: list
+    blocks: dict
+    packs: tuple[bool, ...]
+    times: tuple | None = None
+
+
+def _plans(graph, config, cost, order, overlap, resident):
+    """From the plan that keeps most in flight to the tightest order."""
+    def lowered(**options):
+        plan = lower(graph, config, order=order, **options)
+        return *_split(plan.steps, resident), plan.blocks
+
+    if overlap:
+        steps, preload, blocks = lowered(chunks=_CHUNKS, fine=True)
+        loaded = {} if resident else blocks
+        planned, *times = plan_order(steps, loaded, cost)
+        yield _Ordered(planned, preload, blocks, (False, True), tuple(times))
+        sizes = tensor_slots(graph)
+        always = sum(sizes.pop(name) for name in {step.tensor for step in preload})
+        for stagger, shares in ((2, _SHARES), (1, _SHARES[-1:])):
+            steps, preload, blocks = lowered(chunks=_CHUNKS, fine=True, stagger=stagger)
+            for share in shares if len(steps) + len(loaded) < LARGEST_PROGRAM else ():
+                room = Room(int(share * config.activation_tiles) - always, config.weight_tiles // 2, sizes)
+                yield _Ordered(plan_order(steps, loaded, cost, room)[0], preload, blocks, (False, True))
+    for attempt in IN_ORDER if overlap else IN_ORDER[2:]:
+        steps, preload, blocks = lowered(chunks=attempt["chunks"], stagger=attempt["stagger"])
+        yield _Ordered(steps, preload, blocks, (bool(attempt["pack"]),))
+
+
+def _split(steps, resident):
     """Steps of the program, and of the preload: the loads."""
     if not resident:
         return steps, []
@@ -215,21 +236,16 @@ def _split(graph, steps, resident):
             [step for step, early in zip(steps, first, strict=True) if early])
 
 
-def _preload(blocks, preload, resident):
-    return [*map(LoadStep.of, blocks.values()), *preload] if resident else []
-
-
-def _placements(activations, blocks):
-    return activations | {owner: place for owner, (place, _) in blocks.items()}
-
-
-def _placed(graph, config, blocks, steps, preload, resident, *, pack, **_):
-    """Placements of the activations, and of the blocks with their first use; None where the activations do not fit."""
+def _placed(graph, config, blocks, steps, preload, resident, pack):
+    """Placements of the activations, and of the blocks with their first use; None where they do not fit."""
     kept = {step.tensor for step in preload}
     activations = place_activations(graph, [*preload, *steps], config.activation_tiles, pack=pack, kept=kept)
     if activations is None:
         return None
-    placed = {}
-    for home, capacity in (("weight", "weight_tiles"), ("vector", "vector_lines")):
-        placed |= place_blocks(blocks, steps, home, getattr(config, capacity), capacity, resident=resident)
+    placed: dict[str, tuple] = {}
+    try:
+        for home, capacity in (("weight", "weight_tiles"), ("vector", "vector_lines")):
+            placed |= place_blocks(blocks, steps, home, getattr(config, capacity), capacity, resident=resident)
+    except CapacityError:
+        return None
     return activations, placed

@@ -29,7 +29,8 @@ def emit(graph, config, programs, blocks, placements, ids, base=0):
     -------
     Program
     """
-    return _Emission(graph, config, blocks, placements, base).run(*programs, ids)
+    program, preload = programs
+    return _Emission(graph, config, blocks, placements, base).run(program, preload, ids)
 
 
 class _Emission:
@@ -84,7 +85,7 @@ class _Emission:
     def _transfers(self, section, steps, indices):
         self.image.section(section)
         for step in steps:
-            if step.section == section:
+            if step.section == section and step.tensor not in self.blocks:
                 self._add(step, step.contents(self.graph, self.config, indices))
 
     def _tables(self):
@@ -120,7 +121,7 @@ class _Emission:
         return outputs
 
     def _tensors(self, steps, preload):
-        tensors = {}
+        tensors: dict[str, dict] = {}
         for number, step in [*((None, step) for step in preload), *enumerate(steps)]:
             if step.tensor in self.graph.tensors and self.graph.tensors[step.tensor].home == "activation":
                 tensor, place = self.graph.tensors[step.tensor], self.placements[step.tensor]

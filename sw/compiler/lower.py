@@ -62,7 +62,8 @@ def _has_heads(operations):
 
 def _stagger(operations, stagger):
     """Reorder attention: operations grouped so that consecutive products of one group may interleave their chunks."""
-    groups, heads = [], []
+    groups: list[list] = []
+    heads: list[list] = []
     for operation in operations:
         if isinstance(operation, Softmax):
             heads.append([groups.pop(), [operation]])
@@ -142,8 +143,8 @@ class _Lowering:
     def _group_vectors(self):
         """One LOAD for the vectors of a group that follow each other, such as those of half a layer."""
         vectors = dict.fromkeys(name for operation in self.graph.operations for name in _vectors_of(operation))
-        for number, (_, names) in enumerate(groupby(vectors, lambda name: self.graph.tensors[name].group)):
-            names, line = tuple(names), 0
+        for number, (_, group) in enumerate(groupby(vectors, lambda name: self.graph.tensors[name].group)):
+            names, line = tuple(group), 0
             owner = f"vectors.{number}"
             for name in names:
                 self.vector_owner[name] = owner, line
@@ -216,7 +217,7 @@ class _Lowering:
         if region.home == "activation" and not self.fine:
             pairs = [(a, c)]
         else:
-            pairs = zip(self._row_chunks(a, anchor=c.row), self._row_chunks(c), strict=True)
+            pairs = list(zip(self._row_chunks(a, anchor=c.row), self._row_chunks(c), strict=True))
         for rows, result in pairs:
             for first, count in self._column_parts(region.rows if transpose else region.columns, operation.column_parts):
                 b = (Region(region.home, region.owner, region.row + first, region.column, count, region.columns) if transpose
@@ -253,7 +254,7 @@ class _Lowering:
 
     def _load(self, operations):
         for operation in operations:
-            self.plan.steps += [LoadStep(chunk) for chunk in self._row_chunks(self._tiles(operation.o))]
+            self.plan.steps += [LoadStep(chunk, operation=operation) for chunk in self._row_chunks(self._tiles(operation.o))]
 
     def _store(self, operations):
         self.plan.steps += [StoreStep(operation, self._tiles(operation.x)) for operation in operations]

@@ -1,12 +1,14 @@
 """The planner: which step next, so that the matrix engine always has one."""
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
+from dataclasses import dataclass
 from heapq import heapreplace
+from itertools import accumulate
 
 from ...hw.spec.isa import Engine
 
-__all__ = ["plan_order"]
+__all__ = ["Room", "plan_order", "plan_times"]
 
 _LEAD = 100
 """Cycles by which LOADs come before their planned start, so that estimates may be wrong."""
@@ -15,7 +17,53 @@ _PATIENCE = (0, 8, 16, 24, 32, 48, 64, 100, 150, 200, 300, 400)
 """Cycles for which a free resource waits for a more urgent step: of the plans with each of these, the shortest is taken."""
 
 
-def plan_order(steps, blocks, cost):
+_FEW = (0, 64)
+"""Those tried where room is short, and the order is nearly given."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """What may be in use at once.
+
+    Parameters
+    ----------
+    activations : tiles of activation tensors; less where one operation alone needs more
+    weights : tiles of weight blocks, likewise
+    sizes : tiles of every activation tensor, by name; others take no room
+    """
+
+    activations: int
+    weights: int
+    sizes: dict[str, int]
+
+    def complete_before(self, operations):
+        """For each operation, given by its steps, the last of those that must be complete when it starts, or -1.
+
+        Operations start one after the other; then all tensors in use belong to those after the one complete, up to the last.
+        """
+        first: dict[str, int] = {}
+        last: dict[str, int] = {}
+        for index, steps in enumerate(operations):
+            for region in (region for step in steps for region in (*step.reads, *step.writes)):
+                if region.home == "activation" and region.owner in self.sizes:
+                    first.setdefault(region.owner, index)
+                    last[region.owner] = index
+        begins: Counter[int] = Counter()
+        ends: Counter[int] = Counter()
+        for name, index in first.items():
+            begins[index] += self.sizes[name]
+            ends[last[name]] += self.sizes[name]
+        complete, used, done = -1, 0, []
+        for index in range(len(operations)):
+            used += begins[index]
+            while used > self.activations and complete < index - 1:
+                complete += 1
+                used -= ends[complete]
+            done.append(complete)
+        return done
+
+
+def plan_order(steps, blocks, cost, room=None):
     """List scheduling: whenever a resource is free, the ready step from which the way to the end is longest.
 
     The memory engine brings first what is needed first: when that is, a first pass finds out in which everything is there.
@@ -27,6 +75,7 @@ def plan_order(steps, blocks, cost):
     steps : in an order that respects what they read
     blocks : Block by owner, of those that the program loads
     cost : Cost
+    room : Room that the plan must keep to, in the order of the steps; None: there is enough
 
     Returns
     -------
@@ -35,12 +84,22 @@ def plan_order(steps, blocks, cost):
     end : planned cycles until everything is done
     """
     jobs = _Jobs(steps, blocks, cost)
+    if room is not None:
+        jobs.narrow(steps, blocks, room)
     jobs.order_memory(jobs.schedule(memory=False)[0])
-    starts, end = min((jobs.schedule(patience=patience) for patience in _PATIENCE), key=lambda plan: plan[1])
+    plans = (jobs.schedule(patience=patience) for patience in (_PATIENCE if room is None else _FEW))
+    starts, end = min(plans, key=lambda plan: plan[1])
     order = sorted(range(len(steps)), key=lambda n: (starts[n], n))
     times = [starts[n] for n in order]
-    targets = {owner: bisect_left(times, starts[number] - _LEAD) for owner, number in jobs.loads.items()}
-    return [steps[n] for n in order], targets, end
+    return [steps[n] for n in order], jobs.targets(times, starts), end
+
+
+def plan_times(steps, blocks, cost):
+    """Targets and end as `plan_order` gives them, of steps whose order stays as it is."""
+    jobs = _Jobs(steps, blocks, cost)
+    jobs.order_memory(jobs.schedule(memory=False, kept=True)[0])
+    starts, end = jobs.schedule(kept=True)
+    return jobs.targets(list(accumulate(starts[: len(steps)], max)), starts), end
 
 
 def _overlap(a, b):
@@ -61,15 +120,51 @@ class _Jobs:
         self.latency = [step.latency for step in steps] + [0] * len(blocks)
         self.vector = [step.engine is Engine.VECTOR for step in steps] + [False] * len(blocks)
         self.needs = self._dependencies(steps) + [set() for _ in blocks]
+        self._rank(len(steps))
+
+    def _rank(self, count):
+        """Followers of every job, and how long the way from it to the end is."""
         self.followers = defaultdict(list)
         for number, needs in enumerate(self.needs):
             for other in needs:
                 self.followers[other].append(number)
         self.length = [0.0] * len(self.needs)
-        for number in reversed(range(len(steps))):
+        for number in reversed(range(count)):
             rounds = -(-self.parts[number] // self.servers[self.resource[number]])
             self.length[number] = rounds * self.busy[number] + self.latency[number] + max(
                 (self.length[n] for n in self.followers[number]), default=0)
+
+    def targets(self, times, starts):
+        """By owner of a block, how many steps stand before its LOAD, from the times of the steps in order."""
+        return {owner: bisect_left(times, starts[number] - _LEAD) for owner, number in self.loads.items()}
+
+    def narrow(self, steps, blocks, room):
+        """Let steps wait for earlier ones until what may be in use at once fits, see `Room`."""
+        operations, users = defaultdict(list), defaultdict(list)
+        for number, step in enumerate(steps):
+            operations[step.operation].append(number)
+            for region in step.reads:
+                if region.home == "weight" and region.owner in blocks:
+                    users[region.owner].append(number)
+        groups = list(operations.values())
+        done = room.complete_before([[steps[number] for number in group] for group in groups])
+        for index, group in enumerate(groups):
+            # Those before the first of these are complete when the last of them starts.
+            for other in range(done[done[index]] + 1 if done[index] >= 0 else 0, done[index] + 1):
+                for number in group:
+                    self.needs[number] |= set(groups[other])
+        place = {number: index for index, group in enumerate(groups) for number in group}
+        owners = list(users)
+        for index, owner in enumerate(owners):
+            used = blocks[owner].rows * blocks[owner].columns
+            for other in owners[:index][::-1]:
+                if place[users[other][-1]] <= done[place[users[owner][0]]]:
+                    break
+                used += blocks[other].rows * blocks[other].columns
+                if used > room.weights:
+                    for number in users[owner]:
+                        self.needs[number] |= set(users[other])
+        self._rank(len(steps))
 
     def order_memory(self, starts):
         """Rank the jobs of the memory engine by when their results are used in a plan."""
@@ -78,7 +173,8 @@ class _Jobs:
                 self.length[number] = -min((starts[n] for n in self.followers[number]), default=0)
 
     def _dependencies(self, steps):
-        writers, needs = defaultdict(list), []
+        writers: dict[str, list] = defaultdict(list)
+        needs = []
         for number, step in enumerate(steps):
             found = {self.loads[region.owner] for region in step.reads if region.owner in self.loads}
             for region in step.reads:
@@ -88,23 +184,38 @@ class _Jobs:
                 writers[region.owner].append((number, region))
         return needs
 
-    def schedule(self, memory=True, patience=0):
-        """Planned start of every job, and the end of the last one; without `memory`, its engine takes no time."""
+    def schedule(self, memory=True, patience=0, kept=False):
+        """Planned start of every job, and the end of the last one; without `memory`, its engine takes no time; `kept` is the
+        order of the jobs of every other resource.
+        """
         missing = [len(needs) for needs in self.needs]
         ready, starts = [0.0] * len(missing), [0.0] * len(missing)
         waiting = defaultdict(set)
         free = {resource: [0.0] * servers for resource, servers in self.servers.items()}  # Heaps, of times by server.
         free[Engine.MEMORY] = [self.begin]
         reported = end = 0.0
-        for number, count in enumerate(missing):
-            if not count:
-                waiting[self.resource[number]].add(number)
+        queues: dict[object, deque[int]] = defaultdict(deque)
+        for number, resource in enumerate(self.resource):
+            queues[resource].append(number)
+
+        def admit(number):
+            """Let a job wait for its resource: it has all it needs, and, where the order is kept, its turn has come."""
+            resource = self.resource[number]
+            if not missing[number] and (not kept or resource is Engine.MEMORY or queues[resource][0] == number):
+                waiting[resource].add(number)
+
+        for number in range(len(missing)):
+            admit(number)
         for _ in missing:
             # At one time the matrix engine comes last: then it is known for what it may wait.
             time, *_, resource = min((max(free[resource][0], min(ready[n] for n in numbers)), resource is Engine.MATRIX,
                                       str(resource), resource) for resource, numbers in waiting.items() if numbers)
             number = max((n for n in waiting[resource] if ready[n] <= time + patience), key=lambda n: (self.length[n], -n))
             waiting[resource].remove(number)
+            if kept and resource is not Engine.MEMORY:
+                queues[resource].popleft()
+                if queues[resource]:
+                    admit(queues[resource][0])
             starts[number] = done = time = max(time, ready[number])
             if memory or resource is not Engine.MEMORY:
                 for _ in range(self.parts[number]):
@@ -117,6 +228,5 @@ class _Jobs:
             for follower in self.followers[number]:
                 ready[follower] = max(ready[follower], done)
                 missing[follower] -= 1
-                if not missing[follower]:
-                    waiting[self.resource[follower]].add(follower)
+                admit(follower)
         return starts, end

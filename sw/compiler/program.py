@@ -44,7 +44,7 @@ class Program:
     sections : address and bytes of each part of the image, by name
     config : AcceleratorConfig it is compiled for
     expected : Expected, what a run must give; None where nobody ran the golden model
-    planned_cycles : how long the planner expects it to take; None where its plan did not fit, or instructions do not overlap
+    planned_cycles : how long the planner expects it to take; None where instructions do not overlap
     graph : the Graph that `golden_run` executes; None in a program that was loaded
     """
 

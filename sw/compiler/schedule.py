@@ -8,9 +8,9 @@ import numpy as np
 
 from ...hw.spec.isa import Engine
 from ..ir.errors import CompileError
-from .steps import GatherStep, LoadStep
+from .steps import LoadStep
 
-__all__ = ["Semaphores", "chain", "check_progress", "insert_loads", "insert_planned_loads", "semaphores"]
+__all__ = ["Semaphores", "chain", "check_progress", "insert_loads", "semaphores"]
 
 
 @dataclass
@@ -26,38 +26,7 @@ class Semaphores:
             "signal": sum(1 << engine for engine in self.signals)}
 
 
-def insert_loads(steps, blocks, placed, lookahead):
-    """Place the LOADs between the steps.
-
-    A LOAD stands where its place is free, and no earlier than the first use of the `lookahead`-th block before it, so
-    that the memory engine's queue takes all LOADs in front of the step that is being computed and fetch never stops at
-    one while another engine has nothing to do. The first weights come behind the embeddings.
-
-    Parameters
-    ----------
-    steps : in order of computation
-    blocks : Block by owner
-    placed : (Placement, first use) of weight and vector blocks, by owner
-    lookahead : LOADs ahead of the one in use
-
-    Returns
-    -------
-    list of Step
-    """
-    gathers = sum(isinstance(step, GatherStep | LoadStep) for step in steps)
-    needs = sorted(placed.items(), key=lambda item: (item[1][1], blocks[item[0]].home != "vector"))
-    ordered, position, issue = [], 0, 0
-    for number, (owner, (placement, _)) in enumerate(needs):
-        home = blocks[owner].home
-        target = needs[number - lookahead][1][1] if number >= lookahead else gathers * (home == "weight")
-        issue = max(issue, target, placement.release)
-        ordered += steps[position: issue]
-        position = issue
-        ordered.append(LoadStep.of(blocks[owner]))
-    return ordered + steps[position:]
-
-
-def insert_planned_loads(steps, blocks, placed, targets):
+def insert_loads(steps, blocks, placed, targets):
     """Place the LOADs where the planner wants them, or later, where their place is free.
 
     Parameters
@@ -103,7 +72,8 @@ def semaphores(steps, slots_of, sizes):
     engines = np.array([int(step.engine) for step in steps])
     marks = [Semaphores() for _ in steps]
     started = {engine: dict.fromkeys(Engine, -1) for engine in Engine}
-    known_at, last_known = [], started
+    known_at: list[dict[Engine, int]] = []
+    last_known = started
     for number, step in enumerate(steps):
         need = dict.fromkeys(Engine, -1)
         reads, writes = ([(r.home, slots_of(r)) for r in regions] for regions in (step.reads, step.writes))
@@ -163,7 +133,8 @@ def check_progress(engines, marks, depth):
     ------
     CompileError : for a program that stops before its end
     """
-    queues, tokens = {engine: deque() for engine in Engine}, dict.fromkeys(((p, c) for p in Engine for c in Engine), 0)
+    queues: dict[Engine, deque[int]] = {engine: deque() for engine in Engine}
+    tokens = dict.fromkeys(((p, c) for p in Engine for c in Engine), 0)
     fetched = done = 0
     moved = True
     while moved:

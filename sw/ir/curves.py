@@ -56,7 +56,7 @@ def profiled_curves(sites, kinds, magnitudes, *, width, limit):
     curves, numbers : as `constant_curves`
     """
     for key in (lambda name: name, lambda name: (kinds[name], sites[name]), lambda name: sites[name]):
-        groups = {}
+        groups: dict[object, list[str]] = {}
         for name in sites:
             groups.setdefault(key(name), []).append(name)
         if len(groups) <= limit:

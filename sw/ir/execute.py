@@ -28,7 +28,7 @@ def execute(graph, ids, *, prune=None, watch=None):
     -------
     dict of str to int64 Tensor [rows, columns], padded rows and columns included, in order of computation
     """
-    values = {}
+    values: dict[str, torch.Tensor] = {}
     indices = graph.indices(ids)
     for operation in graph.operations:
         seen = watch and partial(watch, operation)

@@ -20,7 +20,7 @@ _FUNCTIONS = tuple(entry.name for entry in ACTIVATIONS)
 
 _SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size",
           "max_position_embeddings")
-_PLAIN_FIELDS = {
+_PLAIN_FIELDS: dict[str, tuple[object, str]] = {
     "is_decoder": (False, "there is no causal attention"),
     "add_cross_attention": (False, "there is no cross-attention"),
     "is_encoder_decoder": (False, "there is no decoder"),
@@ -76,7 +76,7 @@ class BertConfig:
 def tensor_shapes(config, pooler=True, classifier=True):
     """Canonical name to shape of every tensor that a model of this configuration has."""
     hidden, ffn = config.hidden_size, config.intermediate_size
-    shapes = {
+    shapes: dict[str, tuple[int, ...]] = {
         "embeddings.word_embeddings.weight": (config.vocab_size, hidden),
         "embeddings.position_embeddings.weight": (config.max_position_embeddings, hidden),
         "embeddings.token_type_embeddings.weight": (config.type_vocab_size, hidden),

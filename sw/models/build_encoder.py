@@ -69,14 +69,16 @@ class _EncoderGraph:
         graph, parts, everyone = self.graph, self.parts, range(self.graph.batch)
         states = self._embeddings()
         for attention, (inner, outer) in zip(parts.attentions, self._norms_of_layers(), strict=True):
-            last = attention is parts.attentions[-1]
-            o = self._activation(outer.result, "", everyone, outer.kind, outer.columns) if last else None
+            o = None
+            if attention is parts.attentions[-1]:
+                o = self._activation(outer.result, "", everyone, outer.kind, outer.columns)
             states = [self._layer(attention, inner, outer, state, suffix, members, o)
                       for state, (suffix, members) in zip(states, self.groups, strict=True)]
-        shape, result = (graph.batch, graph.sequence, o.columns), o
+        hidden = result = graph.whole(parts.norms[-1].result)
+        shape: tuple[int, ...] = (graph.batch, graph.sequence, hidden.columns)
         for one in parts.projections:
             if one.head:
-                source = self._first_tokens(o) if one.source == o.tensor else graph.whole(one.source)
+                source = self._first_tokens(hidden) if one.source == hidden.tensor else graph.whole(one.source)
                 result, shape = self._project(one, source, everyone), (graph.batch, one.columns)
         self.builder.store(result, parts.output, shape)
         return graph
@@ -109,14 +111,15 @@ class _EncoderGraph:
         return density(samples, tau, 2.0 ** encoder.fracs[source] / valid) * valid / graph.sequence
 
     def _constant(self, name, home, **facts):
-        return self.builder.constant(name, *self.encoder.constants[name], home, **facts)
+        values, frac = self.encoder.constants[name]
+        return self.builder.constant(name, values, frac, home, **facts)
 
     def _embeddings(self):
         """Word rows of valid tokens are gathered; one tile row of padding and the position rows, which the layer-norms of all
         sequences share, are loaded.
         """
         graph, encoder, builder = self.graph, self.encoder, self.builder
-        words, places, norm = *self.parts.tables, self.parts.norms[0]
+        (words, places), norm = self.parts.tables, self.parts.norms[0]
         table = self._rows_of(words)
         tokens = list(zip(graph.token_rows, graph.lengths, strict=True))
         starts = [sum(graph.token_rows[:number]) for number in range(graph.batch)]
@@ -130,7 +133,6 @@ class _EncoderGraph:
         position = self._activation(places.name, "", [longest], "position", places.columns, rows=graph.sequence,
                                     valid_rows=(range(graph.lengths[longest]),))
         builder.load(position, positions, places.constant)
-        padding = None
         if min(graph.token_rows) < graph.sequence:
             padding = builder.activation(
                 "embeddings.padding", graph.tile, words.columns, encoder.fracs[words.name], "word",
@@ -146,8 +148,8 @@ class _EncoderGraph:
                 self._layernorm(norm, replace(word, row=first, rows=rows), replace(position, rows=rows),
                                 replace(o, row=row, rows=rows))
                 if rest:
-                    self._layernorm(norm, replace(padding, batch=rest // graph.tile), replace(position, row=rows, rows=rest),
-                                    replace(o, row=row + rows, rows=rest))
+                    again = replace(graph.whole("embeddings.padding"), batch=rest // graph.tile)
+                    self._layernorm(norm, again, replace(position, row=rows, rows=rest), replace(o, row=row + rows, rows=rest))
                 first += rows
         return states
 
@@ -232,7 +234,7 @@ class _EncoderGraph:
         for number in range(count):
             first = next(op for op in norms if 0 <= number * graph.sequence - op.o.row < op.o.rows)
             row = number * graph.sequence - first.o.row
-            self._layernorm(norm, replace(first.x, row=row, rows=graph.tile),
-                            replace(first.residual, row=first.residual.row + row, rows=graph.tile),
-                            replace(o, row=number * graph.tile, rows=graph.tile))
+            views = [view for view in (first.x, first.residual) if view is not None]
+            x, residual = (replace(view, row=view.row + row, rows=graph.tile) for view in views)
+            self._layernorm(norm, x, residual, replace(o, row=number * graph.tile, rows=graph.tile))
         return o

@@ -62,7 +62,10 @@ def calibrate(checkpoint, texts=None, *, layers=None, keep=(), scale=lambda name
     -------
     Calibration
     """
-    encoder, maxima, spreads, kept = checkpoint.float_encoder(), {}, {}, {name: [] for name in keep}
+    encoder = checkpoint.float_encoder()
+    maxima: dict[str, float] = {}
+    spreads: dict[str, Spread] = {}
+    kept: dict[str, list[np.ndarray]] = {name: [] for name in keep}
     for ids in _builtin(checkpoint) if texts is None else _given(checkpoint, texts):
         for name, values in encoder.run(ids, [ids.shape[1]], layers).items():
             magnitudes = values.abs()

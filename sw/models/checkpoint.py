@@ -5,6 +5,7 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -38,7 +39,7 @@ class Checkpoint:
     """
 
     folder: Path
-    config: object
+    config: Any
     tensors: dict[str, torch.Tensor]
     tokenizer: Tokenizer
     truncation_side: str = "right"
@@ -203,7 +204,7 @@ def _read_tensors(path, family, config):
 
 def _stored_names(path, family, names):
     """The file's name of every tensor, by its canonical one."""
-    stored = {}
+    stored: dict[str, str] = {}
     for name in names:
         first = stored.setdefault(family.canonical(name), name)
         if first != name:

@@ -174,7 +174,8 @@ class Fidelity:
         limits : Limits of ``warning``, the usual ones by default
         """
         limits = limits or Limits()
-        equal, classes = self.equal_labels, {}
+        equal = self.equal_labels
+        classes: dict[str, Losses] = {}
         for tensor in self.tensors.values():
             classes[tensor.kind] = classes.get(tensor.kind, Losses()) + tensor.losses
 
@@ -287,7 +288,8 @@ def _pruning(graph):
 def _tensors(graph, values, watch, wanted):
     """TensorFidelity of every constant and activation, by name."""
     tensors = {name: TensorFidelity(kind=kind, losses=losses) for name, (kind, losses) in graph.losses.items()}
-    sources, limits, found = _sources(graph), _limits(graph), {}
+    sources, limits = _sources(graph), _limits(graph)
+    found: dict[str, TensorFidelity] = {}
     for inside, integers in values.items():
         tensor = graph.tensors[inside]
         name = tensor.source
@@ -325,8 +327,9 @@ def _limits(graph):
 
 def _sources(graph):
     """{float name of a result: names of what it is computed from}."""
-    sources = {}
+    sources: dict[str, tuple[str, ...]] = {}
     for operation in graph.operations:
+        names: tuple
         match operation:
             case Gather():
                 names = (operation.table,)
@@ -341,9 +344,9 @@ def _sources(graph):
             case _:
                 continue
         result = graph.tensors[target(operation).tensor].source
-        names = [name if name in graph.losses else graph.tensors[name].source for name in names if name]
+        inputs = [name if name in graph.losses else graph.tensors[name].source for name in names if name]
         if result is not None and result not in sources:
-            sources[result] = tuple(name for name in dict.fromkeys(names) if name not in (None, result))
+            sources[result] = tuple(name for name in dict.fromkeys(inputs) if name not in (None, result))
     return sources
 
 

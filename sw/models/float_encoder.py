@@ -1,6 +1,7 @@
 """The encoder in floating point, with every intermediate tensor named: what the golden model is measured against."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch.nn import functional
@@ -9,7 +10,8 @@ from ...hw.spec.activations import ACTIVATIONS
 
 __all__ = ["FloatEncoder"]
 
-FUNCTIONS = {entry.name: getattr(functional, entry.name) for entry in ACTIVATIONS}
+FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    entry.name: getattr(functional, entry.name) for entry in ACTIVATIONS}
 
 
 class FloatEncoder:

@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from ...hw.spec.activations import has_table
+from ...hw.spec.config import AcceleratorConfig
 from ...hw.spec.layernorm import BETA_LEADS, GAMMA_LEADS
 from ..golden.losses import Losses
 from ..ir.curves import TARGET_ONE, constant_curves, profiled_curves, site_curves
@@ -41,9 +43,9 @@ class QuantisedEncoder:
     profiles : integer magnitudes seen of every operand of a product, in short (`densities.profile`), by name
     """
 
-    hardware: object
+    hardware: AcceleratorConfig
     family: Family
-    model: object
+    model: Any
     parts: Parts
     fracs: dict[str, int]
     maxima: dict[str, float]
@@ -112,8 +114,9 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, si
     # What is added to a result and less than half its step cannot be missed.
     least = {name: 2.0 ** -(fracs[result] + 1) for result, name in (
         *((norm.result, norm.beta) for norm in parts.norms), *((one.result, one.bias) for one in parts.projections))}
-    losses |= {name: ConstantLosses("vector", Losses.of_constant(values, *constants[name], least.get(name, 0.0)))
-               for name, values in vectors.items()}
+    for name, values in vectors.items():
+        integers, frac = constants[name]
+        losses[name] = ConstantLosses("vector", Losses.of_constant(values, integers, frac, least.get(name, 0.0)))
 
     sites = {name: parts.scale(name) * 2.0**fracs[name] for name in parts.sites}
     curves, numbers, target = [], dict.fromkeys(sites, 0), 0
@@ -182,7 +185,10 @@ def _matrices(checkpoint, layers=None):
 
 def _constants(checkpoint, hardware, parts):
     """Tables and weight matrices in integers, the vectors still in float, all padded to whole tiles; what the integers lose."""
-    tensors, size, constants, vectors, losses = checkpoint.tensors, hardware.tile, {}, {}, {}
+    tensors, size = checkpoint.tensors, hardware.tile
+    constants: dict[str, tuple[torch.Tensor, int]] = {}
+    vectors: dict[str, torch.Tensor] = {}
+    losses: dict[str, ConstantLosses] = {}
     values = checkpoint.family.table_values(checkpoint)
     for table in parts.tables:
         constants[table.name] = integers, frac = quantise_constant(values[table.name], hardware.width)
@@ -213,12 +219,16 @@ def constant_shapes(parts, tile):
 
 def _special_points(parts, width):
     """How the binary point follows from the largest magnitude, by name, where it is not that of the least error."""
-    points = {one.result: lambda largest, bound=one.bound: binary_point(min(largest, bound), width)
-              for one in parts.projections if one.bound is not None}
-    for attention in parts.attentions:
+    def bounded(bound):
+        return lambda largest: binary_point(min(largest, bound), width)
+
+    def of_scores(largest):
         # Of the scores of a row it is the largest that decide, so none is clipped for the sake of the others.
-        points[attention.scores] = lambda largest: scores_frac(binary_point(largest, width), width)
-        points[attention.probabilities] = lambda largest: width - 2
+        return scores_frac(binary_point(largest, width), width)
+
+    points = {one.result: bounded(one.bound) for one in parts.projections if one.bound is not None}
+    for attention in parts.attentions:
+        points |= {attention.scores: of_scores, attention.probabilities: lambda _: width - 2}
     return points
 
 

@@ -6,6 +6,7 @@ import torch
 from acceltran.hw.spec.isa import Buffer, Engine, LoopOrder, Opcode
 from acceltran.sim.hand_program import HandProgram
 from acceltran.sim.system import simulate
+from acceltran.sw.compiler.allocate import activation_slots
 from acceltran.sw.golden.post_process import post_process
 
 __all__ = ["golden", "product_program", "run", "sparse"]
@@ -27,21 +28,16 @@ def product_program(config, rng, *, rows, inner, columns, density_a, density_b, 
                     batch=1, function=0):
     """A program of one product (B from the weight buffer, or with `transpose` from activations), and what it must give."""
     t, w = config.tile, config.width
-    banks = config.activation_banks
     program = HandProgram(config)
     a = [sparse(rng, rows * t, inner * t, w, density_a) for _ in range(batch)]
     b = [sparse(rng, inner * t, columns * t, w, density_b) for _ in range(batch)]
     bias = rng.integers(-(1 << (w - 1)), 1 << (w - 1), columns * t)
 
-    def pitch(n):
-        return -(-(n - 1) // banks) * banks + 1
-
-    a_pitch, c_pitch = pitch(inner), pitch(columns)
-    b_pitch = pitch(inner) if transpose else columns
+    (a_pitch, a_size), (c_pitch, _) = activation_slots(batch * rows, inner), activation_slots(batch * rows, columns)
+    b_pitch, b_size = activation_slots(batch * columns, inner) if transpose else (columns, 0)
     a_batch, c_batch = rows * a_pitch, rows * c_pitch
     b_batch = (columns if transpose else inner) * b_pitch
-    b_slot = batch * a_batch
-    c_slot = b_slot + (batch * b_batch if transpose else 0)
+    b_slot, c_slot = a_size, a_size + b_size
     for n in range(batch):
         program.load(Buffer.ACTIVATION, n * a_batch, a[n], a_pitch)
         if transpose:

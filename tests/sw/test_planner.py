@@ -14,8 +14,8 @@ from acceltran.sw.compiler import CompileError, Program, compile_graph, quantise
 from acceltran.sw.compiler.allocate import Placement
 from acceltran.sw.compiler.cost import Cost
 from acceltran.sw.compiler.lower import lower
-from acceltran.sw.compiler.planner import _Jobs, plan_order
-from acceltran.sw.compiler.schedule import insert_planned_loads
+from acceltran.sw.compiler.planner import Room, _Jobs, plan_order, plan_times
+from acceltran.sw.compiler.schedule import insert_loads
 from acceltran.sw.compiler.steps import Block, LoadStep, MatMulStep, Region
 from acceltran.sw.ir.execute import execute
 from acceltran.sw.models.build_encoder import build_graph
@@ -91,7 +91,7 @@ def test_loads_come_in_the_order_of_need():
     order, targets, _ = plan_order(steps, blocks, Fixed())
     assert names(order) == ["a", "b", "c"]
     placed = {owner: (Placement(n, 1), {"w2": 0, "w0": 1, "w1": 2}[owner]) for n, owner in enumerate(blocks)}
-    loads = [s.block.owner for s in insert_planned_loads(order, blocks, placed, targets) if isinstance(s, LoadStep)]
+    loads = [s.block.owner for s in insert_loads(order, blocks, placed, targets) if isinstance(s, LoadStep)]
     assert loads == ["w2", "w0", "w1"]
 
 
@@ -100,8 +100,59 @@ def test_a_load_waits_until_its_place_is_free():
     steps = [step("a", Engine.MATRIX, 10, ["w0"]), step("b", Engine.MATRIX, 10, ["a"]),
              step("c", Engine.MATRIX, 10, ["w1", "b"])]
     placed = {"w0": (Placement(0, 1, 0), 0), "w1": (Placement(0, 1, 2), 2)}
-    ordered = insert_planned_loads(steps, blocks, placed, {"w0": 0, "w1": 0})
+    ordered = insert_loads(steps, blocks, placed, {"w0": 0, "w1": 0})
     assert [s.tensor for s in ordered] == ["w0", "a", "b", "w1", "c"]
+
+
+def test_loads_of_a_kept_order_come_ahead_of_their_use():
+    """Each a little before its step in the plan, whatever the order would have been."""
+    blocks = {f"w{n}": Block("weight", f"w{n}", 1, 10, ("w",)) for n in range(4)}
+    steps = [step(str(n), Engine.MATRIX, 200, [f"w{n}"]) for n in range(4)]
+    targets, end = plan_times(steps, blocks, Fixed())
+    assert targets == {"w0": 0, "w1": 0, "w2": 0, "w3": 0} and end == 810
+    steps = [step("a", Engine.MATRIX, 10), step("b", Engine.MATRIX, 10), step("c", Engine.VECTOR, 50, ["b"]),
+             step("d", Engine.MATRIX, 10, ["c"])]
+    assert plan_order(steps, {}, Fixed())[2] == 70 and plan_times(steps, {}, Fixed())[1] == 80
+
+
+def test_later_steps_of_a_kept_order_wait_for_their_turn():
+    steps = [step("a", Engine.VECTOR, 30), step("b", Engine.MATRIX, 100, ["a"]), step("c", Engine.MATRIX, 20)]
+    assert plan_order(steps, {}, Fixed())[2] == 130 and plan_times(steps, {}, Fixed())[1] == 150
+
+
+OPERATIONS = st.lists(st.tuples(st.integers(1, 20), st.frozensets(st.integers(1, 6), max_size=3)), min_size=1, max_size=30)
+
+
+@settings(deadline=None, max_examples=100)
+@given(OPERATIONS, st.integers(1, 60), st.randoms(use_true_random=False))
+def test_what_is_in_use_at_once_keeps_to_the_room(entries, activations, random):
+    """In any order of starts and ends that the answers allow: less than the room, or what one operation alone needs."""
+    regions = [Region("activation", str(n), 0, 0, 1, 1) for n in range(len(entries))]
+    steps = [PlainStep(Engine.MATRIX, [regions[n - back] for back in backs if n >= back], [regions[n]])
+             for n, (_, backs) in enumerate(entries)]
+    sizes = {str(n): size for n, (size, _) in enumerate(entries)}
+    done = Room(activations, 0, sizes).complete_before([[one] for one in steps])
+    assert all(before < n for n, before in enumerate(done)) and done == sorted(done)
+    last = [max(n for n, one in enumerate(steps) if region in (*one.reads, *one.writes)) for region in regions]
+
+    def tiles(first, end):
+        return sum(size for n, (size, _) in enumerate(entries) if n <= end and last[n] >= first)
+
+    running, complete, started = set(), set(), 0
+    while len(complete) < len(steps):
+        may_start = started < len(steps) and all(n in complete for n in range(done[started] + 1))
+        if may_start and (not running or random.random() < 0.6):
+            running.add(started)
+            started += 1
+        else:
+            finished = random.choice(sorted(running))
+            running.remove(finished)
+            complete.add(finished)
+        if running:
+            oldest = min(set(range(started)) - complete)
+            used = sum(size for n, (size, _) in enumerate(entries) if n < started and any(
+                other not in complete for other in range(n, last[n] + 1)))
+            assert used <= max(activations, tiles(started - 1, started - 1)) or oldest == started - 1
 
 
 GRAPHS = st.lists(st.tuples(st.sampled_from(Engine), st.integers(1, 300), st.frozensets(st.integers(1, 8), max_size=3)),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ....hw.spec.isa import Buffer, Opcode
+from ...ir.graph import Load
 from ..image import pack_matrix
 from .region import Block, Region
 from .step import Step
@@ -14,23 +15,20 @@ _ROW_GAP = 2
 
 @dataclass(frozen=True)
 class LoadStep(Step):
-    """Of a block; or, without one, of some tile rows of an activation tensor that is one of the graph's constants."""
+    """Of a block; or, without one, some tile rows of a Load."""
 
     o: Region
     block: Block | None = None
+    operation: Load | None = None
 
     opcode = Opcode.LOAD
     latency = 70
+    section = "activations"
 
     @classmethod
     def of(cls, block):
         """The LOAD of a block."""
         return cls(block.region, block)
-
-    @property
-    def section(self):
-        """Blocks have sections of their own."""
-        return "activations" if self.block is None else None
 
     @property
     def reads(self):

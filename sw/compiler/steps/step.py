@@ -7,7 +7,7 @@ from ....hw.spec.isa import INSTRUCTIONS, Engine, Opcode
 
 __all__ = ["Places", "Step"]
 
-_ENGINES = {instruction.opcode: instruction.engine for instruction in INSTRUCTIONS}
+_ENGINES = {instruction.opcode: instruction.engine for instruction in INSTRUCTIONS if instruction.engine is not None}
 
 
 class Step(ABC):
@@ -17,12 +17,12 @@ class Step(ABC):
     -------
     opcode : of the instruction
     latency : cycles more until a step of another engine that waits for this one is at work
-    section : of the memory image that holds what the step transfers; None if that is nothing, or a block
+    section : of the memory image that holds what the step transfers, unless it is a block; None if that is nothing
     """
 
     opcode: ClassVar[Opcode]
     latency: ClassVar[int]
-    section = None
+    section: str | None = None
 
     @property
     def engine(self) -> Engine:
