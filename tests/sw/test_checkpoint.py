@@ -107,7 +107,7 @@ def test_invalid_config_file(folder, text):
 @pytest.mark.parametrize(("field", "value"), [
     ("hidden_size", "absent"), ("hidden_size", 0), ("num_hidden_layers", -1), ("vocab_size", "64"),
     ("intermediate_size", 1.5), ("num_attention_heads", True), ("num_attention_heads", 5), ("type_vocab_size", 0),
-    ("hidden_act", "gelu_new"), ("hidden_act", "silu"), ("hidden_act", ["gelu"]), ("layer_norm_eps", 0),
+    ("hidden_act", "gelu_new"), ("hidden_act", "mish"), ("hidden_act", ["gelu"]), ("layer_norm_eps", 0),
     ("layer_norm_eps", "tiny"), ("model_type", "distilbert"), ("position_embedding_type", "relative_key"),
     ("id2label", {}), ("id2label", {"1": "a", "2": "b"}), ("id2label", ["a", "b"]), ("num_labels", 3)])
 def test_refused_config_fields(folder, field, value):
