@@ -30,7 +30,8 @@ from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
 ROOT = Path(__file__).parents[1]
 ROOMS = ("hw", "sw", "sim", "silicon", "cli")
 FOLDERS = (*ROOMS, "tests", "docs", "models")
-DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "models").glob("*/README.md")])
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md"),
+                    *(ROOT / "models").glob("*/README.md")])
 SOURCES = sorted(path for folder in (*ROOMS, "tests") for path in (ROOT / folder).rglob("*.py"))
 PACKAGES = tuple(f"{prefix}{name}" for prefix in ("", "acceltran.") for name in ROOMS)
 CHOICES = {"--config": PRESETS, "--skip": ("none", "activation", "both"), "--variant": tuple(VARIANTS), "--only": tuple(GROUPS),
