@@ -79,7 +79,7 @@ def takes(*groups):
 def config(default="mini"):
     """The configuration of the accelerator."""
     return Options({"config": (Annotated[str, typer.Option(
-        "--config", "-c", help="nano, fpga, mini, int8, edge, server, or a TOML file.")], default)})
+        "--config", "-c", help="Preset (nano, fpga, mini, int8, edge, server) or a TOML file of your own.")], default)})
 
 
 def json(what="the report"):
@@ -90,11 +90,11 @@ def json(what="the report"):
 def document(default=None):
     """A document to update."""
     return Options({"output": (Annotated[Path | None, typer.Option(
-        "--output", "-o", help="Document with markers to update.")], default)})
+        "--output", "-o", help="Document in which to replace the tables between markers.")], default)})
 
 
 SKIP = Options({"skip": (Annotated[str | None, typer.Option(
-    help="none, activation or both, in place of the configuration's.")], None)})
+    help="Multiplications to skip: none, activation or both (default: as the configuration says).")], None)})
 
 MODEL = Options({"model": (Annotated[Path, typer.Option(
     help="Hugging Face BERT folder: config.json, model.safetensors, tokenizer.json.")], DEFAULT_MODEL)})
@@ -102,26 +102,28 @@ MODEL = Options({"model": (Annotated[Path, typer.Option(
 LAYERS = Options({"layers": (Annotated[int | None, typer.Option(min=1, help="Run only the first layers.")], None)})
 
 SENTENCES = Options({
-    "texts": (Annotated[list[str] | None, typer.Option("--text", help="A sentence; several make a batch.")], None),
+    "texts": (Annotated[list[str] | None, typer.Option("--text", help="A sentence; give the option several times for "
+                                                                      "several.")], None),
     "file": (Annotated[Path | None, typer.Option(
-        help="Sentences: one per line, or a column of a csv, tsv or jsonl file.")], None),
+        help="File of sentences: one per line, or a column of a csv, tsv or jsonl file.")], None),
 })
 
 TRUNCATE = Options({"truncate": (Annotated[bool, typer.Option(
-    "--truncate", help="Cut a --text that is too long, as those of a file are, in place of refusing it.")], False)})
+    "--truncate", help="Cut a --text that is too long instead of refusing it. Long sentences of a file always are.")], False)})
 
 DYNATRAN = Options({
-    "tau": (Annotated[float | None, typer.Option(min=0, help="DynaTran: zero every activation below this magnitude.")], None),
+    "tau": (Annotated[float | None, typer.Option(min=0, help="DynaTran: set every activation below this magnitude to "
+                                                             "zero.")], None),
     "target_sparsity": (Annotated[float | None, typer.Option(
-        min=0, max=1, help="DynaTran: wanted activation sparsity.")], None),
+        min=0, max=1, help="DynaTran: share of the activations that should become zero.")], None),
 })
 
 SITES = Options({"sites": (Annotated[Path | None, typer.Option(
-    help="DynaTran: thresholds of each site, from acceltran calibrate; --target-sparsity then is the operating point "
-    "(default: the calibrated one).")], None)})
+    help="DynaTran: file of acceltran calibrate with thresholds for each site. --target-sparsity then chooses the operating "
+    "point (default: the one that was calibrated).")], None)})
 
 WEIGHTS = Options({"weight_sparsity": (Annotated[float, typer.Option(
-    min=0, max=0.99, help="Share of weights to zero by magnitude.")], 0.0)})
+    min=0, max=0.99, help="Share of the weights to set to zero, the smallest first.")], 0.0)})
 
 PRUNING = DYNATRAN | SITES | WEIGHTS
 
@@ -132,64 +134,68 @@ OPERANDS = Options({
 
 ORDER = Options({
     "order": (Annotated[str | None, typer.Option(
-        help="Loop order of every product: bijk, kijb, ... (default: the best).")], None),
-    "overlap": (Annotated[bool, typer.Option(help="Let instructions overlap; else each waits for the one before.")], True),
+        help="Loop order of every product: bijk, kijb, ... (default: the best for each).")], None),
+    "overlap": (Annotated[bool, typer.Option(help="Let instructions overlap, or let each wait for the one before.")], True),
     "resident": (Annotated[bool, typer.Option(
-        help="Bring weights into the buffers by a program of their own, before cycles count.")], False),
+        help="Load the weights by a program of their own, which runs first and whose cycles are not counted.")], False),
 })
 
 TRACE = Options({"trace": (Annotated[Path | None, typer.Option(
     help="Write a timeline for Perfetto or chrome://tracing.")], None)})
 
 CALIBRATION = Options({"calibration": (Annotated[Path | None, typer.Option(
-    "--calibration", help="Sentences like those to be run, one per line, by which binary points are chosen (default: built-in "
-    "ones).")], None)})
+    "--calibration", help="File of sentences like those to be run, one per line, to choose binary points by (default: "
+    "built-in sentences).")], None)})
 
 LIBERTY = Options({"liberty": (Annotated[list[Path] | None, typer.Option(
-    help="Cell library, .lib or .lib.gz; several files, or a quoted pattern, make one library.")], None)})
+    help="Cell library, .lib or .lib.gz. Several files, or a quoted pattern, are taken as one library.")], None)})
 
 MAPPING = Options({
-    "memories": (Annotated[Path | None, typer.Option(help="CSV of SRAM macros (default: CACTI, 22 and 45 nm).")], None),
+    "memories": (Annotated[Path | None, typer.Option(help="CSV table of SRAM macros (default: those of CACTI for 22 and "
+                                                          "45 nm).")], None),
     "memory_node": (Annotated[int | None, typer.Option(
-        help="Process node of the macros, nm (default: the smallest).")], None),
-    "jobs": (Annotated[int | None, typer.Option(min=1, help="Modules mapped at a time (default: one per core).")], None),
+        help="Process node of the macros, in nm (default: the smallest of the table).")], None),
+    "jobs": (Annotated[int | None, typer.Option(min=1, help="Modules to map at the same time (default: one per core).")], None),
 })
 
 CACHE = Options({"cache": (Annotated[Path | None, typer.Option(
-    help="Where the fetched packages stay (default: see acceltran cache).")], None)})
+    help="Folder in which fetched packages are kept (default: see acceltran cache).")], None)})
 
 EXCLUSIONS = Options({"exclusions": (Annotated[Path, typer.Option(
-    help="Fingerprints of the sentences never to train on.")], Path("models/sst2-dev-exclusions.txt"))})
+    help="File of fingerprints of the sentences that must not be trained on.")], Path("models/sst2-dev-exclusions.txt"))})
 
 LIMITS = Options({
-    "min_cosine": (Annotated[float, typer.Option(min=-1, max=1, help="Warn below this cosine between the outputs of a sentence "
-                                                 "and the float model's.")], Limits.min_cosine),
-    "max_saturated": (Annotated[float, typer.Option(min=0, max=1, help="Warn beyond this share of the values of a tensor that "
-                                                    "meet an end of their word.")], Limits.max_saturated),
-    "max_vanished": (Annotated[float, typer.Option(min=0, max=1, help="Warn beyond this share of the values of a tensor that "
-                                                   "are rounded to nothing.")], Limits.max_vanished),
-    "strict": (Annotated[bool, typer.Option("--strict", help="Exit code 1 where the command warns.")], Limits.strict),
+    "min_cosine": (Annotated[float, typer.Option(min=-1, max=1, help="Warn if the cosine between the outputs of a sentence and "
+                                                 "those of the float model is below this.")], Limits.min_cosine),
+    "max_saturated": (Annotated[float, typer.Option(min=0, max=1, help="Warn if more than this share of the values of a tensor "
+                                                    "saturates, that is, is cut off at an end of its "
+                                                    "range.")], Limits.max_saturated),
+    "max_vanished": (Annotated[float, typer.Option(min=0, max=1, help="Warn if more than this share of the values of a tensor "
+                                                   "vanishes, that is, is rounded to zero.")], Limits.max_vanished),
+    "strict": (Annotated[bool, typer.Option("--strict", help="End with exit code 1 if there was a warning.")], Limits.strict),
 }, "limits", Limits)
 """How far the integers may be from the float model: the command gets `Limits`."""
 
 _LAYOUT = {
-    "text_column": (Annotated[str | None, typer.Option(help="Column of the sentences: name, or number from 1 (default: the one "
-                                                       "that is surely it).")], None),
+    "text_column": (Annotated[str | None, typer.Option(help="Column of the sentences, by name, or by number from 1 (default: the "
+                                                       "only one that can be it).")], None),
     "delimiter": (Annotated[str | None, typer.Option(
-        help="Between cells: tab, comma, semicolon, bar, or a character.")], None),
+        help="What separates cells: tab, comma, semicolon, bar, or a character.")], None),
     "heading": (Annotated[bool | None, typer.Option("--heading/--no-heading", show_default=False,
                                                     help="Whether the first row names the columns.")], None),
     "quotes": (Annotated[bool | None, typer.Option("--quotes/--no-quotes", show_default=False,
-                                                   help="Whether double quotes around a cell are no part of it.")], None),
-    "encoding": (Annotated[str | None, typer.Option(help="Of the file: latin-1, cp1252, utf-16, ... (default: utf-8).")], None),
+                                                   help="Whether to remove double quotes around a cell, or to take them "
+                                                        "as text.")], None),
+    "encoding": (Annotated[str | None, typer.Option(help="Encoding of the file: latin-1, cp1252, utf-16, ... (default: "
+                                                         "utf-8).")], None),
 }
 
 LAYOUT = Options(_LAYOUT, "layout", Layout)
 """How a data file is laid out: the command gets a `Layout`."""
 
 LABELLED = Options(_LAYOUT | {
-    "label_column": (Annotated[str | None, typer.Option(help="Column of the labels: name, or number from 1.")], None),
-    "labels": (Annotated[str | None, typer.Option(help="How labels tell their class, where both may be: names (of id2label), "
+    "label_column": (Annotated[str | None, typer.Option(help="Column of the labels, by name, or by number from 1.")], None),
+    "labels": (Annotated[str | None, typer.Option(help="What the labels are, if they could be both: names (of id2label) or "
                                                   "numbers.")], None),
 }, "layout", Layout)
 """The same for a file of sentences with labels."""

@@ -44,22 +44,25 @@ _DYNATRAN_DOCUMENT = document(Path("docs/dynatran.md"))
 @takes(OWN, config(), MODEL, PRUNING, CALIBRATION, json("everything"), LABELLED, LIMITS)
 def evaluate(
     data: Annotated[Path, typer.Option(help="Labelled sentences: csv, tsv or jsonl.")],
-    method: Annotated[str, typer.Option(help="none, dynatran (one threshold), per-site, top-k (probabilities).")] = "none",
-    keep: Annotated[int | None, typer.Option(help="top-k: probabilities that stay in each row.")] = None,
-    word_format: Annotated[str | None, typer.Option("--format", help="Integer and fraction bits, like 4.16.")] = None,
-    length: Annotated[int, typer.Option(min=2, help="Tokens to pad to, for the figures with padding, and to cut longer "
-                                        "sentences to.")] = 128,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first sentences.")] = None,
-    baseline: Annotated[bool, typer.Option(help="Evaluate without pruning of activations too.")] = True,
-    rtl: Annotated[int, typer.Option(min=0, help="Compare with the simulated RTL on the first sentences, one by one.")] = 0,
+    method: Annotated[str, typer.Option(help="How to prune: none, dynatran (one threshold), per-site, or top-k (of "
+                                             "attention probabilities).")] = "none",
+    keep: Annotated[int | None, typer.Option(help="With top-k: how many probabilities to keep in each row.")] = None,
+    word_format: Annotated[str | None, typer.Option("--format", help="Integer and fraction bits of a value, such as "
+                                                                     "4.16.")] = None,
+    length: Annotated[int, typer.Option(min=2, help="Tokens to which sentences are padded, for the figures with padding, "
+                                        "and to which longer ones are cut.")] = 128,
+    limit: Annotated[int | None, typer.Option(min=1, help="Evaluate only so many sentences, the first of the file.")] = None,
+    baseline: Annotated[bool, typer.Option(help="Evaluate also without pruning of activations, to compare with.")] = True,
+    rtl: Annotated[int, typer.Option(min=0, help="Run so many of the first sentences on the simulated RTL, too, one by "
+                                                 "one, and compare.")] = 0,
     **shared,
 ):
     """Evaluate the integer model, which the RTL reproduces: accuracy, zeros, and multiplications that remain.
 
-    Every sentence is compared with the float model, pruned in the same way, too. Columns, delimiter and heading of the file
-    are recognised, and said, or asked for. A label is a class by its number or by its name in the model's id2label. A model
-    with one output is compared with values, by their correlation. Longer sentences than --length are cut, and counted. The
-    model needs a classifier.
+    Every sentence is also compared with the float model, pruned in the same way. Columns, delimiter and heading of the file
+    are recognised and reported; where they are not certain, the command asks for an option. A label is the number of a class,
+    or its name in the model's id2label. If the model has one output only, labels are values, and the correlation is reported.
+    Sentences longer than --length are cut, and the report says how many. The model must have a classifier.
 
     Example: acceltran evaluate --data dev.tsv --method dynatran --tau 0.05 --json dev.json
     """
@@ -71,18 +74,19 @@ def evaluate(
 @takes(OWN, MODEL, WEIGHTS, LABELLED)
 def calibrate(
     data: Annotated[Path, typer.Option(help="Labelled training sentences: csv, tsv or jsonl.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="JSON file of the thresholds.")],
-    budget: Annotated[float, typer.Option(min=0, help="Accuracy, in points, to give up.")] = 0.5,
-    sentences: Annotated[int, typer.Option(min=10, help="Sentences to search on, drawn from the file.")] = 400,
-    check: Annotated[int | None, typer.Option(min=10, help="Others, on which the operating point is chosen (default: all "
-                                              "that are left).")] = None,
-    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    output: Annotated[Path, typer.Option("--output", "-o", help="JSON file to write the thresholds to.")],
+    budget: Annotated[float, typer.Option(min=0, help="Accuracy that may be given up, in points.")] = 0.5,
+    sentences: Annotated[int, typer.Option(min=10, help="How many sentences to search on, drawn from the file.")] = 400,
+    check: Annotated[int | None, typer.Option(min=10, help="How many other sentences to choose the operating point on "
+                                              "(default: all that are left).")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
     **shared,
 ):
     """Find a DynaTran threshold for each site: those that remove most multiplications for the accuracy given up.
 
-    The result is a way from no pruning to the most that was tried, as curves for the hardware's threshold calculator: one
-    register, the operating point, moves all sites along it. The model needs a classifier.
+    A site is an activation tensor in front of a product. The result is a curve of thresholds for each site, from no pruning
+    to the most that was tried, for the hardware's threshold calculator. One register, the operating point, moves all sites
+    along their curves. The model must have a classifier.
 
     Example: acceltran calibrate --data train.tsv -o sites.json && acceltran run --sites sites.json --text "a warm film"
     """
@@ -92,13 +96,13 @@ def calibrate(
 @app.command()
 @takes(OWN, MODEL, json("everything"), LAYOUT)
 def cost(
-    data: Annotated[Path, typer.Option(help="Sentences (csv, tsv, jsonl or text), of which the first 16 are taken.")],
-    tau: Annotated[float, typer.Option(min=0, help="Threshold.")] = 0.02,
-    keep: Annotated[int, typer.Option(min=1, help="Probabilities that top-k leaves in a row.")] = 8,
-    length: Annotated[int, typer.Option(min=2, help="Tokens to pad to.")] = 128,
+    data: Annotated[Path, typer.Option(help="File of sentences (csv, tsv, jsonl or text); the first 16 are used.")],
+    tau: Annotated[float, typer.Option(min=0, help="Threshold of the threshold pass.")] = 0.02,
+    keep: Annotated[int, typer.Option(min=1, help="How many probabilities top-k keeps in a row.")] = 8,
+    length: Annotated[int, typer.Option(min=2, help="Tokens to which sentences are padded.")] = 128,
     **shared,
 ):
-    """Compare a threshold pass with a top-k pass over the same tensors: time in PyTorch, gates for a row per cycle.
+    """Compare pruning by a threshold with top-k on the same tensors: time in PyTorch, and gates for one row per cycle.
 
     Example: acceltran cost --data dev.tsv
     """
@@ -109,12 +113,13 @@ def cost(
 @takes(OWN, config(), _DYNATRAN_DOCUMENT, LABELLED)
 def study(
     data: Annotated[Path, typer.Option(help="Labelled sentences to report on: csv, tsv or jsonl.")],
-    train: Annotated[Path, typer.Option(help="Others, to choose thresholds and strengths on.")],
+    train: Annotated[Path, typer.Option(help="Other labelled sentences, to choose thresholds and strengths on.")],
     model: Annotated[list[Path] | None, typer.Option(help="Hugging Face BERT folders (default: the packaged one).")] = None,
-    weight_sparsity: Annotated[list[float] | None, typer.Option(help="Shares of weights to zero beside none, of models "
-                                              "with fewer zeros (default: 0.5).")] = None,
-    length: Annotated[int, typer.Option(min=2, help="Tokens to pad to, for the figures with padding.")] = 128,
-    results: Annotated[Path, typer.Option(help="Evaluations, kept here: what is there is not run again.")] = Path(
+    weight_sparsity: Annotated[list[float] | None, typer.Option(help="Evaluate each model also with this share of its weights "
+                                              "set to zero, if it has fewer zeros (default: 0.5).")] = None,
+    length: Annotated[int, typer.Option(min=2, help="Tokens to which sentences are padded, for the figures with "
+                                                    "padding.")] = 128,
+    results: Annotated[Path, typer.Option(help="File that keeps the evaluations; what is in it is not run again.")] = Path(
         "build/dynatran.json"),
     **shared,
 ):
@@ -130,8 +135,8 @@ def study(
 @takes(OWN, config(), CACHE, EXCLUSIONS, _DYNATRAN_DOCUMENT, LABELLED)
 def seeds(
     data: Annotated[Path, typer.Option(help="Labelled sentences to report on: csv, tsv or jsonl.")],
-    count: Annotated[int, typer.Option(min=1, help="Seeds of each variant, from 0 on.")] = 3,
-    folder: Annotated[Path, typer.Option(help="Models and results, kept here: what is there is not made again.")] = Path(
+    count: Annotated[int, typer.Option(min=1, help="How many seeds of each variant, from 0 on.")] = 3,
+    folder: Annotated[Path, typer.Option(help="Folder that keeps models and results; what is in it is not made again.")] = Path(
         "build/seeds"),
     **shared,
 ):

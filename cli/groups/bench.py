@@ -48,21 +48,21 @@ class BufferName(StrEnum):
 @takes(OWN, OPERANDS, config(), SKIP, json())
 def matmul(
     m: Annotated[int, typer.Option(min=1, help="Rows of A and of the result, in elements.")],
-    k: Annotated[int, typer.Option(min=1, help="Columns of A, rows of B: what is summed over.")],
+    k: Annotated[int, typer.Option(min=1, help="Columns of A and rows of B, over which is summed.")],
     n: Annotated[int, typer.Option(min=1, help="Columns of B and of the result.")],
-    batch: Annotated[int, typer.Option(min=1, help="Products of this size, in one instruction.")] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="Products of this size in one instruction.")] = 1,
     order: Annotated[str | None, typer.Option(help="Order of the tile loops, outermost first: bijk, kijb, ... (default: "
                                               "what the compiler would choose).")] = None,
     b_from: Annotated[BufferName, typer.Option(help="The buffer that holds B.")] = BufferName.weight,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random operands.")] = 0,
     **shared,
 ):
-    """Run one product of random operands that are in the buffers already.
+    """Run one product of random operands that are already in the buffers, and say where its cycles went.
 
-    Sizes that are no multiple of the tile are padded with zeros; ideal cycles count the real sizes. Cycles are those from
-    the start of the instruction in the matrix engine to its completion. Lost cycles are multiplier cycles per multiplier, by
-    what they were lost to: lanes that waited for operands, for their results to be read, lanes with too little work for all
-    their multipliers (imbalance), lanes without work (fill and drain). Exit code 1 if an integer differs.
+    Sizes that are no multiple of the tile are padded with zeros; ideal cycles count the real sizes. Cycles are counted from
+    the start of the instruction in the matrix engine to its completion. Lost cycles are given per multiplier, by their cause:
+    a lane waited for operands (operands), or for its results to be read (output), or had too little work for all of its
+    multipliers (imbalance), or had no work (fill and drain). The exit code is 1 if an integer differs.
 
     Example: acceltran bench matmul --m 128 --k 512 --n 128 --act-sparsity 0.5 --weight-sparsity 0.5
     """
@@ -73,16 +73,18 @@ def matmul(
 @takes(config(), MODEL, OWN, LAYERS, DYNATRAN, WEIGHTS, SKIP, ORDER, CALIBRATION, json())
 def model(
     texts: Annotated[list[str] | None, typer.Option(
-        "--text", help="A sentence; several make a batch (default: one that fills the length).")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="This many sentences of ours, in place of --text.")] = None,
-    length: Annotated[int | None, typer.Option(min=2, help="Tokens to pad to (default: 128 or what the model takes).")] = None,
-    planned: Annotated[bool, typer.Option("--planned", help="Only say how long the compiler expects it to take.")] = False,
+        "--text", help="A sentence; give the option several times for several (default: one that fills the length).")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Run this many built-in sentences instead of --text.")] = None,
+    length: Annotated[int | None, typer.Option(min=2, help="Tokens to pad to (default: 128, or as many as the model "
+                                                           "takes).")] = None,
+    planned: Annotated[bool, typer.Option("--planned", help="Do not simulate: only say how many cycles the compiler "
+                                                            "expects.")] = False,
     **shared,
 ):
     """Run a whole encoder, everything from the first fetch to the last store, and say where its cycles went.
 
-    Every intermediate tensor is compared. Idle cycles are those of lanes without a product to work on. Exit code 1 if an
-    integer differs.
+    Every intermediate tensor is compared. Idle cycles are those in which a lane has no product to work on. The exit code is 1
+    if an integer differs.
 
     Example: acceltran bench model --target-sparsity 0.5 --weight-sparsity 0.5
 
@@ -94,13 +96,14 @@ def model(
 @app.command()
 @takes(config("int8"), OWN, TRACE, json())
 def ita(
-    layernorm: Annotated[bool, typer.Option(help="With residual and layer-norm after attention and feed-forward.")] = False,
+    layernorm: Annotated[bool, typer.Option(help="Add residual and layer-norm after attention and feed-forward "
+                                                 "network.")] = False,
     **shared,
 ):
     """Run the workload by which ITA is measured: one head and a feed-forward network, everything 64 x 64, weights resident.
 
-    Cycles are those from the start of the first of the eight products to the completion of the last. Exit code 1 if an
-    integer differs.
+    ITA is another accelerator (arXiv 2307.03493). Cycles are counted from the start of the first of the eight products to the
+    completion of the last. The exit code is 1 if an integer differs.
 
     Example: acceltran bench ita --layernorm --json build/ita.json
     """
@@ -110,7 +113,7 @@ def ita(
 @app.command()
 @takes(config(), SKIP, OPERANDS, json())
 def orders(**shared):
-    """Run four shapes, batch 4, in all 24 loop orders: tiles loaded, buffer accesses, cycles.
+    """Run products of four shapes, batch 4, in all 24 loop orders, and count loaded tiles, buffer accesses and cycles.
 
     Example: acceltran bench orders --json build/orders.json
     """
@@ -122,12 +125,13 @@ def orders(**shared):
 def table(
     output: Annotated[Path, typer.Option("--output", "-o", help="Markdown file to write.")] = Path("docs/benchmarks.md"),
     results: Annotated[
-        Path, typer.Option(help="Measurements, kept here: a group that is in the file and up to date is not run again."),
+        Path, typer.Option(help="File that keeps the measurements; a group that is in it and up to date is not run again."),
     ] = Path("build/benchmarks.json"),
-    only: Annotated[list[str] | None, typer.Option(help="Run only this group; the others are taken as they are.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Run only this group of measurements, and take the others from "
+                                                        "--results.")] = None,
     **shared,
 ):
-    """Measure everything in docs/benchmarks.md and write it, with its plots in the folder plots beside it.
+    """Measure everything in docs/benchmarks.md and write that document, with its plots in the folder plots beside it.
 
     Example: acceltran bench table
     """

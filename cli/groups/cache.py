@@ -17,12 +17,13 @@ cache_command = Late("cache", "cache:cache_command")
 @app.command()
 @takes()
 def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="Remove all of it; it is made or fetched again when needed.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove everything; it is made or fetched again when it is "
+                                                        "needed.")] = False,
 ):
     """Show where simulators, Verilog, synthesised modules and fetched packages are kept, and how much they take.
 
-    They lie in acceltran in $XDG_CACHE_HOME (default: ~/.cache) for all checkouts together, or in $ACCELTRAN_BUILD. What was
-    not used for 30 days goes by itself, and beyond 10 GiB what was not used for longest; packages stay.
+    All checkouts of a user share the folder acceltran in $XDG_CACHE_HOME (default: ~/.cache); $ACCELTRAN_BUILD names another
+    one. What was not used for 30 days is removed by itself; above 10 GiB, what was not used for longest. Packages stay.
 
     Example: acceltran cache --clear
     """

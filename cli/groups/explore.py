@@ -15,7 +15,7 @@ explore_command = Late("explore", "explore:explore_command")
 @app.command()
 @takes(document(), json("all points"))
 def explore(**shared):
-    """Explore the PE array with its cycle model (no RTL), and hold the model to cycles measured on the RTL.
+    """Explore the PE array with its cycle model, without RTL, and compare the model with cycles measured on the RTL.
 
     Example: acceltran explore --output docs/exploration.md --json build/exploration.json
     """

@@ -42,25 +42,26 @@ _HOW = (TRUNCATE, LAYERS, PRUNING)
 @takes(*_INPUT, OWN, *_HOW, SKIP, ORDER, TRACE, CALIBRATION, json(), LAYOUT, LIMITS)
 def run(
     context: typer.Context,
-    program: Annotated[Path | None, typer.Option(help="Folder that acceltran compile wrote: run that program.")] = None,
+    program: Annotated[Path | None, typer.Option(help="Run the program in this folder, which acceltran compile wrote.")] = None,
     length: Annotated[int | None, typer.Option(min=2, help="Tokens to pad to (default: the longest sentence).")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Sentences of a program (default: the most that fit).")] = None,
-    waves: Annotated[Path | None, typer.Option(help="Record all signals to this FST file (slow).")] = None,
-    latency: Annotated[int, typer.Option(min=1, max=1000, help="Main memory: cycles to the first data.")] = 40,
+    batch: Annotated[int | None, typer.Option(min=1, help="Sentences in one program (default: as many as fit).")] = None,
+    waves: Annotated[Path | None, typer.Option(help="Record all signals in this FST file; slow.")] = None,
+    latency: Annotated[int, typer.Option(min=1, max=1000, help="Cycles from a read address to the first data of main "
+                                                               "memory.")] = 40,
     **shared,
 ):
     """Run sentences on the simulated RTL and compare every intermediate tensor with the golden model.
 
-    The golden model itself is compared with the float model, run with the same pruning. Where the outputs, or the values of a
-    tensor that saturate or vanish, pass a limit, a warning names the tensor and what helps.
+    The golden model itself is compared with the float model, which runs with the same pruning. If the outputs are too far
+    apart, or too many values of a tensor saturate or vanish, a warning names the tensor and says what helps.
 
-    More sentences than fit in one program make several, run one after the other; results come in the order of the file,
-    cycles are summed and given for each batch. Sentences of a file that are longer than the model's positions (or --length)
-    are cut and counted.
+    If the sentences do not fit in one program, several programs run one after the other. Results come in the order of the
+    file; cycles are given for each batch and in total. Sentences of a file that are longer than the model takes (or than
+    --length) are cut, and the report says how many.
 
-    With --program, a compiled program runs on the configuration it is for, and is compared with what compile saved beside it:
-    outputs by their integers, other tensors by their hashes. The model is not needed, and only --json, --trace, --waves and
-    --latency have an effect.
+    With --program, a compiled program runs on the configuration that it was compiled for, and the results are compared with
+    what compile saved beside it: outputs integer by integer, other tensors by their hashes. This needs no model. Of the
+    options only --json, --trace, --waves and --latency are then allowed.
 
     Example: acceltran run --text "a warm , funny film" --tau 0.05 --json report.json
     """
@@ -72,7 +73,7 @@ def run(
 
 @app.command()
 def disassemble(
-    program: Annotated[Path, typer.Argument(help="program.bin, or a folder that holds one.")],
+    program: Annotated[Path, typer.Argument(help="A program.bin, or the folder that acceltran compile wrote.")],
 ):
     """Print the instructions of a compiled program, one line each.
 
@@ -90,7 +91,7 @@ def compile_(
 ):
     """Compile sentences to a program and its main-memory image, and say how far its results are from the float model's.
 
-    One program is one batch: more sentences than fit are refused, with the number that does.
+    A program holds one batch of sentences. If there are too many, they are refused, and the message says how many fit.
 
     Example: acceltran compile --text "a warm , funny film" -o build/program
     """

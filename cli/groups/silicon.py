@@ -36,21 +36,23 @@ ablate_command = Late("ablate", "silicon.ablate_command:ablate_command", "silico
 @app.command()
 @takes(config(), OWN, SKIP, LIBERTY, MAPPING, json())
 def synth(
-    top: Annotated[str, typer.Option(help="Block: accelerator, pe, lane, mac, softmax, layernorm, dynatran, post_process, "
-                                     "control, ... or any instance, as post.compressor.")] = "accelerator",
-    clock: Annotated[float | None, typer.Option(min=1, help="Wanted clock, MHz: gates are buffered and sized for it.")] = None,
-    timing: Annotated[bool, typer.Option("--timing", help="Report slacks at --clock, with OpenSTA (sta).")] = False,
+    top: Annotated[str, typer.Option(help="Block to map: accelerator, pe, lane, mac, softmax, layernorm, dynatran, "
+                                     "post_process, control, ... or any instance, such as post.compressor.")] = "accelerator",
+    clock: Annotated[float | None, typer.Option(min=1, help="Wanted clock in MHz; gates are buffered and sized for "
+                                                            "it.")] = None,
+    timing: Annotated[bool, typer.Option("--timing", help="Report the slack at --clock, with OpenSTA (sta).")] = False,
     plot: Annotated[Path | None, typer.Option(help="Write the areas as a plot (SVG).")] = None,
-    golden: Annotated[Path | None, typer.Option(help="Write the gate equivalents of the main blocks to this JSON file, and "
-                                                "print what changed; other options than --config do not count.")] = None,
+    golden: Annotated[Path | None, typer.Option(help="Write the gate equivalents of the main blocks to this JSON file and "
+                                                "print what changed. Of the other options only --config has an "
+                                                "effect.")] = None,
     **shared,
 ):
     """Map a block to a cell library with Yosys and ABC, and report the area of everything in it.
 
-    Without --liberty, areas are in gate equivalents. Every distinct module is mapped once and kept (acceltran cache).
-    Memories of 2 kbit and 32 words or more are SRAM macros and reported apart; wires have no area and no delay. With
-    --timing, inputs arrive and outputs leave at the clock edge, and macros answer after their access time. Blocks of more
-    than 2.5 million cells are timed in parts.
+    Without --liberty, areas are in gate equivalents: the area of a NAND2 gate is 1. Every distinct module is mapped once and
+    kept (see acceltran cache). Memories with at least 2 kbit and 32 words are taken as SRAM macros and reported apart. Wires
+    have no area and no delay. With --timing, inputs arrive and outputs leave at the clock edge, and macros answer after their
+    access time. Blocks of more than 2.5 million cells are timed in parts.
 
     Example: acceltran synth --config mini --top pe --json pe.json
 
@@ -62,22 +64,23 @@ def synth(
 @app.command()
 @takes(config(), MODEL, SENTENCES, OWN, LAYERS, PRUNING, SKIP, LIBERTY, MAPPING, CALIBRATION, json(), LAYOUT)
 def power(
-    length: Annotated[int, typer.Option(min=2, help="Tokens to pad to.")] = 128,
-    clock: Annotated[float, typer.Option(min=1, help="Clock, MHz.")] = 100.0,
+    length: Annotated[int, typer.Option(min=2, help="Tokens to which sentences are padded.")] = 128,
+    clock: Annotated[float, typer.Option(min=1, help="Clock in MHz.")] = 100.0,
     memory: Annotated[str, typer.Option(help="Main memory: lpddr4, ddr3, hbm2 or hbm3.")] = "lpddr4",
-    activity: Annotated[Path | None, typer.Option(help="--json of acceltran power with another configuration: its toggles, "
-                                                  "kind by kind, stand for those of this one, which is not simulated.")] = None,
-    run: Annotated[Path | None, typer.Option(help="With --activity: --json of acceltran run (or bench model) with this "
-                                             "configuration, for its cycles and accesses.")] = None,
+    activity: Annotated[Path | None, typer.Option(help="Do not simulate: take the toggles of each kind of module from this "
+                                                  "file, the --json of acceltran power with another configuration.")] = None,
+    run: Annotated[Path | None, typer.Option(help="With --activity: take cycles and accesses from this file, the --json "
+                                             "of acceltran run (or bench model) with this configuration.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Write the shares of the energy as a plot (SVG).")] = None,
     **shared,
 ):
     """Measure the energy of an inference: toggles of the simulated RTL, the library's energies, an SRAM table, main memory.
 
-    The sentences run as one batch on the RTL, and every distinct module toggles as the nets of all its copies did on average.
-    The library needs power tables. Gates are sized for the clock; acceltran synth --timing tells whether it is reached.
-    Not modelled: wires, the clock tree, glitches within a cycle, pads and the controller of main memory. The first run
-    builds a simulator that counts toggles, which takes minutes; for large configurations give --activity and --run instead.
+    The sentences run as one batch on the RTL, where the toggles of every module are counted; copies of a module are taken to
+    toggle equally. The library must have power tables. Gates are sized for the clock; acceltran synth --timing tells whether
+    it is reached. Not modelled are wires, the clock tree, glitches within a cycle, pads and the controller of main memory. The
+    first run builds a simulator that counts toggles, which takes minutes. Large configurations can be estimated with
+    --activity and --run instead.
 
     Example: acceltran power --text "a warm , funny film" --liberty sky130hd_tt.lib.gz --clock 100 --json power.json
     """
@@ -87,15 +90,15 @@ def power(
 @app.command()
 @takes(config("fpga"), OWN, json())
 def fpga(
-    device: Annotated[str, typer.Option(help="25k, 45k or 85k: Lattice LFE5U.")] = "85k",
+    device: Annotated[str, typer.Option(help="Size of the Lattice LFE5U: 25k, 45k or 85k.")] = "85k",
     speed: Annotated[int, typer.Option(help="Speed grade, 6 to 8; 8 is the fastest.")] = 6,
-    seed: Annotated[int, typer.Option(help="Of the placement.")] = 1,
-    folder: Annotated[Path, typer.Option(help="For netlist, logs, report and bitstream.")] = Path("build/fpga"),
+    seed: Annotated[int, typer.Option(help="Seed of the placement.")] = 1,
+    folder: Annotated[Path, typer.Option(help="Folder for netlist, logs, report and bitstream.")] = Path("build/fpga"),
     **shared,
 ):
     """Synthesise, place and route on an ECP5 with Yosys and nextpnr (pip install 'acceltran[fpga]'). Takes an hour.
 
-    The accelerator has more ports than a package has pins; a shift register feeds them and one pin takes all outputs.
+    The accelerator has more ports than a package has pins. So a shift register feeds its inputs, and one pin takes all outputs.
 
     Example: acceltran fpga --config fpga --json fpga.json
     """
@@ -105,8 +108,8 @@ def fpga(
 @app.command()
 @takes(OWN, document(), json("the measurements"))
 def ablate(
-    results: Annotated[Path, typer.Option(help="Measurements, kept here: those of the same sources are not made "
-                                          "again.")] = Path("build/ablation.json"),
+    results: Annotated[Path, typer.Option(help="File that keeps the measurements; those of the same sources are not "
+                                          "made again.")] = Path("build/ablation.json"),
     **shared,
 ):
     """Measure what each choice in a PE costs in area and gives in cycles. Takes half an hour and more.
