@@ -194,7 +194,8 @@ LAYOUT = Options(_LAYOUT, "layout", Layout)
 """How a data file is laid out: the command gets a `Layout`."""
 
 LABELLED = Options(_LAYOUT | {
-    "label_column": (Annotated[str | None, typer.Option(help="Column of the labels, by name, or by number from 1.")], None),
+    "label_column": (Annotated[str | None, typer.Option(
+        help="Column of the labels, by name, or by number from 1.")], None),
     "labels": (Annotated[str | None, typer.Option(help="What the labels are, if they could be both: names (of id2label) or "
                                                   "numbers.")], None),
 }, "layout", Layout)
