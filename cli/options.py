@@ -177,8 +177,8 @@ LIMITS = Options({
 """How far the integers may be from the float model: the command gets `Limits`."""
 
 _LAYOUT = {
-    "text_column": (Annotated[str | None, typer.Option(help="Column of the sentences, by name, or by number from 1 (default: the "
-                                                       "only one that can be it).")], None),
+    "text_column": (Annotated[str | None, typer.Option(help="Column of the sentences, by name, or by number from 1 (default: "
+                                                       "the only one that can be it).")], None),
     "delimiter": (Annotated[str | None, typer.Option(
         help="What separates cells: tab, comma, semicolon, bar, or a character.")], None),
     "heading": (Annotated[bool | None, typer.Option("--heading/--no-heading", show_default=False,
