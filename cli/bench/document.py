@@ -16,10 +16,11 @@ def write_document(output, values):
     plots = plot_all(values, folder)
     text = [
         "# Benchmarks", "",
-        "Made by `make bench`. Everything runs on the generated RTL under Verilator; every integer of every result, and of "
-        "every intermediate tensor of a model, equals the golden model's, except where a column says otherwise. Operands of "
-        "products are random, each element zero with the given probability on its own, and in the buffers before cycles "
-        "count; cycles are those from the start of the MATMUL to its completion.", "",
+        "Made by `make bench`. Everything runs on the generated RTL under Verilator. Every integer of every result, and of "
+        "every intermediate tensor of a model, equals that of the golden model, except where a column says otherwise. "
+        "Operands of products are random; each element is zero with the given probability, independently of the others. They "
+        "are in the buffers before cycles are counted, from the start of the MATMUL to its completion. Special words are "
+        "explained in the [glossary](glossary.md).", "",
         *_bars(values), *_products(values), *_orders(values), *_models(values, plots),
     ]
     for name, title in (("speedup", "Cycles of the dense product over those of the sparse one, 128 x 512 x 128, `mini`"),
@@ -38,8 +39,8 @@ def _bars(values):
     """What was to be reached, and what is."""
     rows = []
 
-    def bar(what, reach, measured, met):
-        rows.append((what, reach, measured, "yes" if met else "no"))
+    def bar(what, target, measured, met):
+        rows.append((what, target, measured, "yes" if met else "no"))
 
     def product(group, **wanted):
         wanted = {"act_sparsity": 0.0, "weight_sparsity": 0.0, "b_from": "weight"} | wanted
@@ -94,8 +95,9 @@ def _bars(values):
                 f"{speed:,.0f}", speed >= least)
     if not rows:
         return []
-    return ["## Bars", "", *_table(("run", "reach", "measured", "met"), rows),
-            "ITA's workload is 2,048 cycles of multiplications if none is skipped.", ""]
+    return ["## Targets", "", *_table(("run", "target", "measured", "met"), rows),
+            "ITA is another accelerator (arXiv 2307.03493). Its workload takes 2,048 cycles of multiplications if none is "
+            "skipped.", ""]
 
 
 def _products(values):
@@ -114,9 +116,9 @@ def _products(values):
         return []
     return [
         "## Products", "",
-        "Ideal cycles are those of the dense product with every multiplier busy in every cycle; skipping can beat them. Lost "
-        "cycles are multiplier cycles per multiplier, by what they were lost to: lanes that waited for operands, for their "
-        "results to be read, with too little work for all their multipliers (imbalance), without work (fill and drain).", "",
+        "Ideal cycles are those of the dense product with every multiplier busy in every cycle; skipping can take fewer. Lost "
+        "cycles are given per multiplier, by their cause: a lane waited for operands (operands), or for its results to be read "
+        "(output), or had too little work for all of its multipliers (imbalance), or had no work (fill and drain).", "",
         *_table(("configuration", "skip", "m x k x n", "zeros in A x B", "B from", "cycles", "ideal", "utilisation",
                  "operands", "output", "imbalance", "fill and drain", "mismatches"), rows),
     ]
@@ -127,8 +129,9 @@ def _orders(values):
         return []
     runs = values["orders"]["runs"]
     text = ["## Loop orders", "",
-            f"All 24 on `{runs[0]['config']}`, dense, batch {ORDER_BATCH}; A and B tiles loaded from the buffers before "
-            "multicast; buffer energy in accesses of one word of lines, read and written.", ""]
+            f"All 24 orders ran on `{runs[0]['config']}`, with dense operands and batch {ORDER_BATCH}. Tiles of A and B are "
+            "counted as they are loaded from the buffers, before they go to several PEs. Accesses are words of lines that are "
+            "read or written, a measure of the energy of the buffers.", ""]
     rows = []
     orders = list(dict.fromkeys(run["order"] for run in runs))
     for order in orders:
@@ -158,10 +161,11 @@ def _models(values, plots):
     if rows:
         text += [
             "## BERT-Tiny, 128 tokens", "",
-            "Text of 128 tokens without padding, everything from the first fetch to the last store. Sparse: half of the "
-            "weights pruned by magnitude, DynaTran set to half of the activations. Without overlap, every instruction waits "
-            f"for the one before. Multipliers busy: {_MULTIPLIERS_USED}; dense-equivalent counts those skipped too. Cycles "
-            "per second, those of a preload included, depend on the machine and its load.", "",
+            "The text has 128 tokens without padding, and cycles count everything from the first fetch to the last store. In "
+            "the setting sparse, half of the weights are pruned by magnitude, and DynaTran is set to half of the activations. "
+            "Without overlap, every instruction waits for the one before. Multipliers busy means "
+            f"{_MULTIPLIERS_USED}; dense-equivalent counts also those that were skipped. Cycles per second depend on the "
+            "machine and its load, and include the cycles of a preload.", "",
             *_table(("configuration", "batch", "setting", "cycles", "ideal", "multipliers busy", "dense-equivalent",
                      "lost: operands", "output", "imbalance", "idle", "tensors compared", "mismatches", "cycles / s"), rows),
         ]
