@@ -190,7 +190,7 @@ def test_control_errors(suite, tmp_path):
     suite.add_bad([bytes(64)], "ILLEGAL_OPCODE", "CONTROL", 0)
     suite.add_bad([SYNC, suite.load(buffer=3), HALT], "BAD_FIELD", "CONTROL", 1)
     suite.add_bad([SYNC, SYNC, suite.product(order=24), HALT], "BAD_FIELD", "CONTROL", 2)
-    suite.add_bad([suite.product(function=4), HALT], "BAD_FIELD", "CONTROL", 0)
+    suite.add_bad([suite.product(function=7), HALT], "BAD_FIELD", "CONTROL", 0)
     suite.add_bad([suite.make(Opcode.SOFTMAX, curve=suite.config.prune_curves + 1), HALT], "BAD_FIELD", "CONTROL", 0)
     suite.add_bad([encode(Opcode.SYNC, engine=3), HALT], "BAD_FIELD", "CONTROL", 0)
     # No HALT, with work under way and without; no instruction at all.
