@@ -63,11 +63,6 @@ class PrecomputeSparsity(wiring.Component):
             "blocked": Out(1),
         })
 
-    @property
-    def pickers(self):
-        """MACs that pick on their own; one if the lane works in lockstep."""
-        return self._pickers
-
     def elaborate(self, platform):
         m = Module()
         m.submodules.reader = reader = ActivationReader(form=self._form)

@@ -13,7 +13,7 @@ from .activations import ACTIVATIONS
 from .widths import LINE_ADDRESS_BITS, SLOT_BITS
 
 __all__ = ["Buffer", "Engine", "Field", "Function", "HEADER", "INSTRUCTION_BYTES", "Instruction", "INSTRUCTIONS", "LoopOrder",
-           "Opcode", "decode", "encode", "field_bits", "fields_of", "markdown"]
+           "Opcode", "decode", "encode", "fields_of", "markdown"]
 
 INSTRUCTION_BYTES = 64
 
@@ -228,11 +228,6 @@ _BY_OPCODE = {i.opcode: i for i in INSTRUCTIONS}
 def fields_of(opcode):
     """All fields of an instruction, from bit 0 on: those of the header, and its own."""
     return (*HEADER, *_BY_OPCODE[opcode].fields)
-
-
-def field_bits(opcode, name):
-    """Bits of a field of an instruction."""
-    return next(f.bits for f in fields_of(opcode) if f.name == name)
 
 
 def encode(opcode, **values):
