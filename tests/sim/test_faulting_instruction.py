@@ -148,3 +148,13 @@ def test_h2_softmax_beside_a_dense_product(tmp_path):
     print(f"alone {alone}, beside the product {beside}; three more {alone_others}, {others}")
     assert beside <= 4 * alone and others <= 4 * alone_others
     assert matrix.end - matrix.start > 10 * beside, "the product runs all the time"
+
+
+def test_one_simulator_has_any_latency(tmp_path):
+    """The first data, of a fetch here, come so many cycles after their address."""
+    program = HandProgram(CONFIG)
+    program.add(Opcode.HALT)
+    model = build_system(CONFIG, memory_bits=MEMORY_BITS)
+    cycles = [simulate(CONFIG, program.image(), program_address=0, program_length=1, folder=tmp_path, model=model,
+                       latency=latency).counters["cycles"] for latency in (1, 11, 40)]
+    assert [late - cycles[0] for late in cycles] == [0, 10, 39]
