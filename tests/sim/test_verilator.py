@@ -10,17 +10,22 @@ module {name}(input wire clk, output reg [{high}:0] count);
 endmodule
 """
 
+FAST = ("OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")
+
 
 def test_runtime_is_compiled_once(tmp_path, monkeypatch):
     monkeypatch.setenv("ACCELTRAN_BUILD", str(tmp_path))
-    small = ["-CFLAGS", "-O0", "-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"]
+    kept = tmp_path / "simulators"
     logs, models = [], []
     for name, high in (("first", 3), ("second", 7)):
-        models.append(build(COUNTER.format(name=name, high=high), name, arguments=small))
+        models.append(build(COUNTER.format(name=name, high=high), name, variables=FAST))
         logs.append((models[-1].folder / "build.log").read_text())
         assert Path(*models[-1].command).exists() and models[-1].seconds > 0
-    assert [any("-c -o verilated.o" in line for line in log.splitlines()) for log in logs] == [True, False]
-    assert [any("-c -o verilator.o" in line for line in log.splitlines()) for log in logs] == [True, True]
-    assert build(COUNTER.format(name="second", high=7), "second", arguments=small).seconds == 0
-    build(COUNTER.format(name="third", high=7), "third", arguments=[*small, "-O1"])
-    assert len(list((tmp_path / "simulators").glob("runtime-*"))) == 2
+    runtime, = kept.glob("runtime-*")
+    headers, = kept.glob("headers-*")
+    assert "-c -o verilated.o" in (runtime / "build.log").read_text() and (headers / "runtime.h.gch").exists()
+    for log in logs:
+        assert "-c -o verilator.o" in log and "-c -o verilated" not in log and f"-include {headers}" in log
+    assert build(COUNTER.format(name="second", high=7), "second", variables=FAST).seconds == 0
+    build(COUNTER.format(name="third", high=7), "third", variables=["OPT_FAST=-O1", *FAST[1:]])
+    assert len(list(kept.glob("runtime-*"))) == 1 and len(list(kept.glob("headers-*"))) == 2
