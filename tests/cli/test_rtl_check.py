@@ -2,7 +2,6 @@
 
 import json
 import sys
-from dataclasses import replace
 
 import pytest
 
@@ -18,7 +17,7 @@ from support.models import make_checkpoint, random_texts
 
 @pytest.mark.builds
 def test_predictions_and_cycles(tmp_path):
-    config = replace(CONFIGS["four_pes"], prune_curves=16)
+    config = CONFIGS["four_pes"]
     model = build_system(config, memory_bits=20)
     checkpoint = load_checkpoint(make_checkpoint(tmp_path / "model", hidden=16, heads=2, ffn=20))
     texts = random_texts(2, 5)

@@ -25,8 +25,9 @@ TIMES = {"build_seconds", "simulation_seconds", "cycles_per_second"}
 
 @pytest.fixture
 def call(monkeypatch, capsys, tmp_path):
-    """`acceltran` with some arguments in an own folder; exit code, output, errors."""
+    """`acceltran` with some arguments in an own folder, on the simulator of other tests; exit code, output, errors."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("acceltran.sim.system.memory_bits_for", lambda size: 20)
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["acceltran", *map(str, arguments)])

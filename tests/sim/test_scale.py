@@ -35,7 +35,8 @@ def check_product(config, folder, model, **shape):
 
 def test_pe_is_a_block(tmp_path):
     """Six PEs that are one library: the grid is not square, and every anti-diagonal has another number of PEs."""
-    config = replace(CONFIGS["four_pes"], name="six_pes", grid_columns=3, weight_banks=4)
+    config = replace(CONFIGS["four_pes"], name="six_pes", grid_columns=3, weight_banks=4, softmax_units=1, layernorm_units=1,
+                     layernorm_slices=1, functions=("relu", "gelu"))
     (block,) = shared_modules(system_verilog(config, memory_bits=20), PE)
     model = build_system(config, memory_bits=20)
     assert (model.folder / "build.log").read_text().count(f"make -f V{block}.mk ") == 1

@@ -15,7 +15,7 @@ from support.models import make_checkpoint, random_texts
 
 
 def test_three_operating_points_of_one_program(tmp_path):
-    config = replace(CONFIGS["four_pes"], prune_curves=16)
+    config = CONFIGS["four_pes"]
     checkpoint = load_checkpoint(make_checkpoint(tmp_path / "model", hidden=16, heads=2, ffn=20))
     ids, lengths = encode_texts(checkpoint, random_texts(2, 11))
     taus = {}
