@@ -9,19 +9,20 @@ __all__ = ["HandProgram"]
 
 
 class HandProgram:
-    """Instructions and main memory for `config`: the program at address 0, room for `capacity` instructions, then data."""
+    """Instructions and main memory for `config`: the program at address `base`, room for `capacity` instructions, then data."""
 
-    def __init__(self, config, capacity=1024):
+    def __init__(self, config, capacity=1024, base=0):
         self.config = config
+        self.base = base
         self.capacity = capacity
         self.instructions = []
         self.memory = bytearray(capacity * isa.INSTRUCTION_BYTES)
 
     def place(self, raw):
         """Append bytes, padded to 64; returns (address, padded length)."""
-        address = len(self.memory)
-        self.memory += raw + bytes(-len(raw) % 64)
-        return address, len(self.memory) - address
+        address, length = self.base + len(self.memory), -(-len(raw) // 64) * 64
+        self.memory += raw.ljust(length, b"\0")
+        return address, length
 
     def add(self, opcode, **fields):
         """Append an instruction."""
@@ -54,7 +55,7 @@ class HandProgram:
         return lambda result: from_stream(result.memory_bytes(address, length), rows, columns, c.tile, c.width)[0]
 
     def image(self):
-        """Main memory with the program in place."""
+        """Main memory from `base` on, with the program in place."""
         program = b"".join(self.instructions)
         if len(self.instructions) > self.capacity:
             raise ValueError(f"{len(self.instructions)} instructions: the program was given room for {self.capacity}")

@@ -5,11 +5,14 @@ import torch
 
 from acceltran.hw.spec.isa import Buffer, Engine, LoopOrder, Opcode
 from acceltran.sim.hand_program import HandProgram
-from acceltran.sim.system import simulate
+from acceltran.sim.system import simulate_programs
 from acceltran.sw.compiler.allocate import activation_slots
 from acceltran.sw.golden.post_process import post_process
 
-__all__ = ["golden", "product_program", "run", "sparse"]
+__all__ = ["golden", "product_program", "run", "run_in_turn", "sparse"]
+
+_CAPACITY = 32
+"""Instructions of a program at most."""
 
 MEMORY, MATRIX, _ = (1 << int(e) for e in Engine)
 
@@ -25,10 +28,10 @@ def golden(a, b, bias, **post):
 
 
 def product_program(config, rng, *, rows, inner, columns, density_a, density_b, transpose=False, order=LoopOrder.BIJK,
-                    batch=1, function=0):
+                    batch=1, function=0, base=0):
     """A program of one product (B from the weight buffer, or with `transpose` from activations), and what it must give."""
     t, w = config.tile, config.width
-    program = HandProgram(config)
+    program = HandProgram(config, _CAPACITY, base)
     a = [sparse(rng, rows * t, inner * t, w, density_a) for _ in range(batch)]
     b = [sparse(rng, inner * t, columns * t, w, density_b) for _ in range(batch)]
     bias = rng.integers(-(1 << (w - 1)), 1 << (w - 1), columns * t)
@@ -63,5 +66,12 @@ def product_program(config, rng, *, rows, inner, columns, density_a, density_b, 
 
 
 def run(program, config, folder, model, tau=0):
-    return simulate(config, program.image(), program_address=0, program_length=len(program.instructions), folder=folder,
-                    curves=[[tau] * 9], timeout=200_000, watchdog=20_000, model=model)
+    """The RunResult of one program."""
+    return run_in_turn([program], config, folder, model, tau)[0]
+
+
+def run_in_turn(programs, config, folder, model, tau=0):
+    """The RunResults of programs that lie one behind the other in main memory, in one simulation."""
+    image = b"".join(program.image() for program in programs)
+    return simulate_programs(config, image, [(program.base, len(program.instructions)) for program in programs], folder=folder,
+                             curves=[[tau] * 9], timeout=200_000, watchdog=20_000, model=model)
