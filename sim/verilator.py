@@ -143,12 +143,12 @@ def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, blo
         ], env, log)
         for path in _runtime(kind, variables, env).glob("*.o"):  # Copies are newer than their sources: make takes them.
             shutil.copyfile(path, folder / path.name)
-        flags = {}
-        in_one_file = not blocks and "VM_PARALLEL_BUILDS = 0" in (folder / "Vtop_classes.mk").read_text()
-        if in_one_file:  # Several files have compiled headers of their own.
-            flags["CPPFLAGS"] = f"{env.get('CPPFLAGS', '')} -include {_headers(kind, variables, env)}"
-        makefile = "Vtop_hier.mk" if blocks else "Vtop.mk"
-        run_tool(["make", "-j", str(jobs or os.cpu_count()), "-C", str(folder), "-f", makefile, *variables], env | flags, log)
+        makefile, settings = "Vtop_hier.mk" if blocks else "Vtop.mk", variables
+        if not blocks and "VM_PARALLEL_BUILDS = 0" in (folder / "Vtop_classes.mk").read_text():
+            # The model is one file: with the main program in it, the headers are read once, compiled.
+            env["CPPFLAGS"] = f"{env.get('CPPFLAGS', '')} -include {_headers(kind, variables, env)}"
+            env["VM_SUPPORT_FAST"], settings = main.stem, [*variables, "VM_USER_CLASSES="]
+        run_tool(["make", "-j", str(jobs or os.cpu_count()), "-C", str(folder), "-f", makefile, *settings], env, log)
         _keep_only(folder, (top, log.name))
         seconds = time.monotonic() - started
 

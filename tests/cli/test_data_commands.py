@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import pearsonr, spearmanr
 
 from acceltran.cli import main as cli
-from acceltran.cli.evaluate import Method, evaluate
+from acceltran.cli.evaluate import Method, cost_command, evaluate
 from acceltran.cli.evaluate.float_runs import FloatRuns
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sw.compiler import quantise_encoder
@@ -184,8 +184,10 @@ def test_d2_a_class_that_never_occurs_is_said(call, models):
     assert "no sentence is labelled 'class2', of the model's 3 classes" in err.splitlines()
 
 
-def test_d5_long_texts_are_cut_and_counted(call, models):
+def test_d5_long_texts_are_cut_and_counted(call, models, monkeypatch):
     """To --length, or the model's 32 positions: [CLS], the first tokens, [SEP]."""
+    monkeypatch.setattr(cost_command, "SHAPES", {})
+    monkeypatch.setattr(cost_command, "selector_gates", lambda width, tiles: {})
     texts = [*random_texts(3, 5), *random_texts(2, 40, seed=1)]
     Path("long.csv").write_text("text,label\n" + "".join(f"{text},1\n" for text in texts))
     values, out, _ = evaluated(call, LABELLED["evaluate"], models["two"], "long.csv")

@@ -25,7 +25,7 @@ def test_runtime_is_compiled_once(tmp_path, monkeypatch):
     headers, = kept.glob("headers-*")
     assert "-c -o verilated.o" in (runtime / "build.log").read_text() and (headers / "runtime.h.gch").exists()
     for log in logs:
-        assert "-c -o verilator.o" in log and "-c -o verilated" not in log and f"-include {headers}" in log
+        assert "-c -o verilated" not in log and log.count(f"-include {headers}") == 1
     assert build(COUNTER.format(name="second", high=7), "second", variables=FAST).seconds == 0
     build(COUNTER.format(name="third", high=7), "third", variables=["OPT_FAST=-O1", *FAST[1:]])
     assert len(list(kept.glob("runtime-*"))) == 1 and len(list(kept.glob("headers-*"))) == 2
