@@ -127,6 +127,7 @@ def build(verilog, top, *, sources=(), arguments=(), waves=False, jobs=None, blo
         _need_header("zlib.h", "zlib1g-dev")
     env, seconds = toolchain(), 0.0
     identity = digest(verilog, control, [Path(s).read_text() for s in sources], arguments, variables, _versions())
+    variables = [*variables, f"VM_TRACE={int(bool(waves))}"]
 
     def make(folder):
         nonlocal seconds
