@@ -7,31 +7,42 @@ from rich.markup import escape
 from ..hw.spec.files import write_json
 from ..sim.expectation import expectation
 from ..sw.compiler import compile_encoder
-from ..sw.models.checkpoint import count_cut, encode_texts
+from ..sw.models.answers import answers_of
 from ..sw.models.fidelity import golden_fidelity
-from .console import check_outputs, console, print_fidelity, told_cut, warn
+from ..sw.models.sentences import encode_sentences
+from .console import check_outputs, console, print_fidelity, tell, told_cut, warn
 from .hardware import loop_order
 from .inputs import calibration_options, load_inputs, longest_of, site_options
 
 __all__ = ["compile_command"]
 
 
-def compile_command(*, config, model, texts, file, length, order, output, sites, target_sparsity, truncate, calibration,
-                    json_path, limits, layout=None, **options):
+_WITHOUT_LAYERS = ("the program does not hold the layers behind the pooling: acceltran run --program gives the hidden states, "
+                   "not vectors")
+
+
+def compile_command(*, config, model, texts, text_pairs, file, length, order, output, sites, target_sparsity, truncate,
+                    calibration, json_path, limits, task, pooling, layout=None, **options):
     """Options are those of the command, see its help."""
     check_outputs(json_path)
-    config, checkpoint, data = load_inputs(config, model, texts, file, layout=layout)
+    config, checkpoint, data = load_inputs(config, model, texts, file, layout=layout, text_pairs=text_pairs, task=task,
+                                           pooling=pooling)
     longest = longest_of(checkpoint, data, length, truncate)
-    ids, lengths = encode_texts(checkpoint, data.texts, length, longest=longest)
+    batch = encode_sentences(checkpoint, data.sentences, length, longest=longest)
     options |= site_options(sites, target_sparsity, checkpoint) | calibration_options(calibration)
-    program = compile_encoder(checkpoint, config, ids, lengths, order=loop_order(order), **options)
-    golden, fidelity = golden_fidelity(checkpoint, program.graph, ids)
-    cut = count_cut(checkpoint, data.texts, longest) if longest else 0
-    inputs = {"texts": data.texts, "lines": data.lines, "reading": data.reading, "cut": cut, "longest": longest}
-    expected = expectation(program, golden, fidelity=fidelity.to_dict(limits), labels=checkpoint.config.id2label, inputs=inputs)
+    program = compile_encoder(checkpoint, config, batch.ids, batch.lengths, tokens=batch.tokens, order=loop_order(order),
+                              **options)
+    golden, fidelity = golden_fidelity(checkpoint, program.graph, batch)
+    cut = batch.cut
+    answers = answers_of(checkpoint, batch, layers=program.graph.layers, tile=config.tile)
+    notes = [_WITHOUT_LAYERS] if answers.loses_layers else []
+    inputs = {"texts": data.texts, "pairs": data.pairs, "lines": data.lines, "reading": data.reading, "cut": cut,
+              "longest": longest, "notes": notes}
+    expected = expectation(program, golden, fidelity=fidelity.to_dict(limits), answers=answers, inputs=inputs)
     manifest = replace(program, expected=expected).save(output)
     if json_path:
         write_json(json_path, manifest)
+    tell(*checkpoint.notes, *notes)
     if data.reading:
         console.print(escape(data.describe()))
     if cut:

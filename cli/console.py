@@ -1,6 +1,7 @@
 """What commands say, and where: results on standard output, progress and remarks on standard error."""
 
 import contextlib
+import threading
 
 from rich import box
 from rich.console import Console
@@ -11,8 +12,8 @@ from rich.table import Table
 
 from ..hw.spec.errors import ConfigError
 
-__all__ = ["announce", "check_outputs", "console", "plain_table", "print_fidelity", "progress", "progress_bar",
-           "stages", "told_cut", "warn"]
+__all__ = ["BatchProgress", "announce", "check_outputs", "console", "plain_table", "print_fidelity", "progress", "progress_bar",
+           "stages", "tell", "told_cut", "warn"]
 
 _WORST = 5
 """Tensors in the table of those that lose values."""
@@ -45,7 +46,12 @@ def announce(data, *, cut=0, total=None, longest=None):
     longest : tokens that they were cut to
     """
     told = [told_cut(cut, total or len(data.texts), longest)] if cut else []
-    for line in (data.describe(), *data.notes, *told):
+    tell(data.describe(), *data.notes, *told)
+
+
+def tell(*lines):
+    """Say something on standard error."""
+    for line in lines:
         progress.print(escape(line))
 
 
@@ -65,6 +71,63 @@ def stages(title):
         return
     with Status(f"{title} ...", console=progress) as status:
         yield lambda name: status.update(f"{title}: {name} ...")
+
+
+class BatchProgress(contextlib.ExitStack):
+    """Shows on standard error how far sentences are that run in batches.
+
+    Of a single batch the stages are shown, see `stages`. Of several, on a terminal a bar, else a line for each.
+
+    Parameters
+    ----------
+    title : what stands in front
+    total : sentences
+    """
+
+    def __init__(self, title, total):
+        super().__init__()
+        self._title, self._total, self._batches, self._ended, self._sentences = title, total, None, 0, 0
+        self._lock, self._several, self._bar, self._single = threading.Lock(), False, None, contextlib.ExitStack()
+        self.stage = self.enter_context(self._single).enter_context(stages(title))
+
+    def begin(self, skipped, batches, more):
+        """A window begins: how many of its sentences are left out, and as for `infer_batches`."""
+        with self._lock:
+            self._sentences += skipped
+            if not self._several and (batches > 1 or more):
+                self._single.close()
+                self._batches = None if more else batches
+                if progress.is_terminal:
+                    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
+                    self._bar = self.enter_context(Progress(*columns, console=progress, transient=True))
+                    self._task = self._bar.add_task(f"{self._title}: sentences", total=self._total)
+                else:
+                    tell(f"{self._title}: running batches of sentences ...")
+                self._several = True
+            if self._bar:
+                self._bar.advance(self._task, skipped)
+
+    def done(self, count):
+        """A batch is done: how many sentences it had."""
+        if not self._several:
+            return
+        with self._lock:
+            self._ended, self._sentences = self._ended + 1, self._sentences + count
+            if self._bar:
+                self._bar.advance(self._task, count)
+                return
+            of = f" of {max(self._batches, self._ended)}" if self._batches else ""
+            tell(f"{self._title}: batch {self._ended}{of}: {count} {'sentence' if count == 1 else 'sentences'}, "
+                 f"{self._sentences} of {self._total} done")
+
+    @contextlib.contextmanager
+    def paused(self):
+        """While something is printed on standard output, which may be the same terminal."""
+        if self._bar:
+            self._bar.stop()
+        yield
+        if self._bar:
+            self._bar.start()
 
 
 @contextlib.contextmanager
@@ -87,11 +150,11 @@ def plain_table(first, *others, title):
 def print_fidelity(values):
     """How far the integers are from the float model, and which tensors lose most values."""
     count = len(values["sentences"])
-    worst = f"at least, over {count} sentences" if count > 1 else values["output"]
-    labels = "" if values["equal_labels"] is None else f", {values['equal_labels']} of {count} labels equal"
-    console.print(f"against the float model: cosine {values['cosine']:.8f} ({worst}), largest error {values['max_error']:.2g}"
-                  f"{labels}; of {values['values']:,} values, weights included, {values['saturated']:,} saturate, "
-                  f"{values['vanished']:,} vanish")
+    worst = f", at least, over {count} sentences" if count > 1 else ""
+    labels = "" if values["equal_labels"] is None else f", {values['equal_labels']} of {count} answers equal"
+    console.print(f"against the float model: cosine {values['cosine']:.8f} ({values['output']}{worst}), largest error "
+                  f"{values['max_error']:.2g}{labels}; of {values['values']:,} values, weights included, "
+                  f"{values['saturated']:,} saturate, {values['vanished']:,} vanish")
     losing = [(name, one) for name, one in values["tensors"].items() if one["saturated"] or one["vanished"]]
     if not losing:
         return

@@ -8,19 +8,29 @@ import codecs
 import csv
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..hw.spec.files import write_text
 from ..sw.models.errors import ModelError
+from ..sw.models.sentence import Sentence
 
 __all__ = ["Data", "Layout", "read_labelled", "read_sentences", "write_tsv"]
 
 TEXT_NAMES = ("sentence", "text", "review", "content", "comment", "utterance", "question")
+PAIR_NAMES = (
+    ("sentence1", "sentence2"), ("text", "text_pair"), ("text1", "text2"), ("text_a", "text_b"), ("sentence_a", "sentence_b"),
+    ("question1", "question2"), ("premise", "hypothesis"), ("question", "context"), ("question", "passage"),
+    ("question", "sentence"), ("query", "passage"))
+"""Columns that, where both are there, hold texts and what belongs to them."""
+
 LABEL_NAMES = ("label", "labels", "class", "category", "sentiment", "target", "score", "rating", "intent")
 DELIMITERS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".tab": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
 _OWN_DELIMITER = {".tsv": "\t", ".tab": "\t", ".csv": ","}
+_MOST_BROKEN = 0.25
+"""Share of the lines of a file up to which those that cannot be read are left out; with more, the file is something else."""
+
 _WIDE_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -30,7 +40,7 @@ class Layout:
 
     Parameters
     ----------
-    text_column, label_column : name, or number from 1
+    text_column, label_column, pair_column : name, or number from 1
     delimiter : one character, or one of the names in `DELIMITERS`
     heading : whether the first row names the columns
     quotes : whether cells in double quotes are undone
@@ -45,6 +55,7 @@ class Layout:
     quotes: bool | None = None
     encoding: str | None = None
     labels: str | None = None
+    pair_column: str | None = None
 
     def __post_init__(self):
         if self.delimiter is not None and (len(self._delimiter()) != 1 or self._delimiter() in '"\r\n'):
@@ -70,23 +81,40 @@ class Data:
     Parameters
     ----------
     texts : sentences, in the order of the file
+    pairs : what belongs to each sentence, such as the text that answers a question; None without
     lines : the line at which each begins, from 1
     labels : what the targets made of the labels, or None
     reading : how the file was read, plain values for JSON
     notes : remarks of the targets, a line each
+    skipped : {line: reason} of what could not be read
     """
 
     texts: list[str]
+    pairs: list[str] | None = None
     lines: list[int]
     labels: list | None = None
     reading: dict
     notes: list[str] = field(default_factory=list)
+    skipped: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def sentences(self):
+        """The Sentence of each row."""
+        return [Sentence(text, pair) for text, pair in zip(self.texts, self.pairs or [None] * len(self.texts), strict=True)]
+
+    @property
+    def rows(self):
+        """(Line, Sentence) of each row in the order of the file; where it could not be read, the reason in its place."""
+        rows = [*zip(self.lines, self.sentences, strict=True), *self.skipped.items()]
+        return sorted(rows, key=lambda row: row[0]) if self.skipped else rows
 
     def describe(self):
         """What was recognised, in one line."""
         values = self.reading
         text = f"read {len(self.texts)} {'sentence' if len(self.texts) == 1 else 'sentences'} from "
         text += f"column {values['text_column']!r}" if values["text_column"] is not None else "the lines"
+        if values.get("pair_column") is not None:
+            text += f", pairs from column {values['pair_column']!r}"
         if values["label_column"] is not None:
             text += f", labels from column {values['label_column']!r}"
         if values["heading"] is False:
@@ -96,22 +124,25 @@ class Data:
 
 @dataclass(frozen=True)
 class _Table:
-    """Rows of cells with the line of each; `names` of the columns where the format itself has them."""
+    """Rows of cells with the line of each, {line: reason} of others; `names` of the columns where the format has them."""
 
     rows: list
     lines: list
     names: list | None
     kind: str
     delimiter: str | None = None
+    skipped: dict = field(default_factory=dict)
 
 
-def read_sentences(path, layout=None):
+def read_sentences(path, layout=None, *, lenient=False, pairs=True):
     """The sentences of a file; in one that has no columns each line is one.
 
     Parameters
     ----------
     path : csv, tsv or jsonl by its name, anything else is plain text unless `layout` speaks of columns
     layout : Layout, or None
+    lenient : leave out lines that cannot be read, as long as they are few; by default the first is refused
+    pairs : whether a column of pairs is recognised by its name
 
     Returns
     -------
@@ -122,15 +153,17 @@ def read_sentences(path, layout=None):
     ModelError : one line that names the file, the place and the remedy
     """
     path, layout = Path(path), layout or Layout()
-    columns = layout.text_column, layout.delimiter, layout.heading, layout.quotes
-    if path.suffix.lower() not in _SUFFIXES and columns == (None,) * 4:
-        text, encoding = _decode(path, layout)
+    columns = layout.text_column, layout.delimiter, layout.heading, layout.quotes, layout.pair_column
+    if path.suffix.lower() not in _SUFFIXES and columns == (None,) * 5:
+        text, encoding = _decode(path, layout, lenient)
         found = [(line.strip(), number) for number, line in enumerate(io.StringIO(text, newline=None), 1) if line.strip()]
-        if not found:
+        broken = {line: reason for text, line in found if (reason := _broken_bytes(text, encoding))}
+        texts = [text for text, line in found if line not in broken]
+        if not texts:
             raise ModelError(f"{path}: holds no sentence: give one in each line")
-        texts, lines = map(list, zip(*found, strict=True))
-        return Data(texts=texts, lines=lines, reading=_reading(path, "text", encoding, None, None, None, None))
-    return _read(path, layout, None)
+        return Data(texts=texts, lines=[line for _, line in found if line not in broken], skipped=broken,
+                    reading=_reading(path, "text", encoding, None, None, None, None, None))
+    return _read(path, layout, None, lenient, pairs)
 
 
 def read_labelled(path, targets, layout=None):
@@ -161,36 +194,53 @@ def write_tsv(path, texts, labels):
     write_text(path, text.getvalue(), encoding="utf-8", newline="")
 
 
-def _read(path, layout, targets):
-    text, encoding = _decode(path, layout)
+def _read(path, layout, targets, lenient=False, pairs=True):
+    text, encoding = _decode(path, layout, lenient)
     suffix = path.suffix.lower()
     kind = _SUFFIXES.get(suffix)
     if kind == "jsonl" or kind is None and layout.delimiter is None and text.lstrip().startswith("{"):
-        table = _read_jsonl(path, text)
+        table = _read_jsonl(path, text, lenient)
     else:
-        table = _read_delimited(path, text, layout, suffix, targets)
-    columns = _Columns(path, table, layout, targets)
-    rows, lines = table.rows[columns.heading:], table.lines[columns.heading:]
-    if not rows:
+        table = _read_delimited(path, text, layout, suffix, targets, lenient)
+    columns = _Columns(path, table, layout, targets, pairs)
+    found = list(zip(table.rows, table.lines, strict=True))[columns.heading:]
+    if not found:
         raise ModelError(f"{path}: holds no sentence: give some below the heading")
-    texts = [_text(path, row[columns.text], line) for row, line in zip(rows, lines, strict=True)]
+    skipped = {line: f"{reason}: correct it" for line, reason in table.skipped.items()}
+    rows, lines = [], []
+    for row, line in found:
+        reason = columns.fault(row, encoding)
+        if reason and not lenient:
+            raise ModelError(f"{path}, line {line}: {reason}")
+        if reason:
+            skipped[line] = reason
+        else:
+            rows.append(row)
+            lines.append(line)
+    if not rows:
+        line, reason = next(iter(skipped.items()))
+        raise ModelError(f"{path}: holds no sentence that can be used; line {line}: {reason}")
     reading = _reading(path, table.kind, encoding, DELIMITERS.get(table.delimiter, table.delimiter),
                        None if table.kind == "jsonl" else columns.heading, columns.name(columns.text),
-                       None if targets is None else columns.name(columns.label))
+                       None if targets is None else columns.name(columns.label),
+                       None if columns.pair is None else columns.name(columns.pair))
+    data = Data(texts=[row[columns.text] for row in rows], lines=lines, reading=reading, skipped=skipped,
+                pairs=None if columns.pair is None else [row[columns.pair] or None for row in rows])
     if targets is None:
-        return Data(texts=texts, lines=lines, reading=reading)
+        return data
     labels, notes = targets.read([row[columns.label] for row in rows],
                                  [f"{path}, line {line}" for line in lines], layout.labels)
-    return Data(texts=texts, lines=lines, labels=labels, reading=reading, notes=notes)
+    return replace(data, labels=labels, notes=notes)
 
 
-def _reading(path, kind, encoding, delimiter, heading, text_column, label_column):
+def _reading(path, kind, encoding, delimiter, heading, text_column, label_column, pair_column):
     return {"file": str(path), "format": kind, "encoding": encoding, "delimiter": delimiter, "heading": heading,
-            "text_column": text_column, "label_column": label_column}
+            "text_column": text_column, "label_column": label_column} | (
+                {} if pair_column is None else {"pair_column": pair_column})
 
 
-def _decode(path, layout):
-    """The file's characters, and the encoding."""
+def _decode(path, layout, lenient=False):
+    """The file's characters, and the encoding; bytes that are none become lone surrogates if they are few and `lenient`."""
     if path.is_dir():
         raise ModelError(f"{path}: is a folder: name a file in it")
     try:
@@ -206,9 +256,11 @@ def _decode(path, layout):
     except LookupError:
         raise ModelError(f"encoding = {encoding!r}: is not known: give utf-8, latin-1, cp1252 or utf-16") from None
     except UnicodeDecodeError as error:
-        line = 1 + raw.count(b"\n", 0, error.start)
-        raise ModelError(f"{path}, line {line}: byte 0x{raw[error.start]:02x} (offset {error.start}) is not {encoding}: save "
-                         f"the file as UTF-8, or add --encoding, latin-1 or cp1252 for instance") from None
+        text = _decode_most(raw, encoding) if lenient else None
+        if text is None:
+            line = 1 + raw.count(b"\n", 0, error.start)
+            raise ModelError(f"{path}, line {line}: byte 0x{raw[error.start]:02x} (offset {error.start}) is not {encoding}: "
+                             f"save the file as UTF-8, or add --encoding, latin-1 or cp1252 for instance") from None
     except UnicodeError as error:
         raise ModelError(f"{path}: is not {encoding} ({error}): give another --encoding") from None
     if "\0" in text:
@@ -218,29 +270,60 @@ def _decode(path, layout):
     return text.removeprefix("\ufeff"), encoding
 
 
-def _read_jsonl(path, text):
-    names, rows, lines = {}, [], []
+def _decode_most(raw, encoding):
+    """The characters with lone surrogates for bytes that are none, None if they are in too many of the lines."""
+    try:
+        lines = raw.decode(encoding, "surrogateescape").splitlines(keepends=True)
+    except UnicodeError:
+        return None
+    broken = sum(_lone(line) is not None for line in lines)
+    return "".join(lines) if broken <= _MOST_BROKEN * len(lines) else None
+
+
+def _lone(text):
+    """The first byte that is no character, None without."""
+    return next((ord(char) - 0xDC00 for char in text if "\udc80" <= char <= "\udcff"), None)
+
+
+def _broken_bytes(text, encoding):
+    """What is wrong with the bytes of a line, or None."""
+    byte = _lone(text)
+    return None if byte is None else (f"byte 0x{byte:02x} is not {encoding}: correct it, or add --encoding, latin-1 or cp1252 "
+                                      "for instance")
+
+
+def _read_jsonl(path, text, lenient=False):
+    names, rows, lines, broken = {}, [], [], {}
     for number, line in enumerate(io.StringIO(text, newline=None), 1):
         if not line.strip():
             continue
         try:
             values = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise ModelError(f"{path}, line {number}: is no JSON ({error}): give one object in each line") from None
+            broken[number] = f"is no JSON ({error}): give one object in each line"
+            continue
         if not isinstance(values, dict):
-            raise ModelError(f"{path}, line {number}: holds a JSON {type(values).__name__}, no object: give one object in "
-                             "each line, like {\"text\": \"...\", \"label\": 1}")
+            broken[number] = (f"holds a JSON {type(values).__name__}, no object: give one object in each line, like "
+                              "{\"text\": \"...\", \"label\": 1}")
+            continue
         names |= dict.fromkeys(values)
         rows.append(values)
         lines.append(number)
+    if broken and not (lenient and len(broken) <= _MOST_BROKEN * (len(rows) + len(broken))):
+        line, reason = next(iter(broken.items()))
+        raise ModelError(f"{path}, line {line}: {reason}")
     if not rows:
         raise ModelError(f"{path}: holds no sentence: give one object in each line")
-    return _Table([[row.get(name) for name in names] for row in rows], lines, list(names), "jsonl")
+    return _Table([[row.get(name) for name in names] for row in rows], lines, list(names), "jsonl", skipped=broken)
 
 
-def _read_delimited(path, text, layout, suffix, targets):
-    """The table of the one delimiter that gives every row as many cells."""
+def _read_delimited(path, text, layout, suffix, targets, lenient=False):
+    """The table of the one delimiter that gives every row, or if `lenient` nearly every row, as many cells."""
     attempts = {char: _split(text, char, layout.quotes) for char in layout.candidates(suffix)}
+    skipped = {}
+    if lenient and not any(rows and not fault and len(rows[0][1]) > 1 for rows, fault in attempts.values()):
+        for char in attempts:
+            attempts[char], skipped[char] = _without_odd_rows(*attempts[char], char)
     least = 1 if targets is None else 2
     fitting = {char: rows for char, (rows, fault) in attempts.items() if rows and not fault and len(rows[0][1]) >= least}
     if fitting and least == 1:  # A single column fits every delimiter that does not occur, if none was meant.
@@ -261,7 +344,23 @@ def _read_delimited(path, text, layout, suffix, targets):
         raise ModelError(f"{path}{', ' if fault.startswith('line') else ': '}{fault}: correct it, or add --delimiter"
                          f"{'' if layout.quotes is not None else ' or --no-quotes'}")
     (char, rows), = fitting.items()
-    return _Table([cells for _, cells in rows], [line for line, _ in rows], None, "tsv" if char == "\t" else "csv", char)
+    return _Table([cells for _, cells in rows], [line for line, _ in rows], None, "tsv" if char == "\t" else "csv", char,
+                  skipped.get(char, {}))
+
+
+def _without_odd_rows(rows, fault, char):
+    """((rows, fault) of a delimiter without the rows that have another number of cells than the first, if they are few, {line:
+    what is wrong} of those).
+    """
+    odd = {line: _odd_row(line, cells, rows, char) for line, cells in rows if len(cells) != len(rows[0][1])}
+    if not odd or fault != next(iter(odd.values())) or len(rows[0][1]) < 2 or len(odd) > _MOST_BROKEN * len(rows):
+        return (rows, fault), {}
+    kept = [(line, cells) for line, cells in rows if line not in odd]
+    return (kept, None), {line: text.removeprefix(f"line {line}: ") for line, text in odd.items()}
+
+
+def _odd_row(line, cells, rows, char):
+    return f"line {line}: has {len(cells)} cells by {DELIMITERS.get(char, repr(char))}, the first row has {len(rows[0][1])}"
 
 
 def _split(text, char, quotes):
@@ -282,8 +381,7 @@ def _split(text, char, quotes):
             return rows, f"line {line}: {error}"
         for line, cells in rows:
             if len(cells) != len(rows[0][1]):
-                return rows, (f"line {line}: has {len(cells)} cells by {DELIMITERS.get(char, repr(char))}, the first row has "
-                              f"{len(rows[0][1])}")
+                return rows, _odd_row(line, cells, rows, char)
         return rows, None if rows else ""
 
     if quotes is not None:
@@ -297,8 +395,9 @@ def _split(text, char, quotes):
 
 def _is_heading(cells, layout):
     """Whether a row holds a name that a column of sentences or labels has, or that the user gave."""
-    given = {name for name in (layout.text_column, layout.label_column) if name and not name.isdecimal()}
-    return bool({_folded(cell) for cell in cells} & {*TEXT_NAMES, *LABEL_NAMES} or given & {*map(str, cells)})
+    given = {name for name in (layout.text_column, layout.label_column, layout.pair_column) if name and not name.isdecimal()}
+    names = {_folded(cell) for cell in cells}
+    return bool(names & {*TEXT_NAMES, *LABEL_NAMES} or given & {*map(str, cells)} or any(names >= {*two} for two in PAIR_NAMES))
 
 
 def _folded(cell):
@@ -308,7 +407,7 @@ def _folded(cell):
 class _Columns:
     """Which columns hold what, and whether the first row is a heading (0 or 1 rows)."""
 
-    def __init__(self, path, table, layout, targets):
+    def __init__(self, path, table, layout, targets, pairs):
         self._path, self._layout, self._targets = path, layout, targets
         self._table = table
         self.heading = table.names is None and self._has_heading()
@@ -319,10 +418,17 @@ class _Columns:
             if twice is not None and twice in (layout.text_column, layout.label_column, *TEXT_NAMES, *LABEL_NAMES):
                 raise ModelError(f"{path}: two columns are called {twice!r}: give their numbers with --text-column and "
                                  "--label-column")
-        self.label = None
+        self.label = self.pair = None
         if targets is not None:
             self.label = self._find("label", LABEL_NAMES)
-        self.text = self._find("text", TEXT_NAMES)
+        self.text, self.pair = self._named_pair() if pairs else (None, None)
+        if layout.pair_column is not None:
+            self.pair = self._find("pair", ())
+        if self.text is None:
+            self.text = self._find("text", TEXT_NAMES)
+            if self.pair is not None and self.pair in (self.text, self.label):
+                raise ModelError(f"{path}: column {self.name(self.pair)!r} would be pair and "
+                                 f"{'text' if self.pair == self.text else 'label'}: give --text-column and --pair-column")
         if self.text == self.label:
             raise ModelError(f"{path}: column {self.name(self.text)!r} would be text and label: give --text-column and "
                              "--label-column")
@@ -330,6 +436,23 @@ class _Columns:
     def name(self, index):
         """The column's name, or its number."""
         return self._names[index] if self._names and self._names[index] else str(index + 1)
+
+    def _named_pair(self):
+        """The columns of texts and their pairs, if the user names neither and their names tell; else (None, None)."""
+        layout, names = self._layout, [_folded(name) for name in self._names or ()]
+        if layout.text_column is not None or layout.pair_column is not None:
+            return None, None
+        found = [two for two in PAIR_NAMES if names.count(two[0]) == names.count(two[1]) == 1]
+        if len(found) > 1:
+            first, second = (" and ".join(map(repr, two)) for two in found[:2])
+            raise ModelError(f"{self._path}: columns {first}, or {second}, may be texts and pairs: add --text-column and "
+                             "--pair-column")
+        return tuple(map(names.index, found[0])) if found else (None, None)
+
+    def fault(self, row, encoding):
+        """What is wrong with the text of a row, or with its pair; None if nothing is."""
+        return _fault(row[self.text], "text", encoding) or (
+            None if self.pair is None else _fault(row[self.pair], "pair", encoding))
 
     def _has_heading(self):
         layout, rows = self._layout, self._table.rows
@@ -358,7 +481,7 @@ class _Columns:
             if hits:
                 raise ModelError(f"{self._path}: columns {self._shown(self._names[n] for n in hits)} may be the {what}: add "
                                  f"--{what}-column")
-        fits = [n for n in range(count) if n != self.label and self._holds(what, n)]
+        fits = [n for n in range(count) if n not in (self.label, self.pair) and self._holds(what, n)]
         if len(fits) == 1:
             return fits[0]
         have = f"of {self._shown(self._names)}" if self._names else f"of {count}"
@@ -385,10 +508,11 @@ class _Columns:
         return ", ".join(repr(str(cell)[:30]) for cell in cells)
 
 
-def _text(path, cell, line):
+def _fault(cell, what, encoding):
+    name = "sentence" if what == "text" else "pair"
     if not isinstance(cell, str):
         found = "nothing" if cell is None else f"the {type(cell).__name__} {json.dumps(cell)[:40]}"
-        raise ModelError(f"{path}, line {line}: has {found} where the sentence is: give a text, or another --text-column")
+        return f"has {found} where the {name} is: give a text, or another --{what}-column"
     if not cell.strip():
-        raise ModelError(f"{path}, line {line}: its sentence is empty: remove the line, or fill it in")
-    return cell
+        return f"its {name} is empty: remove the line, or fill it in"
+    return _broken_bytes(cell, encoding)

@@ -9,8 +9,13 @@ from .hardware import load_config
 __all__ = ["calibration_options", "load_inputs", "longest_of", "read_texts", "site_options"]
 
 
-def read_texts(texts, file, layout=None):
+def read_texts(texts, file, layout=None, *, text_pairs=None, lenient=False, pairs=True):
     """The sentences of a command: given one by one, or those of a file.
+
+    Parameters
+    ----------
+    texts, text_pairs : of the command line; as many pairs as texts, or one for all
+    file, layout, lenient, pairs : see `read_sentences`
 
     Returns
     -------
@@ -23,10 +28,18 @@ def read_texts(texts, file, layout=None):
     if texts and file:
         raise ModelError("--text and --file: give one of them")
     if file:
-        return read_sentences(file, layout)
+        if text_pairs:
+            raise ModelError("--text-pair and --file: pairs of a file stand in a column of it: name it with --pair-column")
+        return read_sentences(file, layout, lenient=lenient, pairs=pairs)
     if not texts:
         raise ModelError("no sentence: give --text \"...\" or --file FILE with one sentence per line")
-    return Data(texts=list(texts), lines=[None] * len(texts), reading=None)
+    if text_pairs and len(text_pairs) not in (1, len(texts)):
+        raise ModelError(f"--text-pair: {len(text_pairs)} for {len(texts)} --text: give one for each, or one for all")
+    if text_pairs and not all(map(str.strip, text_pairs)):
+        raise ModelError("--text-pair: is empty: give at least one word, or leave it out")
+    if text_pairs:
+        text_pairs = list(text_pairs) * (len(texts) // len(text_pairs))
+    return Data(texts=list(texts), pairs=text_pairs or None, lines=[None] * len(texts), reading=None)
 
 
 def calibration_options(file):
@@ -34,11 +47,12 @@ def calibration_options(file):
     return {"calibration_texts": file and read_sentences(file).texts}
 
 
-def load_inputs(config, model, texts, file, skip=None, layout=None):
-    """The configuration, checkpoint and sentences (Data) of a command."""
-    config = load_config(config, skip)
-    data = read_texts(texts, file, layout)
-    return config, load_checkpoint(model), data
+def load_inputs(config, model, texts, file, skip=None, layout=None, *, text_pairs=None, task=None, pooling=None, lenient=False):
+    """The configuration, checkpoint and sentences (Data) of a command; for a vector of each text no pairs are looked for."""
+    config, checkpoint = load_config(config, skip), load_checkpoint(model, task, pooling)
+    data = read_texts(texts, file, layout, text_pairs=text_pairs, lenient=lenient,
+                      pairs=checkpoint.task.name != "sentence-embedding")
+    return config, checkpoint, data
 
 
 def longest_of(checkpoint, data, length, truncate=False):

@@ -22,8 +22,8 @@ def check_classifier(checkpoint, what, *, classes=False):
     ModelError : with the remedy
     """
     if not checkpoint.has_classifier:
-        raise ModelError(f"{checkpoint.folder}: the model has no classifier, which {what} needs: give a model with "
-                         "classifier.weight and a pooler")
+        raise ModelError(f"{checkpoint.folder}: the model has no classifier, which {what} needs: give a model of "
+                         f"text-classification, not one of {checkpoint.task.name}")
     if classes and checkpoint.config.num_labels == 1:
         raise ModelError(f"{checkpoint.folder}: the model has one output (num_labels is 1), a value, and {what} needs classes: "
                          "give a model with two labels or more")
@@ -37,7 +37,7 @@ class Targets:
 
     Parameters
     ----------
-    config : BertConfig
+    config : EncoderConfig
     """
 
     def __init__(self, config):

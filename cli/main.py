@@ -20,7 +20,8 @@ Examples, from a checkout of the project:
 
   acceltran run --config my.toml --tau 0.05 --json r.json   a configuration of your own, pruned at run time
 
-Exit codes: 0 all is well, 1 the RTL and the golden model differ, a run failed or --strict found a limit passed, 2 bad input.
+Exit codes: 0 all is well, 1 the RTL and the golden model differ, a run failed or --strict found a limit passed, 2 bad input,
+also where only some lines of a file were left out.
 """
 
 app = typer.Typer(

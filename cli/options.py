@@ -1,5 +1,6 @@
 """Options that several commands share, each written once, in groups that `takes` gives to a command."""
 
+import enum
 import functools
 import inspect
 from dataclasses import dataclass
@@ -9,12 +10,13 @@ from typing import Annotated
 import typer
 
 from ..sw.models.limits import Limits
+from ..sw.models.tasks import POOLINGS, TASKS
 from .data_files import Layout
 
 __all__ = [
-    "CACHE", "CALIBRATION", "DEFAULT_MODEL", "DYNATRAN", "EXCLUSIONS", "LABELLED", "LAYERS", "LAYOUT", "LIBERTY", "LIMITS",
-    "MAPPING", "MODEL", "OPERANDS", "OWN", "Options", "ORDER", "PRUNING", "SENTENCES", "SKIP", "TRACE", "TRUNCATE", "WEIGHTS",
-    "config", "document", "json", "takes",
+    "CACHE", "CALIBRATION", "DEFAULT_MODEL", "DYNATRAN", "EXCLUSIONS", "JOBS", "LABELLED", "LAYERS", "LAYOUT", "LIBERTY",
+    "LIMITS", "MAPPING", "MODEL", "OPERANDS", "OWN", "Options", "ORDER", "PRUNING", "SENTENCES", "SKIP", "TASK", "TRACE",
+    "TRUNCATE", "WEIGHTS", "config", "document", "json", "takes",
 ]
 
 DEFAULT_MODEL = Path("models/bert-tiny-reviews")
@@ -99,11 +101,25 @@ SKIP = Options({"skip": (Annotated[str | None, typer.Option(
 MODEL = Options({"model": (Annotated[Path, typer.Option(
     help="Hugging Face BERT folder: config.json, model.safetensors, tokenizer.json.")], DEFAULT_MODEL)})
 
+_Task = enum.StrEnum("_Task", {name: name for name in TASKS})
+_Pooling = enum.StrEnum("_Pooling", {name: name for name in POOLINGS})
+
+TASK = Options({
+    "task": (Annotated[_Task | None, typer.Option(
+        help="What to ask of the model (default: what its folder is made for).")], None),
+    "pooling": (Annotated[_Pooling | None, typer.Option(
+        help="How a sentence embedding is made of the hidden states (default: as the folder says, or the mean).")], None),
+})
+"""What a model is used for."""
+
 LAYERS = Options({"layers": (Annotated[int | None, typer.Option(min=1, help="Run only the first layers.")], None)})
 
 SENTENCES = Options({
     "texts": (Annotated[list[str] | None, typer.Option("--text", help="A sentence; give the option several times for "
                                                                       "several.")], None),
+    "text_pairs": (Annotated[list[str] | None, typer.Option(
+        "--text-pair", help="What belongs to a --text: the second sentence of a pair, or the text that answers a question. "
+        "Give one for each --text, in their order, or one for all.")], None),
     "file": (Annotated[Path | None, typer.Option(
         help="File of sentences: one per line, or a column of a csv, tsv or jsonl file.")], None),
 })
@@ -176,9 +192,15 @@ LIMITS = Options({
 }, "limits", Limits)
 """How far the integers may be from the float model: the command gets `Limits`."""
 
+JOBS = Options({"jobs": (Annotated[int, typer.Option(
+    "--jobs", "-j", min=1, help="Simulators at once. Each needs a core, and memory for one batch.")], 1)})
+
 _LAYOUT = {
     "text_column": (Annotated[str | None, typer.Option(help="Column of the sentences, by name, or by number from 1 (default: "
                                                        "the only one that can be it).")], None),
+    "pair_column": (Annotated[str | None, typer.Option(help="Column of what belongs to each sentence, such as the text that "
+                                                       "answers a question (default: known by names such as sentence1 and "
+                                                       "sentence2, premise and hypothesis, question and context).")], None),
     "delimiter": (Annotated[str | None, typer.Option(
         help="What separates cells: tab, comma, semicolon, bar, or a character.")], None),
     "heading": (Annotated[bool | None, typer.Option("--heading/--no-heading", show_default=False,

@@ -1,51 +1,72 @@
 """What `acceltran run` does."""
 
+import contextlib
 import shutil
 import tempfile
 from pathlib import Path
 
-from rich.markup import escape
 from rich.table import Table
 
 from ..hw.spec.files import write_json
-from ..sim.batches import combine, infer_batches
-from ..sim.inference import report
+from ..sim.batches import infer_batches
+from ..sim.errors import SimulationError
 from ..sim.timeline import write_timeline
-from ..sw.models.checkpoint import count_cut
-from ..sw.models.fidelity import combine as combine_fidelities
-from .console import announce, check_outputs, console, print_fidelity, stages, told_cut, warn
+from .answer_text import answer_lines, similarity_lines
+from .array_file import ArrayFile, check_suffix
+from .console import BatchProgress, announce, check_outputs, console, print_fidelity, tell, told_cut, warn
 from .hardware import loop_order
 from .inputs import calibration_options, load_inputs, longest_of, site_options
+from .run_results import FEW_COMPARED, BatchResult, RunResults, placed, similarity_of
 
 __all__ = ["finish_run", "keep_recordings", "print_report", "run_command"]
 
 
-def run_command(*, config, model, texts, file, skip, order, json_path, trace, waves, sites, target_sparsity, length, truncate,
-                batch, calibration, limits, layout=None, **options):
+def run_command(*, config, model, texts, text_pairs, file, skip, order, json_path, output, trace, waves, sites, target_sparsity,
+                length, truncate, batch, jobs, calibration, limits, task, pooling, layout=None, **options):
     """Options are those of the command, see its help."""
-    config, checkpoint, data = load_inputs(config, model, texts, file, skip, layout)
+    check_suffix(output)
+    config, checkpoint, data = load_inputs(config, model, texts, file, skip, layout, text_pairs=text_pairs, task=task,
+                                           pooling=pooling, lenient=True)
     order = loop_order(order)
     options |= site_options(sites, target_sparsity, checkpoint) | calibration_options(calibration)
-    check_outputs(json_path, trace, waves)
+    check_outputs(json_path, output, trace, waves)
     longest = longest_of(checkpoint, data, length, truncate)
-    cut = count_cut(checkpoint, data.texts, longest) if longest else 0
     single = "--trace" if trace else "--waves" if waves else None
+    told = []
 
-    def begin(batches):
-        if data.reading:
-            announce(data, cut=cut, longest=longest)
+    def begin(window, batches, more):
+        if not told and data.reading:
+            announce(data, cut=0 if more else window.cut, longest=longest)
+        if not told:
+            tell(*checkpoint.notes)
+        told.append(more)
+        tell(*(f"line {window.lines[number]} is left out: {why}" for number, why in sorted(window.skipped.items())))
+        shown.begin(len(window.skipped), batches, more)
 
-    with tempfile.TemporaryDirectory(prefix="acceltran-") as folder, stages(config.name) as stage:
-        reports, fidelities = [], []
-        for inference in infer_batches(config, checkpoint, data.texts, folder=Path(folder), batch=batch, single=single,
-                                       length=length, longest=longest, order=order, waves=waves is not None,
-                                       activity=trace is not None, stage=stage, begin=begin, **options):
-            fidelities.append(inference.fidelity)
-            reports.append(report(inference) | {"fidelity": inference.fidelity.to_dict(limits)})
-        values = combine(reports) | {"fidelity": combine_fidelities(fidelities).to_dict(limits)}
-        keep_recordings(inference.program, inference.run, trace, waves)
-    inputs = {"texts": data.texts, "lines": data.lines, "reading": data.reading, "cut": cut, "longest": longest}
-    return finish_run(values, inputs, json_path)
+    def collect(inference):
+        if single:
+            keep_recordings(inference.program, inference.run, trace, waves)
+        return BatchResult.of(inference, limits, output is not None)
+
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="acceltran-"))
+        shown = stack.enter_context(BatchProgress(config.name, len(data.rows)))
+        arrays = stack.enter_context(ArrayFile(output)) if output else None
+        results = RunResults(limits, arrays)
+        for window in infer_batches(config, checkpoint, data.rows, folder=Path(folder), collect=collect, batch=batch, jobs=jobs,
+                                    single=single, length=length, longest=longest, lenient=data.reading is not None,
+                                    order=order, waves=waves is not None, activity=trace is not None, stage=shown.stage,
+                                    begin=begin, done=shown.done, **options):
+            with shown.paused():
+                results.add(window)
+        values = results.report()
+        if values is None:
+            raise SimulationError(results.failed[0]["reason"])
+        if arrays:
+            arrays.write()
+    if results.cut and len(told) > 1:
+        tell(told_cut(results.cut, len(data.texts), longest))
+    return finish_run(values, {"reading": data.reading, "cut": results.cut, "longest": longest}, json_path)
 
 
 def keep_recordings(program, run, trace, waves):
@@ -63,29 +84,41 @@ def finish_run(values, inputs, json_path):
 
     Parameters
     ----------
-    values : of `combine`
-    inputs : ``texts`` and ``lines`` of the sentences, ``reading``, ``cut`` and ``longest``, see `run_command`
+    values : of `RunResults`, or `combine`
+    inputs : ``reading``, ``cut`` and ``longest``, see `run_command`; of a saved program also ``texts``, ``pairs`` and ``lines``
+        of its sentences, whose answers were not printed
     json_path : Path, or None
     """
-    places = [{"text": text} | ({"line": line} if line else {})
-              for text, line in zip(inputs["texts"], inputs["lines"], strict=True)]
-    values["predictions"] = [place | prediction for place, prediction in zip(places, values["predictions"], strict=False)]
-    values |= {name: inputs[name] for name in ("reading", "cut", "longest")}
+    if "texts" in inputs:
+        sentences = zip(inputs["texts"], inputs["pairs"] or [None] * len(inputs["texts"]), inputs["lines"], strict=True)
+        values["predictions"] = [placed(text, pair, line) | prediction
+                                 for (text, pair, line), prediction in zip(sentences, values["predictions"], strict=True)]
+        for prediction in values["predictions"]:
+            console.print("\n".join(answer_lines(prediction, values["kind"])))
+    values = {"skipped_lines": [], "failed": []} | values | {name: inputs[name] for name in ("reading", "cut", "longest")}
+    values |= similarity_of(values["predictions"], values["similarity_kind"])
     if json_path:
         write_json(json_path, values)
-    print_report(values, inputs["texts"])
-    return 1 if warn(values["fidelity"]) or values["mismatches"] else 0
+    print_report(values)
+    if values["skipped_lines"]:
+        lines = [one["line"] for one in values["skipped_lines"]]
+        tell(f"{len(lines)} of {len(lines) + values['sentences']} lines were left out: {', '.join(map(str, lines))}")
+    if warn(values["fidelity"]) or values["mismatches"] or values["failed"]:
+        return 1
+    return 2 if values["skipped_lines"] else 0
 
 
-def print_report(values, texts):
+def print_report(values):
     """The tables of a run."""
-    if not values["predictions"]:
-        console.print("the model has no classifier: the last hidden state was stored")
-    for text, prediction in zip(texts, values["predictions"], strict=False):
-        logits = ", ".join(f"{x:.4f}" for x in prediction["logits"])
-        console.print(f"{escape(text)}\n  -> [bold]{escape(prediction['label'])}[/bold] (logits {logits})")
+    if values["task"] == "hidden-states":
+        console.print("nothing more is asked of the model: the last hidden state was stored")
+    console.print(f"on the host: {values['host']}")
+    if values.get("similarity") and 2 <= len(values["similarity"]) <= FEW_COMPARED:
+        console.print("\n".join(similarity_lines(values["similarity"], values["similarity_kind"])))
+    if values["similarity_kind"] and not values["similarity"]:
+        console.print(f"{values['sentences']} vectors are too many to compare each with each: no similarity is given")
     if values["cut"]:
-        console.print(told_cut(values["cut"], len(texts), values["longest"]))
+        console.print(told_cut(values["cut"], values["sentences"], values["longest"]))
     if len(values["batches"]) > 1:
         table = Table("batch", "sentences", "cycles", "multipliers busy %", "integers that differ", title="batches")
         for number, part in enumerate(values["batches"], 1):

@@ -2,6 +2,7 @@
 
 from ..sw.compiler.expected import Expected, tensor_bytes, tensor_hash
 from ..sw.ir.counts import multiplication_counts
+from ..sw.ir.execute import results
 
 __all__ = ["COUNTED", "expectation", "sparsity", "stored", "zero_shares"]
 
@@ -9,7 +10,7 @@ COUNTED = ("zeros", "elements", "zeros_padded", "elements_padded")
 """What shares of zeros are made of: of valid tokens, and with padding."""
 
 
-def expectation(program, golden, *, fidelity, labels, inputs=None):
+def expectation(program, golden, *, fidelity, answers, inputs=None):
     """What a run of `program` must give, as an Expected.
 
     Parameters
@@ -17,15 +18,15 @@ def expectation(program, golden, *, fidelity, labels, inputs=None):
     program : Program with its graph
     golden : tensors of the golden model by name
     fidelity : plain values, see `Fidelity.to_dict`
-    labels : names of the classes, by number
+    answers : Answers, what the outputs mean
     inputs : plain values that say what is run
     """
     counts = multiplication_counts(program.graph, golden)["total"]
     return Expected(
         outputs={name: tensor_bytes(stored(program, golden, output)) for name, output in program.outputs.items()},
         hashes={name: tensor_hash(golden[name]) for name in program.tensors}, sentences=program.graph.batch,
-        multiplications={"none": counts.none, "both": counts.both}, sparsity=sparsity(program, golden), labels=dict(labels),
-        inputs=inputs or {}, fidelity=fidelity)
+        multiplications={"none": counts.none, "both": counts.both}, sparsity=sparsity(program, golden),
+        answers=answers.keep_names(results(program.graph, golden)), inputs=inputs or {}, fidelity=fidelity)
 
 
 def stored(program, golden, output):

@@ -8,9 +8,9 @@ from ..hw.spec.design_name import design_name
 from ..hw.spec.isa import Engine
 from ..sw.compiler import compile_encoder, compile_quantised
 from ..sw.ir.execute import results
-from ..sw.ir.graph import unpad
-from ..sw.models.checkpoint import encode_texts
+from ..sw.models.answers import answers_of
 from ..sw.models.fidelity import golden_fidelity
+from ..sw.models.sentences import Batch, encode_sentences
 from .errors import SimulationError
 from .expectation import expectation, stored
 from .replay import BufferReplay
@@ -32,7 +32,7 @@ class Inference:
     mismatches : {tensor: number of unequal integers}, only those with any
     outputs, golden_outputs : stored results by name, floats
     fidelity : Fidelity, how far the golden model is from the float one
-    labels : names of the classes, by number
+    answers : Answers, for what the outputs mean
     """
 
     program: object
@@ -42,19 +42,20 @@ class Inference:
     outputs: dict
     golden_outputs: dict
     fidelity: object
-    labels: dict
+    answers: object
 
 
-def infer(config, checkpoint, texts, *, folder, length=None, longest=None, encoder=None, stage=lambda name: None, waves=False,
-          activity=False, latency=40, power_up=None, model=None, **options):
-    """Compile `texts` as one batch, run them, compare.
+def infer(config, checkpoint, sentences, *, folder, length=None, longest=None, encoder=None, stage=lambda name: None,
+          waves=False, activity=False, latency=40, power_up=None, model=None, **options):
+    """Compile sentences as one batch, run them, compare.
 
     Parameters
     ----------
     config : AcceleratorConfig
     checkpoint : Checkpoint
+    sentences : texts or Sentence each, or a Batch of them
     folder : for logs and results
-    length, longest : tokens to pad to, and to cut to, see `encode_texts`
+    length, longest : tokens to pad to, and to cut to, see `encode_sentences`
     encoder : QuantisedEncoder, if the caller has it; the options of quantisation are then its own
     stage : called with the name of each stage as it begins
     waves, activity, latency, power_up, model : see `simulate`
@@ -65,12 +66,12 @@ def infer(config, checkpoint, texts, *, folder, length=None, longest=None, encod
     SimulationError : the program does not end, or ends with an error
     """
     stage("compiling")
-    ids, lengths = encode_texts(checkpoint, texts, length, longest=longest)
-    options["memory"] = largest_memory(config)
-    program = (compile_encoder(checkpoint, config, ids, lengths, **options) if encoder is None else
-               compile_quantised(encoder, config, ids, lengths, **options))
+    batch = sentences if isinstance(sentences, Batch) else encode_sentences(checkpoint, sentences, length, longest=longest)
+    options |= {"memory": largest_memory(config), "tokens": batch.tokens}
+    program = (compile_encoder(checkpoint, config, batch.ids, batch.lengths, **options) if encoder is None else
+               compile_quantised(encoder, config, batch.ids, batch.lengths, **options))
     stage("golden model")
-    golden, fidelity = golden_fidelity(checkpoint, program.graph, ids)
+    golden, fidelity = golden_fidelity(checkpoint, program.graph, batch)
     stage("building and running the RTL")
     run = run_program(program, folder=folder, waves=waves, activity=activity, latency=latency, power_up=power_up, model=model)
     stage("comparing")
@@ -78,7 +79,8 @@ def infer(config, checkpoint, texts, *, folder, length=None, longest=None, encod
     return Inference(
         program=program, run=run, golden=golden, mismatches=mismatches,
         outputs={name: floats for name, (_, floats) in seen_outputs(program, run).items()},
-        golden_outputs=results(program.graph, golden), fidelity=fidelity, labels=checkpoint.config.id2label,
+        golden_outputs=results(program.graph, golden), fidelity=fidelity,
+        answers=answers_of(checkpoint, batch, layers=program.graph.layers, tile=config.tile),
     )
 
 
@@ -160,7 +162,8 @@ def in_memory(name):
 
 def report(inference):
     """The run of an Inference as plain values, see `report_run`."""
-    expected = expectation(inference.program, inference.golden, fidelity=inference.fidelity.to_dict(), labels=inference.labels)
+    expected = expectation(inference.program, inference.golden, fidelity=inference.fidelity.to_dict(),
+                           answers=inference.answers)
     return report_run(inference.program, inference.run, expected, inference.mismatches, inference.outputs)
 
 
@@ -182,21 +185,19 @@ def report_run(program, run, expected, mismatches, outputs):
     cycles = counters["cycles"]
     counts = expected.multiplications
     busy = {engine.name.lower(): counters[f"{engine.name.lower()}_busy"] / cycles for engine in Engine}
-    predictions = []
-    if "logits" in outputs:
-        place = program.outputs["logits"]
-        wanted = unpad(expected.integers("logits", place["columns"] * config.tile), place["frac"], place["shape"])
-        for row, golden in zip(outputs["logits"], wanted, strict=True):
-            label = int(row.argmax())
-            predictions.append({
-                "label": expected.labels.get(label, str(label)), "index": label, "logits": row.tolist(),
-                "golden_index": int(golden.argmax()),
-            })
+    answers, wanted = expected.answers, expected.floats(program)
+    arrays, golden = answers.arrays(outputs), answers.arrays(wanted)
+    predictions = [answers.answer(number, one) | {"equals_golden": all(one[name].equal(other[name]) for name in one)}
+                   for number, (one, other) in enumerate(zip(arrays, golden, strict=True))]
     return {
         "config": design_name(config),
         "sentences": expected.sentences,
         "prediction": predictions[0]["label"] if len(predictions) == 1 else [p["label"] for p in predictions],
         "predictions": predictions,
+        "task": answers.task,
+        "kind": answers.kind,
+        "host": answers.host,
+        "similarity_kind": answers.similarity,
         "cycles": cycles,
         "planned_cycles": program.planned_cycles,
         "ideal_cycles": -(-counts["none"] // config.multipliers),

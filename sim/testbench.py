@@ -16,7 +16,7 @@ from ..sw.golden.tiles import to_stream
 from ..sw.host.driver import EVENTS, START, enable_interrupts, set_thresholds
 from ..sw.ir.counts import multiplication_counts
 from ..sw.ir.execute import golden_run
-from ..sw.models.checkpoint import encode_texts
+from ..sw.models.sentences import encode_texts
 from ..sw.models.tiny_encoder import TINY_SHAPES, tiny_encoder
 
 __all__ = ["EXPECTED", "MEMORY", "TESTBENCH", "compile_texts", "compile_tiny", "make_testbench", "verilog_ports"]

@@ -25,7 +25,8 @@ from acceltran.hw.spec.isa import INSTRUCTIONS
 from acceltran.hw.spec.registers import to_c_header
 from acceltran.sw.compiler import compile_encoder
 from acceltran.sw.compiler.disassemble import disassemble
-from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
+from acceltran.sw.models.sentences import encode_texts
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("hw", "sw", "sim", "silicon", "cli")

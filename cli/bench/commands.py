@@ -12,8 +12,9 @@ from ...sim.inference import infer, report
 from ...sim.products import CAUSES, Product, measure_products
 from ...sim.timeline import write_timeline
 from ...sw.compiler import CompileError, compile_encoder
-from ...sw.models.checkpoint import encode_texts, load_checkpoint
+from ...sw.models.checkpoint import load_checkpoint
 from ...sw.models.errors import ModelError
+from ...sw.models.sentences import encode_texts
 from ..console import check_outputs, console, stages
 from ..hardware import load_config, loop_order
 from ..inputs import calibration_options

@@ -13,8 +13,8 @@ from ...sim.inference import infer, report
 from ...sim.products import Product, measure_products
 from ...sim.sources import source_identity
 from ...sim.timeline import tracks
-from ...sw.models.checkpoint import encode_texts
 from ...sw.models.errors import ModelError
+from ...sw.models.sentences import encode_texts
 from .ita import measure_ita
 
 __all__ = ["ACTIVATIONS", "GROUPS", "INNER", "LENGTH", "ORDER_BATCH", "ORDER_SHAPES", "WEIGHTS", "Ita", "Model", "Products",

@@ -6,8 +6,9 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ...hw.spec.files import write_json
-from ...sw.models.checkpoint import count_cut, load_checkpoint
+from ...sw.models.checkpoint import load_checkpoint
 from ...sw.models.errors import ModelError
+from ...sw.models.sentences import count_cut
 from ..console import announce, check_outputs, console, progress
 from ..data_files import read_labelled
 from ..labels import Targets, check_classifier
@@ -25,9 +26,9 @@ def calibrate_command(*, data, output, model, budget, weight_sparsity, sentences
     checkpoint = load_checkpoint(model)
     check_classifier(checkpoint, "calibrate", classes=True)
     found = read_labelled(data, Targets(checkpoint.config), layout)
-    parts = draw(data, found.texts, found.labels, sentences, check, seed)
+    parts = draw(data, found.sentences, found.labels, sentences, check, seed)
     positions = checkpoint.config.max_position_embeddings
-    announce(found, cut=count_cut(checkpoint, found.texts, positions), longest=positions)
+    announce(found, cut=count_cut(checkpoint, found.sentences, positions), longest=positions)
     columns = TextColumn("removed {task.percentage:.1f} % of the multiplications"), TimeElapsedColumn()
     with Progress(*columns, console=progress, transient=True) as bar:
         task = bar.add_task("", total=1.0)

@@ -6,7 +6,7 @@ from torch.utils.benchmark import Timer
 from ...hw.post_process.dynatran import DynaTran
 from ...hw.post_process.top_k_selector import TopKSelector
 from ...silicon.component import component_gate_equivalents
-from ...sw.models.checkpoint import encode_texts
+from ...sw.models.sentences import encode_texts
 
 __all__ = ["SHAPES", "attention_probabilities", "pass_times", "selector_gates", "threshold_pass",
            "top_k_pass"]

@@ -4,7 +4,8 @@ import torch
 from rich.table import Table
 
 from ...hw.spec.files import write_json
-from ...sw.models.checkpoint import count_cut, load_checkpoint
+from ...sw.models.checkpoint import load_checkpoint
+from ...sw.models.sentences import count_cut
 from ..console import announce, check_outputs, console, progress
 from ..data_files import read_sentences
 from .cost import SHAPES, attention_probabilities, pass_times, selector_gates

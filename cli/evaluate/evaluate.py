@@ -11,10 +11,11 @@ from ...hw.spec.errors import ConfigError
 from ...sw.ir.execute import execute, results
 from ...sw.ir.graph import Softmax
 from ...sw.ir.watch import Watch
-from ...sw.models.checkpoint import count_cut, encode_texts
+from ...sw.models.answers import answers_of
 from ...sw.models.errors import ModelError
 from ...sw.models.fidelity import FidelityMeter, combine
 from ...sw.models.quantise import quantise_encoder
+from ...sw.models.sentences import encode_sentences
 from ..labels import check_classifier
 from .float_runs import below
 from .sites import SiteCurves, site_names
@@ -102,14 +103,14 @@ def evaluate(checkpoint, hardware, texts, labels, method, *, length=128, baselin
     """
     check_classifier(checkpoint, "evaluate")
     longest = length or checkpoint.config.max_position_embeddings
-    ids, lengths = encode_texts(checkpoint, texts, length, longest=longest)
+    batch = encode_sentences(checkpoint, texts, length, longest=longest)
     passes = {"": method}
     if baseline and method.name != "none":
         passes["baseline"] = Method(weight_sparsity=method.weight_sparsity)
     values = {}
     for name, chosen in passes.items():
-        values[name] = _evaluate(checkpoint, hardware, ids, lengths, labels, chosen, calibration_texts, limits, report)
-    return values.pop("") | values | {"cut": count_cut(checkpoint, texts, longest), "longest": longest}
+        values[name] = _evaluate(checkpoint, hardware, batch, labels, chosen, calibration_texts, limits, report)
+    return values.pop("") | values | {"cut": batch.cut, "longest": longest}
 
 
 def with_format(hardware, text):
@@ -121,23 +122,25 @@ def with_format(hardware, text):
     return replace(hardware, name="custom", integer_bits=integer, fraction_bits=fraction)
 
 
-def _evaluate(checkpoint, hardware, ids, lengths, labels, method, calibration_texts, limits, report):
+def _evaluate(checkpoint, hardware, batch, labels, method, calibration_texts, limits, report):
     encoder = quantise_encoder(checkpoint, hardware, calibration_texts=calibration_texts, **method.compiler_options())
-    tally, predictions = Tally(), [None] * len(ids)
+    tally, predictions = Tally(), [None] * len(labels)
     meter, fidelities = FidelityMeter(checkpoint), []
     prune = method.float_pruning(checkpoint) if method.name == "top-k" else None
     # Sentences of similar length lie in one batch.
-    order = sorted(range(len(ids)), key=lambda n: lengths[n])
+    order = sorted(range(len(labels)), key=batch.lengths.__getitem__)
     for start in range(0, len(order), _BATCH):
         chosen = order[start: start + _BATCH]
-        graph = encoder.build_graph([lengths[n] for n in chosen], ids.shape[1], separate=False)
+        part = batch.part(chosen, batch.ids.shape[1])
+        graph = encoder.build_graph(part.lengths, part.ids.shape[1], separate=False, tokens=part.tokens)
         watch = Watch(graph)
-        values = execute(graph, ids[chosen], prune=_pruning(method), watch=watch)
-        fidelities.append(meter.measure(graph, ids[chosen], values, watch, prune))
+        values = execute(graph, part.ids, prune=_pruning(method), watch=watch)
+        answers = answers_of(checkpoint, part, tile=hardware.tile)
+        fidelities.append(meter.measure(graph, part.ids, values, watch, answers, prune, tokens=part.tokens))
         tally.add(graph, values)
         logits = results(graph, values)["logits"]
-        answers = logits[:, 0] if checkpoint.config.num_labels == 1 else logits.argmax(1)
-        for n, prediction in zip(chosen, answers.tolist(), strict=True):
+        predicted = logits[:, 0] if checkpoint.config.num_labels == 1 else logits.argmax(1)
+        for n, prediction in zip(chosen, predicted.tolist(), strict=True):
             predictions[n] = prediction
         report(len(chosen))
     score = _correlations if checkpoint.config.num_labels == 1 else _accuracy

@@ -21,7 +21,7 @@ check_on_rtl = Late("evaluate --rtl", "evaluate.rtl_check:check_on_rtl", "sim")
 
 
 def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites, keep, weight_sparsity, word_format, length,
-                     limit, baseline, rtl, json_path, calibration, limits, layout=None):
+                     limit, baseline, rtl, batch, jobs, json_path, calibration, limits, layout=None):
     """Options are those of the command, see its help."""
     hardware = AcceleratorConfig.load(config)
     if word_format:
@@ -35,7 +35,7 @@ def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites
     chosen = Method(name=method, tau=tau, target=target_sparsity, sites=sites and SiteCurves.load(sites, checkpoint), keep=keep,
                     weight_sparsity=weight_sparsity)
     found = read_labelled(data, Targets(checkpoint.config), layout)
-    texts, labels = found.texts[:limit], found.labels[:limit]
+    texts, labels = found.sentences[:limit], found.labels[:limit]
     announce(found)
     calibrated = calibration_options(calibration)
     passes = 1 + (baseline and method != "none")
@@ -51,7 +51,7 @@ def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites
         with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=progress, transient=True) as bar:
             task = bar.add_task("runs of the RTL", total=2 * len(texts[:rtl]))
             values["rtl"] = check(checkpoint, hardware, texts[:rtl], values["predictions"][:rtl], chosen, length=length,
-                                  report=lambda done: bar.advance(task, done), **calibrated)
+                                  batch=batch, jobs=jobs, report=lambda done: bar.advance(task, done), **calibrated)
     if json_path:
         write_json(json_path, values)
     _print(values)

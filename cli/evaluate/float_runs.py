@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ...sw.models.checkpoint import encode_texts
 from ...sw.models.quantise import pruned_checkpoint
+from ...sw.models.sentences import encode_sentences
 from ..labels import check_classifier
 
 __all__ = ["FloatRun", "FloatRuns", "below", "valid_mask"]
@@ -35,7 +35,7 @@ class FloatRuns:
     Attributes
     ----------
     checkpoint : as given
-    batches : (ids, lengths, labels) of sentences of similar length
+    batches : (ids, lengths, labels, tokens) of sentences of similar length, see `FloatEncoder.run`
     reference : FloatRun without pruning of activations
     dense : multiplications without any zero
     """
@@ -45,10 +45,11 @@ class FloatRuns:
         self.checkpoint, self.config = checkpoint, checkpoint.config
         checkpoint = pruned_checkpoint(checkpoint, self.config.num_hidden_layers, weight_sparsity)
         self.encoder, self.parts = checkpoint.float_encoder(), checkpoint.parts()
-        ids, lengths = encode_texts(checkpoint, texts, longest=self.config.max_position_embeddings)
-        lengths, labels = torch.tensor(lengths), torch.tensor(labels)
-        order = lengths.argsort(stable=True)
-        self.batches = [(ids[rows, : int(lengths[rows].max())], lengths[rows], labels[rows]) for rows in order.split(_BATCH)]
+        encoded = encode_sentences(checkpoint, texts, longest=self.config.max_position_embeddings)
+        ids, lengths, labels = encoded.ids, torch.tensor(encoded.lengths), torch.tensor(labels)
+        parts = lengths.argsort(stable=True).split(_BATCH)
+        self.batches = [(ids[rows, : int(lengths[rows].max())], lengths[rows], labels[rows],
+                         [encoded.tokens[row] for row in rows]) for rows in parts]
         self._fan_out = {one.result: (checkpoint.tensors[f"{one.weights}.weight"] != 0).sum(0).double()
                          for one in self.parts.encoder_projections}
         self.reference = self.run(lambda name, tensor: tensor)
@@ -59,8 +60,8 @@ class FloatRuns:
     def run(self, prune):
         """FloatRun with this pruning, see `FloatEncoder.run`."""
         logs, remaining, right, count = [], 0.0, 0, 0
-        for ids, lengths, labels in self.batches:
-            values = self.encoder.run(ids, lengths, prune=prune)
+        for ids, lengths, labels, tokens in self.batches:
+            values = self.encoder.run(ids, lengths, prune=prune, tokens=tokens)
             logs.append(values["logits"].log_softmax(1))
             remaining += self._remaining(values, lengths)
             right += int((values["logits"].argmax(1) == labels).sum())

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from ...hw.spec.registers import KNOTS
+from ...sw.models.encoder_parts import encoder_parts
 from ...sw.models.errors import ModelError
 from .choose import choose
 from .float_runs import FloatRuns, below, valid_mask
@@ -23,8 +24,7 @@ _POINTS = tuple(n / 32 for n in range(1, 33))
 
 def site_names(checkpoint):
     """Every activation in front of a product of the encoder's layers; what follows them reads one token."""
-    parts = checkpoint.family.parts(checkpoint.config, checkpoint.config.num_hidden_layers, pooler=False, classifier=False)
-    return list(parts.sites)
+    return list(encoder_parts(checkpoint.config, checkpoint.config.num_hidden_layers, None).sites)
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,8 @@ class _Search:
                 return tensor
             return look
 
-        for ids, lengths, _ in self.runs.batches:
-            self.runs.encoder.run(ids, lengths, prune=keep(lengths))
+        for ids, lengths, _, tokens in self.runs.batches:
+            self.runs.encoder.run(ids, lengths, prune=keep(lengths), tokens=tokens)
         levels = {}
         for site, parts in seen.items():
             values = torch.cat(parts).sort().values

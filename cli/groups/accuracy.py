@@ -14,6 +14,7 @@ from ..options import (
     CALIBRATION,
     DEFAULT_MODEL,
     EXCLUSIONS,
+    JOBS,
     LABELLED,
     LAYOUT,
     LIMITS,
@@ -41,7 +42,7 @@ _DYNATRAN_DOCUMENT = document(Path("docs/dynatran.md"))
 
 
 @app.command()
-@takes(OWN, config(), MODEL, PRUNING, CALIBRATION, json("everything"), LABELLED, LIMITS)
+@takes(OWN, JOBS, config(), MODEL, PRUNING, CALIBRATION, json("everything"), LABELLED, LIMITS)
 def evaluate(
     data: Annotated[Path, typer.Option(help="Labelled sentences: csv, tsv or jsonl.")],
     method: Annotated[str, typer.Option(help="How to prune: none, dynatran (one threshold), per-site, or top-k (of "
@@ -53,8 +54,10 @@ def evaluate(
                                         "and to which longer ones are cut.")] = 128,
     limit: Annotated[int | None, typer.Option(min=1, help="Evaluate only so many sentences, the first of the file.")] = None,
     baseline: Annotated[bool, typer.Option(help="Evaluate also without pruning of activations, to compare with.")] = True,
-    rtl: Annotated[int, typer.Option(min=0, help="Run so many of the first sentences on the simulated RTL, too, one by "
-                                                 "one, and compare.")] = 0,
+    rtl: Annotated[int, typer.Option(min=0, help="Run so many of the first sentences on the simulated RTL, too, and "
+                                                 "compare.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="With --rtl: sentences in one program. Cycles are means for a "
+                                                   "sentence.")] = 1,
     **shared,
 ):
     """Evaluate the integer model, which the RTL reproduces: accuracy, zeros, and multiplications that remain.
@@ -67,7 +70,7 @@ def evaluate(
     Example: acceltran evaluate --data dev.tsv --method dynatran --tau 0.05 --json dev.json
     """
     return evaluate_command(data=data, method=method, keep=keep, word_format=word_format, length=length, limit=limit,
-                            baseline=baseline, rtl=rtl, **shared)
+                            baseline=baseline, rtl=rtl, batch=batch, **shared)
 
 
 @app.command()

@@ -21,7 +21,7 @@ from ...silicon.sram import SRAM_TABLE, SramTable
 from ...silicon.toggle_counters import COUNTER_SOURCE, LOG, read_toggles, with_toggle_counters
 from ...sim.design import build_system
 from ...sim.inference import infer
-from ...sw.models.checkpoint import count_cut
+from ...sw.models.sentences import count_cut
 from ..console import announce, check_outputs, console, plain_table, progress_bar, stages
 from ..hardware import load_config
 from ..inputs import calibration_options, load_inputs, longest_of, site_options
@@ -34,8 +34,8 @@ NOT_MODELLED = "not modelled: wires, the clock tree, glitches within a cycle, pa
 _ROOT, _CLOCK = "system.dut", "system.clk"
 
 
-def power_command(*, config, model, texts, file, skip, liberty, clock, memory, memories, memory_node, jobs, json_path, plot,
-                  sites, target_sparsity, activity, run, calibration=None, layout=None, **options):
+def power_command(*, config, model, texts, text_pairs=None, file, skip, liberty, clock, memory, memories, memory_node, jobs,
+                  json_path, plot, sites, target_sparsity, activity, run, calibration=None, layout=None, **options):
     """Options are those of the command, see its help."""
     liberty = library_files(liberty)
     check_outputs(json_path, plot)
@@ -49,7 +49,7 @@ def power_command(*, config, model, texts, file, skip, liberty, clock, memory, m
             raise ConfigError("run: nothing is simulated with it, so sentences mean nothing; leave --text and --file out")
         config = load_config(config, skip)
     else:
-        config, checkpoint, data = load_inputs(config, model, texts, file, skip, layout)
+        config, checkpoint, data = load_inputs(config, model, texts, file, skip, layout, text_pairs=text_pairs)
         options |= site_options(sites, target_sparsity, checkpoint) | calibration_options(calibration)
         options["longest"] = longest_of(checkpoint, data, options.get("length"))
     library = read_library(liberty, power=True)
@@ -60,8 +60,8 @@ def power_command(*, config, model, texts, file, skip, liberty, clock, memory, m
         values = estimated_inference(config, modules, run, activity)
     else:
         if data.reading:
-            announce(data, cut=count_cut(checkpoint, data.texts, options["longest"]), longest=options["longest"])
-        values = traced_inference(config, checkpoint, data.texts, modules, **options)
+            announce(data, cut=count_cut(checkpoint, data.sentences, options["longest"]), longest=options["longest"])
+        values = traced_inference(config, checkpoint, data.sentences, modules, **options)
     with progress_bar("mapping modules", len(modules)) as done:
         mapped = map_modules(modules, read_library(liberty), clock=clock if library.timed else None, jobs=jobs, done=done)
     activity, banks = values.pop("activity"), values.pop("banks")

@@ -3,7 +3,7 @@
 import functools
 import math
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,17 +11,20 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from ...hw.spec.files import replacing, write_json
-from ...sw.models.bert import BertConfig, tensor_shapes
-from ...sw.models.checkpoint import encode_texts
+from ...sw.models.encoder_config import EncoderConfig
 from ...sw.models.float_encoder import FUNCTIONS, FloatEncoder
+from ...sw.models.registry import FAMILIES
+from ...sw.models.sentences import encode_texts
+from ...sw.models.tasks import TASKS
 from .prune_training import Pruning
 
 __all__ = ["CONFIG", "Recipe", "VARIANTS", "Variant", "accuracy", "forward", "initial_tensors", "save_model", "split_reviews",
            "train"]
 
-CONFIG = BertConfig(hidden_size=128, num_hidden_layers=2, num_attention_heads=2, intermediate_size=512,
-                    vocab_size=30522, max_position_embeddings=512, type_vocab_size=2, hidden_act="gelu",
+CONFIG = EncoderConfig(hidden_size=128, num_hidden_layers=2, num_attention_heads=2, intermediate_size=512,
+                    vocab_size=30522, position_rows=512, type_vocab_size=2, hidden_act="gelu",
                     layer_norm_eps=1e-12, num_labels=2, id2label={0: "negative", 1: "positive"})
+BERT = FAMILIES[CONFIG.model_type]
 LONGEST = 128
 BUCKET = 16  # batches that are sorted by length together
 
@@ -67,7 +70,7 @@ class Variant:
 
     @property
     def config(self):
-        """BertConfig of the model."""
+        """EncoderConfig of the model."""
         return replace(CONFIG, hidden_act=self.hidden_act)
 
 
@@ -88,7 +91,7 @@ def initial_tensors(config, teacher, deviation, generator):
     centred = words - words.mean(0)
     axes = torch.linalg.eigh((centred.T @ centred).double()).eigenvectors[:, -config.hidden_size:].flip(1).float()
     tensors = {}
-    for name, shape in tensor_shapes(config).items():
+    for name, shape in BERT.tensor_shapes(config, BERT.head(config, TASKS["text-classification"])).items():
         if name == "embeddings.word_embeddings.weight":
             tensors[name] = centred @ axes
         elif name == "embeddings.position_embeddings.weight":
@@ -149,7 +152,7 @@ def train(config, teacher, reviews, recipe, report=lambda done, total, loss: Non
 
     Parameters
     ----------
-    config : BertConfig
+    config : EncoderConfig
         The shape to train.
     teacher : Checkpoint
         Gives the tokenizer and the first embeddings.
@@ -213,11 +216,12 @@ def save_model(folder, config, tensors, tokenizer_file):
     """Write a model folder: config.json, model.safetensors in half precision, tokenizer.json."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    fields = asdict(config) | {
+    fields = {name: getattr(config, name) for name in (
+        "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size",
+        "max_position_embeddings", "type_vocab_size", "hidden_act", "layer_norm_eps", "id2label")} | {
         "architectures": ["BertForSequenceClassification"], "model_type": "bert", "pad_token_id": 0,
         "position_embedding_type": "absolute", "torch_dtype": "float16",
         "label2id": {label: index for index, label in config.id2label.items()}}
-    del fields["num_labels"]
     write_json(folder / "config.json", fields)
     halves = {name if name.startswith("classifier") else f"bert.{name}": tensor.half().contiguous()
               for name, tensor in tensors.items()}

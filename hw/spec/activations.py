@@ -13,7 +13,8 @@ import numpy as np
 
 from .quadratic_table import CoarseTable
 
-__all__ = ["ACTIVATIONS", "REACH", "Activation", "FunctionFormat", "activation", "function_format", "has_table"]
+__all__ = ["ACTIVATIONS", "REACH", "Activation", "FunctionFormat", "activation", "function_format", "has_table",
+           "model_function"]
 
 REACH = 128
 """Largest magnitude of an argument of a function with a table."""
@@ -38,6 +39,7 @@ class Activation:
     tail : vectorised float function on numpy arrays, which a table holds; None: zero, and there is no table
     odd : the result takes the sign of x
     blocks : the table covers ``u < 8 * blocks``
+    also : what configurations of models call it besides
     """
 
     name: str
@@ -47,6 +49,7 @@ class Activation:
     tail: Callable | None = None
     odd: bool = False
     blocks: int = 1
+    also: tuple[str, ...] = ()
 
     def exact(self, x):
         """The function in double precision, of a numpy array."""
@@ -61,16 +64,29 @@ def _gelu_tail(u):
     return u / 2 * np.vectorize(math.erfc, otypes=[float])(u * 0.5**0.5)
 
 
+def _gelu_tanh_tail(u):
+    """U * (1 - Phi(u)) with ``2 Phi(u) - 1`` approximated by ``tanh(sqrt(2 / pi) (u + 0.044715 u^3))``."""
+    return u / 2 * (1 - np.tanh((2 / math.pi) ** 0.5 * (u + 0.044715 * u**3)))
+
+
 def _silu_tail(u):
     """U * sigmoid(-u)."""
     return u / (1 + np.exp(u))
 
 
+def _quick_gelu_tail(u):
+    """U * sigmoid(-1.702 u), with which sigmoid(1.702 u) stands for Phi(u)."""
+    return u / (1 + np.exp(1.702 * u))
+
+
 ACTIVATIONS = (
     Activation(name="relu", title="ReLU", code=1, config_bit=16),
-    Activation(name="gelu", title="GeLU", code=2, config_bit=17, tail=_gelu_tail),
+    Activation(name="gelu", title="GeLU", code=2, config_bit=17, tail=_gelu_tail, also=("gelu_python",)),
     Activation(name="tanh", title="tanh", code=3, config_bit=18, tail=np.tanh, odd=True),
-    Activation(name="silu", title="SiLU", code=4, config_bit=22, tail=_silu_tail, blocks=2),
+    Activation(name="silu", title="SiLU", code=4, config_bit=22, tail=_silu_tail, blocks=2, also=("swish",)),
+    Activation(name="gelu_tanh", title="GeLU by tanh", code=5, config_bit=23, tail=_gelu_tanh_tail,
+               also=("gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_accurate")),
+    Activation(name="quick_gelu", title="quick GeLU", code=6, config_bit=24, tail=_quick_gelu_tail, blocks=2),
 )
 """In the order of their codes; code 0 is no function."""
 
@@ -78,6 +94,11 @@ ACTIVATIONS = (
 def activation(name):
     """The `Activation` of a name."""
     return next(a for a in ACTIVATIONS if a.name == name)
+
+
+def model_function(name):
+    """The name here of what the configuration of a model calls `name`; None for a function that is not built."""
+    return next((a.name for a in ACTIVATIONS if name in (a.name, *a.also)), None)
 
 
 def has_table(name):

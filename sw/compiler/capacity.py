@@ -34,13 +34,10 @@ IN_ORDER = (
 what none of them can place is refused."""
 
 
-def fits(graph, config, **options):
-    """Whether `check_fit` has nothing to say."""
-    try:
-        check_fit(graph, config, **options)
-    except CapacityError:
-        return False
-    return True
+def fits(graph, config, *, overlap=True, resident=False, memory=ADDRESSED):
+    """Whether `check_fit` has nothing to say, in less time than it takes to find the remedies."""
+    check_memory(graph, config, memory)
+    return _shortage(graph, config, overlap, resident) is None
 
 
 def check_fit(graph, config, *, overlap=True, resident=False, memory=ADDRESSED):

@@ -26,7 +26,7 @@ _SHARES = (1.3, 1.15, 1.0, 0.85, 0.7, 0.0)
 
 
 def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsity=None, site_taus=None, weight_sparsity=0.0,
-                    calibration_texts=None, layers=None, order=None, overlap=True, resident=False, base=0,
+                    calibration_texts=None, layers=None, tokens=None, order=None, overlap=True, resident=False, base=0,
                     memory=ADDRESSED):
     """Compile one batch of sentences.
 
@@ -37,6 +37,7 @@ def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsi
     ids : int64 [batch, columns], token numbers; rows are padded to whole tiles
     lengths : valid tokens of each row
     tau, target_sparsity, site_taus, weight_sparsity, calibration_texts, layers : see `quantise_encoder`
+    tokens : Tokens of each row, see `build_graph`
     order, overlap, resident, base, memory : see `compile_graph`
 
     Returns
@@ -48,20 +49,20 @@ def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsi
     CompileError : where model, request and configuration do not fit together
     """
     outline = outline_encoder(checkpoint, config, layers=layers, tau=tau, target_sparsity=target_sparsity, site_taus=site_taus)
-    check_batch(outline, config, lengths, len(ids[0]), overlap=overlap, resident=resident, memory=memory)
+    check_batch(outline, config, lengths, len(ids[0]), tokens, overlap=overlap, resident=resident, memory=memory)
     encoder = quantise_encoder(checkpoint, config, tau=tau, target_sparsity=target_sparsity, site_taus=site_taus,
                                weight_sparsity=weight_sparsity, calibration_texts=calibration_texts, layers=layers)
-    return compile_quantised(encoder, config, ids, lengths, order=order, overlap=overlap, resident=resident, base=base,
-                             memory=memory)
+    return compile_quantised(encoder, config, ids, lengths, tokens=tokens, order=order, overlap=overlap, resident=resident,
+                             base=base, memory=memory)
 
 
-def compile_quantised(encoder, config, ids, lengths, *, order=None, **options):
+def compile_quantised(encoder, config, ids, lengths, *, tokens=None, order=None, **options):
     """The same from a QuantisedEncoder, which serves any number of batches.
 
     Parameters
     ----------
     encoder : QuantisedEncoder for `config`
-    ids, lengths : see `compile_encoder`
+    ids, lengths, tokens : see `compile_encoder`
     order, options : see `compile_graph`
 
     Raises
@@ -71,11 +72,11 @@ def compile_quantised(encoder, config, ids, lengths, *, order=None, **options):
     """
     columns = len(ids[0])
     fitted = {name: options[name] for name in ("overlap", "resident", "memory") if name in options}
-    check_batch(encoder, config, lengths, columns, **fitted)
-    return compile_graph(encoder.build_graph(lengths, columns), config, ids, order=order, **options)
+    check_batch(encoder, config, lengths, columns, tokens, **fitted)
+    return compile_graph(encoder.build_graph(lengths, columns, tokens=tokens), config, ids, order=order, **options)
 
 
-def check_batch(encoder, config, lengths, columns, **options):
+def check_batch(encoder, config, lengths, columns, tokens=None, **options):
     """`check_fit` for sentences of an encoder: the refusal names also the sentences, or the tokens, that would fit.
 
     Parameters
@@ -83,15 +84,16 @@ def check_batch(encoder, config, lengths, columns, **options):
     encoder : QuantisedEncoder for `config`
     lengths : valid tokens of each sentence
     columns : tokens to which each is padded
+    tokens : Tokens of each, see `build_graph`
     options : of `check_fit`
     """
     try:
-        check_fit(encoder.build_graph(lengths, columns), config, **options)
+        check_fit(encoder.build_graph(lengths, columns, tokens=tokens), config, **options)
     except CapacityError as error:
-        raise CapacityError(error.what, error.fields, _smaller(encoder, config, lengths, columns, options)) from None
+        raise CapacityError(error.what, error.fields, _smaller(encoder, config, lengths, columns, tokens, options)) from None
 
 
-def largest_batch(encoder, config, lengths, columns=None, *, near=1, **options):
+def largest_batch(encoder, config, lengths, columns=None, *, tokens=None, near=1, **options):
     """How many of the first sentences fit in one program, at least 0.
 
     Parameters
@@ -99,11 +101,13 @@ def largest_batch(encoder, config, lengths, columns=None, *, near=1, **options):
     encoder : QuantisedEncoder for `config`
     lengths : valid tokens of each
     columns : tokens to which each is padded; by default those of the longest in the program
+    tokens : Tokens of each, see `build_graph`
     near : a guess, from which the search goes up and down
     options : of `check_fit`
     """
     def fit(count):
-        return count == 0 or fits(encoder.build_graph(lengths[:count], columns or max(lengths[:count])), config, **options)
+        return count == 0 or fits(encoder.build_graph(lengths[:count], columns or max(lengths[:count]),
+                                                      tokens=tokens and tokens[:count]), config, **options)
 
     low, high = 0, min(near, len(lengths))
     while fit(high):
@@ -116,14 +120,15 @@ def largest_batch(encoder, config, lengths, columns=None, *, near=1, **options):
     return low
 
 
-def _smaller(encoder, config, lengths, columns, options):
+def _smaller(encoder, config, lengths, columns, tokens, options):
     """Clauses: how many of the sentences would fit, or how many tokens of one."""
-    count = largest_batch(encoder, config, lengths, columns, **options)
+    count = largest_batch(encoder, config, lengths, columns, tokens=tokens, **options)
     if count:
         return [f"give {count} sentence{'s' if count > 1 else ''} at a time"]
     tile = config.tile
     for size in range((columns - 1) // tile * tile, 0, -tile):
-        if fits(encoder.build_graph([min(lengths[0], size)], size), config, **options):
+        first = tokens and [tokens[0].cut(size)]
+        if fits(encoder.build_graph([min(lengths[0], size)], size, tokens=first), config, **options):
             return [f"shorten the sentences to {size} tokens" + (" and give one at a time" if len(lengths) > 1 else "")]
     return []
 

@@ -39,6 +39,7 @@ class _Emission:
         self.image = Image(base)
         self.places = Places(placements, {}, {})
         self.bus_bytes = config.bus_width // 8
+        self.packed = {}
 
     def run(self, program, preload, ids):
         """Memory first, since instructions hold addresses."""
@@ -80,7 +81,7 @@ class _Emission:
             self.image.section(home + "s")
             for owner, block in self.blocks.items():
                 if block.home == home:
-                    self._add(owner, contents(block))
+                    self._add(owner, contents(block), self.image.share)
 
     def _transfers(self, section, steps, indices):
         self.image.section(section)
@@ -95,15 +96,19 @@ class _Emission:
                 raw, pitch = pack_table(self.graph.constants[name].numpy(), self.config.width, self.bus_bytes)
                 self.places.tables[name] = self.image.add(raw), pitch
 
-    def _add(self, key, raw):
+    def _add(self, key, raw, add=None):
         size = raw if isinstance(raw, int) else len(raw)
-        self.places.addresses[key] = self.image.add(raw), -(-size // self.bus_bytes) * self.bus_bytes
+        self.places.addresses[key] = (add or self.image.add)(raw), -(-size // self.bus_bytes) * self.bus_bytes
 
     def _weights(self, block):
         size = self.graph.tile
-        matrix = self.graph.constants[block.sources[0]].numpy()
-        part = matrix[:, block.column * size: (block.column + block.columns) * size]
-        return pack_matrix(part, size, self.config.width)
+        matrix = self.graph.constants[block.sources[0]]
+        # Layers that share weights have the same tensor.
+        key = id(matrix), block.column, block.columns
+        if key not in self.packed:
+            part = matrix.numpy()[:, block.column * size: (block.column + block.columns) * size]
+            self.packed[key] = pack_matrix(part, size, self.config.width)
+        return self.packed[key]
 
     def _vectors(self, block):
         lines = np.concatenate([self.graph.constants[name].numpy() for name in block.sources])

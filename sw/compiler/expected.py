@@ -1,10 +1,13 @@
 """What a saved program must give: enough to run and compare it without the model and without its graph."""
 
 import hashlib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import torch
+
+from ..ir.graph import unpad
+from ..models.answers import Answers
 
 __all__ = ["Expected", "tensor_bytes", "tensor_hash"]
 
@@ -20,7 +23,7 @@ class Expected:
     sentences : how many the program runs
     multiplications : {"none", "both"}: of dense products, and of pairs of factors of which neither is zero
     sparsity : zeros by class of tensor, as a report has them
-    labels : names of the classes, by number; none for a model without
+    answers : Answers, what the outputs mean
     inputs : plain values that say what is run: ``texts``, and what is known of where they come from
     fidelity : plain values, how far the results are from the float model's
     """
@@ -30,7 +33,7 @@ class Expected:
     sentences: int
     multiplications: dict[str, int]
     sparsity: dict[str, dict]
-    labels: dict[int, str]
+    answers: Answers
     inputs: dict
     fidelity: dict = field(repr=False)
 
@@ -38,11 +41,15 @@ class Expected:
         """The integers of an output, int64 [rows, `columns`] with padding."""
         return torch.from_numpy(np.frombuffer(self.outputs[name], "<i4").reshape(-1, columns).astype(np.int64))
 
+    def floats(self, program):
+        """The outputs of a Program as floats without padding, by name."""
+        return {name: unpad(self.integers(name, place["columns"] * program.config.tile), place["frac"], place["shape"])
+                for name, place in program.outputs.items()}
+
     def to_dict(self):
         """Plain values for JSON, without `outputs`."""
-        values = asdict(self)
-        del values["outputs"]
-        return values | {"labels": {str(number): label for number, label in self.labels.items()}}
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "outputs"}
+        return values | {"answers": self.answers.to_dict()}
 
     @classmethod
     def from_dict(cls, values, outputs):
@@ -55,8 +62,7 @@ class Expected:
         known = {f.name for f in fields(cls)} - {"outputs"}
         if different := known ^ values.keys():
             raise ValueError(f"expected: {', '.join(sorted(different))}")
-        labels = {int(number): label for number, label in values["labels"].items()}
-        return cls(**values | {"labels": labels}, outputs=outputs)
+        return cls(**values | {"answers": Answers.from_dict(values["answers"])}, outputs=outputs)
 
 
 def tensor_bytes(matrix):

@@ -23,7 +23,7 @@ class Image:
 
     def __init__(self, base=0):
         self.base, self.end = base, base
-        self.sections, self._pieces = {}, []
+        self.sections, self._pieces, self._shared = {}, [], {}
 
     def section(self, name):
         """Start a section; pieces go there until the next one starts."""
@@ -40,6 +40,12 @@ class Image:
         self.end += size
         self.sections[self._open][1] = _up(self.end, PIECE) - self.sections[self._open][0]
         return address
+
+    def share(self, raw):
+        """The address of a piece (bytes) that nothing changes; equal ones, as of layers that share weights, lie there once."""
+        if raw not in self._shared:
+            self._shared[raw] = self.add(raw)
+        return self._shared[raw]
 
     def replace(self, address, raw):
         """Fill a piece that was added empty."""

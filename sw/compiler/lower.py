@@ -1,7 +1,7 @@
 """Lowering: operations of the graph to steps, one instruction each, on whole tiles, in the order of computation."""
 
 from dataclasses import dataclass, field
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, takewhile
 
 from ..ir.errors import CompileError
 from ..ir.graph import Gather, LayerNorm, Load, MatMul, Softmax, Store
@@ -164,7 +164,7 @@ class _Lowering:
     def _interleave_gathers(self):
         """What the first rows need comes first, so that the layer-norm can start."""
         steps = self.plan.steps
-        count = sum(isinstance(step, GatherStep | LoadStep) for step in steps)
+        count = sum(1 for _ in takewhile(lambda step: isinstance(step, GatherStep | LoadStep), steps))
         steps[:count] = sorted(steps[:count], key=lambda step: step.writes[0].row)
 
     def _matmuls(self, operations):

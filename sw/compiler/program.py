@@ -17,7 +17,7 @@ from .expected import Expected
 
 __all__ = ["FORMAT", "Program"]
 
-FORMAT = 1
+FORMAT = 2
 """Of saved programs: it counts up when the files, their fields, or the instruction set change."""
 
 _MANIFEST, _PROGRAM, _IMAGE, _RESULTS = "manifest.json", "program.bin", "image.bin", "results.bin"

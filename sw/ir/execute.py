@@ -36,7 +36,7 @@ def execute(graph, ids, *, prune=None, watch=None):
             case Gather():
                 result = graph.constants[operation.table][indices[operation.indices]]
             case Load():
-                result = graph.constants[operation.o.tensor]
+                result = graph.constants[operation.values]
             case MatMul():
                 result = _matmul(graph, values, operation, seen)
             case Softmax():

@@ -32,6 +32,7 @@ class Tensor:
     group : constants of one group that follow each other are loaded together
     layer : the part of the model that it belongs to, for statistics: the number of an encoder layer, or pooler
     sequences : numbers of the sequences to which its valid rows belong, in order
+    positions : where each valid row is one token of a sequence of `sequences`, its number there; None: all tokens, or the first
     head : number of the attention head, of a tensor of one
     valid_rows : ranges of the rows that are no padding; None: all of them
     valid_columns : how many of the columns, from the first, are no padding; None: all of them
@@ -51,6 +52,7 @@ class Tensor:
     group: str = ""
     layer: str = ""
     sequences: tuple[int, ...] = ()
+    positions: tuple[int, ...] | None = None
     head: int | None = None
     valid_rows: tuple[range, ...] | None = None
     valid_columns: int | None = None
@@ -120,12 +122,13 @@ class Gather:
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """An activation tensor that lies in main memory, as one of the graph's constants.
+    """An activation tensor, or a part of one, that lies in main memory: one of the graph's constants, called `values`.
 
     `constant` is the model's constant from which its rows were taken, by its name among the losses, if there is one.
     """
 
     o: View
+    values: str
     constant: str | None = None
 
 
@@ -182,7 +185,11 @@ class LayerNorm:
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
-    """A result to main memory, under a name; `shape` is [batch, labels] or [batch, sequence, width] without padding."""
+    """A result to main memory, under a name.
+
+    Its `shape` without padding is [batch, columns] for the first token of each sequence, [batch, sequence, columns] for all, or
+    [n, tile, columns] for n tile rows.
+    """
 
     x: View
     output: str

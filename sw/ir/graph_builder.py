@@ -39,8 +39,9 @@ class GraphBuilder:
 
     def load(self, o, values, constant=None):
         """Integers from main memory to a view, see `Load`."""
-        self.graph.constants[o.tensor] = values
-        self.graph.operations.append(Load(o=o, constant=constant))
+        name = o.tensor if o == self.graph.whole(o.tensor) else f"{o.tensor}[{o.row}, {o.column}]"
+        self.graph.constants[name] = values
+        self.graph.operations.append(Load(o=o, values=name, constant=constant))
 
     def product(self, a, b, c, *, bias=None, transpose=False, function="none", column_parts=1):
         """``c = function(a b + bias)``, on views and the Tensor of the bias."""
@@ -58,16 +59,17 @@ class GraphBuilder:
             o_frac=self._tensor(o).frac, curve=self._curve(o)))
 
     def layernorm(self, x, residual, o, gamma, beta, epsilon):
-        """The layer-norm of x plus a residual, with the Tensors gamma and beta.
+        """The layer-norm of x plus a residual, if there is one, with the Tensors gamma and beta.
 
         Raises
         ------
         CompileError : for fields out of range
         """
-        inputs = self._tensor(x), self._tensor(residual)
+        inputs, other = self._tensor(x), residual and self._tensor(residual)
         try:
             fields = layernorm_fields(
-                n=x.columns, x_frac=inputs[0].frac, r_frac=inputs[1].frac, x_max=inputs[0].largest, r_max=inputs[1].largest,
+                n=x.columns, x_frac=inputs.frac, x_max=inputs.largest,
+                r_frac=other and other.frac, r_max=other and other.largest,
                 gamma_frac=gamma.frac, beta_frac=beta.frac, o_frac=self._tensor(o).frac, eps=epsilon, width=self.graph.width)
         except ValueError as error:
             raise CompileError(f"{self._name(o)}: {error}") from None

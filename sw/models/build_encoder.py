@@ -4,21 +4,25 @@ from dataclasses import replace
 
 import torch
 
+from ..golden.fixed import quantise
 from ..ir.densities import density
 from ..ir.errors import CompileError
-from ..ir.graph import Graph, LayerNorm
+from ..ir.graph import Graph, LayerNorm, View
 from ..ir.graph_builder import GraphBuilder
+from .parts import Norm
+from .relative_bias import bias_matrices
+from .tokens import Tokens, default_places, masked_rows
 
 __all__ = ["build_graph"]
 
 
-def build_graph(encoder, lengths, columns, separate=None):
+def build_graph(encoder, lengths, columns, separate=None, *, tokens=None):
     """Lay a quantised encoder out for sequences of given lengths.
 
     Activations are matrices [batch * sequence, width], and a projection of the whole batch is one product; or, `separate`,
     every sequence has tensors of its own, ``name.number``, which find room one by one. Attention works per sequence and head on
-    views of them. The sequences share the position rows and one tile row of padding. Pooler and classifier take the first
-    tile row of each sequence.
+    views of them. The sequences share one tile row of padding, and the position rows, unless their tokens have places of their
+    own. What stands behind the layers takes the first tile row of each sequence, those with masked tokens, or all.
 
     Parameters
     ----------
@@ -27,6 +31,7 @@ def build_graph(encoder, lengths, columns, separate=None):
     columns : tokens of the longest, padding included; rounded up to whole tiles
     separate : by default where the tile rows of a sequence fill the grid, and the weights, which every sequence needs again,
         fit their buffer
+    tokens : Tokens of each sequence; by default they follow each other, and all are of the first type
 
     Returns
     -------
@@ -41,13 +46,18 @@ def build_graph(encoder, lengths, columns, separate=None):
         raise CompileError(f"lengths = {list(lengths)}: give 1 to {columns} valid tokens for each sequence")
     if max(lengths) > positions:
         raise CompileError(f"a sequence has {max(lengths)} tokens, max_position_embeddings is {positions}: shorten it")
-    return _EncoderGraph(encoder, lengths, columns, separate).build()
+    tokens = tuple(tokens or [Tokens()] * len(lengths))
+    if len(tokens) != len(lengths):
+        raise CompileError(f"tokens = {len(tokens)}: give those of each of the {len(lengths)} sequences")
+    if encoder.parts.head_rows == "masked" and not all(one.masked for one in tokens):
+        raise CompileError("masked = (): a sequence has no token that is to be predicted; give the numbers of some in each")
+    return _EncoderGraph(encoder, lengths, columns, separate, tokens).build()
 
 
 class _EncoderGraph:
-    def __init__(self, encoder, lengths, columns, separate):
+    def __init__(self, encoder, lengths, columns, separate, tokens):
         size = encoder.hardware.tile
-        self.encoder, self.parts = encoder, encoder.parts
+        self.encoder, self.parts, self.tokens = encoder, encoder.parts, tokens
         self.graph = Graph(tile=size, width=encoder.hardware.width, batch=len(lengths),
                            sequence=-(-columns // size) * size, lengths=lengths, layers=encoder.parts.layers,
                            curves=encoder.curves, target=encoder.target, losses=encoder.losses,
@@ -68,37 +78,63 @@ class _EncoderGraph:
         """All of it."""
         graph, parts, everyone = self.graph, self.parts, range(self.graph.batch)
         states = self._embeddings()
-        for attention, (inner, outer) in zip(parts.attentions, self._norms_of_layers(), strict=True):
+        norms = parts.encoder_norms
+        for attention, inner, outer in zip(parts.attentions, norms[::2], norms[1::2], strict=True):
             o = None
             if attention is parts.attentions[-1]:
                 o = self._activation(outer.result, "", everyone, outer.kind, outer.columns)
             states = [self._layer(attention, inner, outer, state, suffix, members, o)
                       for state, (suffix, members) in zip(states, self.groups, strict=True)]
-        hidden = result = graph.whole(parts.norms[-1].result)
-        shape: tuple[int, ...] = (graph.batch, graph.sequence, hidden.columns)
-        for one in parts.projections:
-            if one.head:
-                source = self._first_tokens(hidden) if one.source == hidden.tensor else graph.whole(one.source)
-                result, shape = self._project(one, source, everyone), (graph.batch, one.columns)
-        self.builder.store(result, parts.output, shape)
+        self._answer()
         return graph
 
-    def _norms_of_layers(self):
-        """The layer-norms behind attention and behind the feed-forward network, of each layer."""
-        norms = self.parts.norms[1:]
-        return list(zip(norms[::2], norms[1::2], strict=True))
+    def _answer(self):
+        """What stands behind the layers; the results are stored as soon as they are there."""
+        graph, parts = self.graph, self.parts
+        hidden = graph.whole(parts.state)
+        if parts.state in parts.outputs:
+            self.builder.store(hidden, parts.state, (graph.batch, graph.sequence, hidden.columns))
+        source, facts, shape = self._head_rows(hidden) if parts.head else (hidden, {}, ())
+        for step in parts.head:
+            x = source if step.source == parts.state else graph.whole(step.source)
+            if isinstance(step, Norm):
+                o = self._activation(step.result, "", (), step.kind, step.columns, rows=x.rows, layer=step.layer, **facts)
+                self._layernorm(step, x, None, o)
+            else:
+                o = self._project(step, x, (), facts=facts)
+            if step.result in parts.outputs:
+                self.builder.store(o, step.result, (*shape, step.columns))
+
+    def _head_rows(self, hidden):
+        """The rows of the last hidden state that the head reads, the facts of tensors with these rows, and a result's shape."""
+        graph, tile = self.graph, self.graph.tile
+        if self.parts.head_rows == "all":
+            return hidden, self._rows_of_members(range(graph.batch)), (graph.batch, graph.sequence)
+        if self.parts.head_rows == "first":
+            facts = {"sequences": tuple(range(graph.batch)), "valid_rows": (range(0, graph.batch * tile, tile),)}
+            return self._tile_rows(hidden, [(number, 0) for number in range(graph.batch)], facts), facts, (graph.batch,)
+        rows, places = masked_rows(self.tokens, tile)
+        sequences, positions, chosen = zip(*places, strict=True)
+        facts = {"sequences": sequences, "positions": positions,
+                 "valid_rows": tuple(range(row, row + 1) for row in chosen)}
+        return self._tile_rows(hidden, rows, facts), facts, (len(rows), tile)
 
     def _activation(self, source, suffix, members, kind, columns, *, rows=None, valid=None, **facts):
         """A tensor of some sequences of the batch, by default with all their tokens."""
-        graph, encoder = self.graph, self.encoder
+        encoder = self.encoder
         if rows is None:
-            rows = len(members) * graph.sequence
-            facts["valid_rows"] = tuple(range(place * graph.sequence, place * graph.sequence + graph.lengths[number])
-                                        for place, number in enumerate(members))
+            rows = len(members) * self.graph.sequence
+            facts |= self._rows_of_members(members)
         return self.builder.activation(
             source + suffix, rows, columns, encoder.fracs[source], kind,
             **{"density": self._density(source, valid), "largest": encoder.maxima[source], "scale": self.parts.scale(source),
                "source": source, "site": source if source in self.parts.sites else None, "sequences": tuple(members)} | facts)
+
+    def _rows_of_members(self, members):
+        """Facts of a tensor with all tokens of some sequences."""
+        size, lengths = self.graph.sequence, self.graph.lengths
+        return {"sequences": tuple(members), "valid_rows": tuple(range(place * size, place * size + lengths[number])
+                                                                 for place, number in enumerate(members))}
 
     def _density(self, source, valid):
         """Expected density; `valid` is the number of probabilities in a row, which add up to 1, the others are zero."""
@@ -127,12 +163,7 @@ class _EncoderGraph:
                                 valid_rows=tuple(range(start, start + length)
                                                  for start, (_, length) in zip(starts, tokens, strict=True)))
         builder.gather(table, "ids", word)
-        longest = max(range(graph.batch), key=graph.lengths.__getitem__)
-        last = torch.tensor(encoder.model.max_position_embeddings - 1)
-        positions = encoder.constants[places.name][0][torch.arange(graph.sequence).minimum(last)]
-        position = self._activation(places.name, "", [longest], "position", places.columns, rows=graph.sequence,
-                                    valid_rows=(range(graph.lengths[longest]),))
-        builder.load(position, positions, places.constant)
+        positions = self._positions(places)
         if min(graph.token_rows) < graph.sequence:
             padding = builder.activation(
                 "embeddings.padding", graph.tile, words.columns, encoder.fracs[words.name], "word",
@@ -145,13 +176,35 @@ class _EncoderGraph:
             for place, number in enumerate(members):
                 rows = graph.token_rows[number]
                 row, rest = place * graph.sequence, graph.sequence - rows
+                position = positions[number]
                 self._layernorm(norm, replace(word, row=first, rows=rows), replace(position, rows=rows),
                                 replace(o, row=row, rows=rows))
                 if rest:
                     again = replace(graph.whole("embeddings.padding"), batch=rest // graph.tile)
                     self._layernorm(norm, again, replace(position, row=rows, rows=rest), replace(o, row=row + rows, rows=rest))
                 first += rows
+        if self.encoder.model.has_projection:
+            one = next(one for one in self.parts.projections if one.source == norm.result)
+            states = [self._project(one, state, members, suffix)
+                      for state, (suffix, members) in zip(states, self.groups, strict=True)]
         return states
+
+    def _positions(self, table):
+        """The view of each sequence's rows of positions and token types; those whose tokens follow each other share one."""
+        graph, model = self.graph, self.encoder.model
+        values = self.encoder.constants[table.name][0]
+        views: dict[int, View] = {}
+        usual = [number for number, one in enumerate(self.tokens) if one.places is None]
+        for number in [*sorted(usual, key=lambda number: -graph.lengths[number])[:1],
+                       *(number for number, one in enumerate(self.tokens) if one.places is not None)]:
+            places, rows = self.tokens[number].places, default_places(model, graph.sequence)
+            if places is not None:
+                rows[: len(places)] = torch.tensor(places)
+            view = self._activation(table.name, "" if places is None else f".{number}", [number], "position", table.columns,
+                                    rows=graph.sequence, valid_rows=(range(graph.lengths[number]),))
+            self.builder.load(view, values[rows], table.constant)
+            views |= dict.fromkeys(usual if places is None else [number], view)
+        return views
 
     def _rows_of(self, table):
         values, frac = self.encoder.constants[table.name]
@@ -165,31 +218,58 @@ class _EncoderGraph:
         def project(one, a, **options):
             return self._project(one, a, members, suffix, **options)
 
-        query, key = (project(self.parts.projection(name), state) for name in (attention.query, attention.key))
+        if attention.biased:
+            queries, keys = self._biased(attention, state, suffix, members)
+        else:
+            whole = [project(self.parts.projection(name), state) for name in (attention.query, attention.key)]
+            queries, keys = ([replace(view, column=head * size, columns=size) for head in range(heads)] for view in whole)
         value = project(self.parts.projection(attention.value), state, column_parts=heads)
         context = self._activation(attention.context, suffix, members, "context", value.columns, layer=inner.layer)
         for place, sequence in enumerate(members):
             for head in range(heads):
-                part = {"row": place * self.graph.sequence, "column": head * size,
-                        "rows": self.graph.sequence, "columns": size}
-                self._head(attention, sequence, head, inner.layer,
-                           [replace(view, **part) for view in (query, key, value, context)])
+                rows = {"row": place * self.graph.sequence, "rows": self.graph.sequence}
+                columns = {"column": head * size, "columns": size}
+                self._head(attention, sequence, head, inner.layer, [
+                    replace(queries[head], **rows), replace(keys[head], **rows), replace(value, **rows, **columns),
+                    replace(context, **rows, **columns)])
         state = self._norm(inner, project(by_source[attention.context], context), state, suffix, members)
         hidden = by_source[inner.result]
         output = project(by_source[hidden.result], project(hidden, state))
         return self._norm(outer, output, state, suffix, members, o)
 
-    def _project(self, one, a, members, suffix="", column_parts=1):
-        """``result = f(a W + b)``."""
-        facts = {"layer": one.layer, "group": one.group, "scale": one.scale}
-        weight = self._constant(one.weight, "weight", valid_rows=(range(one.rows),), valid_columns=one.columns, **facts)
-        bias = self._constant(one.bias, "vector", **facts)
-        shape = {} if not one.head else {
-            "rows": a.rows, "valid_rows": (range(0, len(members) * self.graph.tile, self.graph.tile),)}
-        c = self._activation(one.result, suffix, members, one.kind, weight.columns, valid_columns=one.columns, layer=one.layer,
-                             **shape)
-        self.builder.product(a, self.graph.whole(weight.name), c, bias=bias, function=one.function, column_parts=column_parts)
+    def _biased(self, attention, state, suffix, members):
+        """Views of each head's queries with the bias beside them, and of its keys with the identity, see `relative_bias`."""
+        encoder, size, width = self.encoder, self.graph.sequence, self.encoder.model.head_size
+        bias = bias_matrices(encoder.score_bias, size)
+        beside = [(attention.queries, bias), (attention.keys, torch.eye(size).expand(attention.heads, -1, -1))]
+        views = []
+        for names, matrices in beside:
+            for name, matrix in zip(names, matrices, strict=True):
+                one = self.parts.projection(name)
+                density = (width * self._density(name, None) + float((matrix != 0).sum()) / size) / (width + size)
+                whole = self._activation(name, suffix, members, one.kind, width + size, valid_columns=width, layer=one.layer,
+                                         density=density)
+                integers = quantise(matrix, encoder.fracs[name], self.graph.width)
+                self.builder.load(replace(whole, column=width, columns=size), integers.repeat(len(members), 1))
+                views.append(whole)
+        for view, name in zip(views, [*attention.queries, *attention.keys], strict=True):
+            self._product(self.parts.projection(name), state, replace(view, columns=width))
+        return views[: attention.heads], views[attention.heads:]
+
+    def _project(self, one, a, members, suffix="", column_parts=1, facts=None):
+        """``result = f(a W + b)``; `facts` are those of a result in the head."""
+        shape = {"rows": a.rows} | facts if facts else {}
+        c = self._activation(one.result, suffix, members, one.kind, -(-one.columns // self.graph.tile) * self.graph.tile,
+                             valid_columns=one.columns, layer=one.layer, **shape)
+        self._product(one, a, c, column_parts)
         return c
+
+    def _product(self, one, a, c, column_parts=1):
+        """A projection of a to c."""
+        known = {"layer": one.layer, "group": one.group, "scale": one.scale}
+        weight = self._constant(one.weight, "weight", valid_rows=(range(one.rows),), valid_columns=one.columns, **known)
+        bias = self._constant(one.bias, "vector", **known)
+        self.builder.product(a, self.graph.whole(weight.name), c, bias=bias, function=one.function, column_parts=column_parts)
 
     def _head(self, attention, sequence, head, layer, views):
         graph, length = self.graph, self.graph.lengths[sequence]
@@ -216,25 +296,26 @@ class _EncoderGraph:
         gamma, beta = (self._constant(name, "vector", layer=norm.layer, group=norm.group) for name in (norm.gamma, norm.beta))
         self.builder.layernorm(x, residual, o, gamma, beta, self.encoder.model.layer_norm_eps)
 
-    def _first_tokens(self, state):
-        """The first tile row of every sequence of the last layer-norm's result, one below the other, as one tensor.
+    def _tile_rows(self, state, rows, facts):
+        """Tile rows of the last layer-norm's result, (sequence, first row there) each, one below the other, as one tensor.
 
-        They are normalised once more to where they can be read together: the first rows of the sequences lie too regularly
-        for that, in few banks.
+        They are normalised once more to where they can be read together: rows that lie regularly in the sequences lie too
+        regularly for that, in few banks.
         """
         graph = self.graph
-        if graph.batch == 1:
-            return replace(state, rows=graph.tile)
-        norm, count = self.parts.norm(state.tensor), graph.batch
+        starts = [number * graph.sequence + row for number, row in rows]
+        if len(rows) == 1:
+            return replace(state, row=starts[0], rows=graph.tile)
+        norm = self.parts.norm(state.tensor)
         o = self.builder.activation(
-            "pooler.input", count * graph.tile, norm.columns, self.encoder.fracs[norm.result], norm.kind,
-            density=self._density(norm.result, None), largest=self.encoder.maxima[norm.result],
-            site=graph.tensors[norm.result].site, valid_rows=(range(0, count * graph.tile, graph.tile),))
+            "pooler.input" if self.parts.head_rows == "first" else "head.input", len(rows) * graph.tile, norm.columns,
+            self.encoder.fracs[norm.result], norm.kind, density=self._density(norm.result, None),
+            largest=self.encoder.maxima[norm.result], site=graph.tensors[norm.result].site, valid_rows=facts["valid_rows"])
         norms = [op for op in graph.operations if isinstance(op, LayerNorm) and op.o.tensor == state.tensor]
-        for number in range(count):
-            first = next(op for op in norms if 0 <= number * graph.sequence - op.o.row < op.o.rows)
-            row = number * graph.sequence - first.o.row
-            views = [view for view in (first.x, first.residual) if view is not None]
-            x, residual = (replace(view, row=view.row + row, rows=graph.tile) for view in views)
-            self._layernorm(norm, x, residual, replace(o, row=number * graph.tile, rows=graph.tile))
+        for place, start in enumerate(starts):
+            first = next(op for op in norms if 0 <= start - op.o.row < op.o.rows)
+            below = start - first.o.row
+            x, residual = (view and replace(view, row=view.row + below, rows=graph.tile)
+                           for view in (first.x, first.residual))
+            self._layernorm(norm, x, residual, replace(o, row=place * graph.tile, rows=graph.tile))
         return o

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ..ir.spread import Spread
-from .checkpoint import encode_texts
+from .tokens import Tokens, place_rows
 
 __all__ = ["SENTENCES", "Calibration", "calibrate"]
 
@@ -66,8 +66,8 @@ def calibrate(checkpoint, texts=None, *, layers=None, keep=(), scale=lambda name
     maxima: dict[str, float] = {}
     spreads: dict[str, Spread] = {}
     kept: dict[str, list[np.ndarray]] = {name: [] for name in keep}
-    for ids in _builtin(checkpoint) if texts is None else _given(checkpoint, texts):
-        for name, values in encoder.run(ids, [ids.shape[1]], layers).items():
+    for ids, tokens in _sentences(checkpoint, SENTENCES if texts is None else texts):
+        for name, values in encoder.run(ids, [ids.shape[1]], layers, tokens=tokens).items():
             magnitudes = values.abs()
             maxima[name] = max(maxima.get(name, 0.0), float(magnitudes.max()))
             spreads.setdefault(name, Spread(scale(name))).add(values)
@@ -76,13 +76,10 @@ def calibrate(checkpoint, texts=None, *, layers=None, keep=(), scale=lambda name
     return Calibration(maxima, spreads, {name: np.concatenate(parts) for name, parts in kept.items()})
 
 
-def _given(checkpoint, texts):
-    ids, lengths = encode_texts(checkpoint, texts, longest=checkpoint.config.max_position_embeddings)
-    return [row[None, :length] for row, length in zip(ids, lengths, strict=True)]
-
-
-def _builtin(checkpoint):
-    _, first, last = (checkpoint.tokenizer.token_to_id(token) for token in checkpoint.family.special_tokens)
-    room = checkpoint.config.max_position_embeddings - 2
-    return [torch.tensor([[first, *checkpoint.tokenizer.encode(text, add_special_tokens=False).ids[:room], last]])
-            for text in SENTENCES]
+def _sentences(checkpoint, texts):
+    """Token numbers [1, length] and Tokens of each sentence; for question answering each is asked of the next one."""
+    longest, pairs = checkpoint.config.max_position_embeddings, None
+    if checkpoint.task.name == "question-answering":
+        pairs = [*texts[1:], *texts[:1]]
+    encoded = checkpoint.tokenizer.encode_many(texts, pairs, longest=longest)
+    return [(torch.tensor([one.ids]), [Tokens(places=place_rows(checkpoint.config, one.ids, one.types))]) for one in encoded]

@@ -1,8 +1,7 @@
 """Reading config.json: what every family checks in the same way."""
 
-import json
-
 from .errors import ModelError
+from .files import read_json
 
 __all__ = ["read_fields", "read_labels", "read_share", "read_size", "refuse_fields"]
 
@@ -14,25 +13,7 @@ def read_fields(path):
     ------
     ModelError : for a file that holds no object, or names a field twice
     """
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: not valid JSON ({error}): fetch the file again") from None
-    if not isinstance(fields, dict):
-        raise ModelError(f"{path}: holds a {type(fields).__name__}, not an object of fields: fetch the file again")
-    return fields
-
-
-def _once(pairs):
-    """A JSON object, whose names may occur once each: of two values, one would be lost."""
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ModelError(f"field {twice} occurs twice: remove one of them")
-    return fields
+    return read_json(path)
 
 
 def refuse_fields(path, fields, plain, remedy):
@@ -48,13 +29,14 @@ def refuse_fields(path, fields, plain, remedy):
             raise ModelError(f"{path}: {field} is {fields[field]!r}, but {reason}: {remedy}")
 
 
-def read_size(path, fields, name, default=None):
-    """A positive whole number."""
+def read_size(path, fields, name, default=None, *, least=1):
+    """A whole number, positive or from `least` on."""
     value = fields.get(name, default)
     if value is None:
         raise ModelError(f"{path}: field {name} is missing: add it")
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ModelError(f"{path}: {name} is {value!r}, not a positive whole number: correct it")
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        kind = "a positive whole number" if least == 1 else f"a whole number from {least} on"
+        raise ModelError(f"{path}: {name} is {value!r}, not {kind}: correct it")
     return value
 
 

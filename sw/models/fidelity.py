@@ -11,10 +11,11 @@ from ..golden.losses import Losses
 from ..ir.execute import execute, results
 from ..ir.graph import Gather, LayerNorm, Load, MatMul, Softmax, target
 from ..ir.watch import Watch
+from .answers import answers_of
 from .limits import Limits
 from .quantise import pruned_checkpoint
 
-__all__ = ["Fidelity", "FidelityMeter", "Sentence", "TensorFidelity", "combine", "golden_fidelity"]
+__all__ = ["Fidelity", "FidelityMeter", "SentenceFidelity", "TensorFidelity", "combine", "golden_fidelity"]
 
 FEW_STEPS = 256
 """A layer-norm of rows that differ less than that makes the rounding of its operands visible."""
@@ -26,10 +27,10 @@ LARGEST_WIDTH = 24
 
 
 @dataclass(frozen=True)
-class Sentence:
+class SentenceFidelity:
     """The outputs of one sentence: cosine and largest error against the float model's, and whether the label is the same.
 
-    `label_equal` is None without a classifier, or with a single output.
+    `label_equal` tells whether labels, spans or tokens are those of the float model; None where the answer is a number.
     """
 
     cosine: float
@@ -102,7 +103,7 @@ class Fidelity:
 
     output: str
     outputs: Losses
-    sentences: tuple[Sentence, ...]
+    sentences: tuple[SentenceFidelity, ...]
     tensors: dict[str, TensorFidelity]
     width: int
 
@@ -220,7 +221,7 @@ class FidelityMeter:
             self._encoders[layers, weight_sparsity] = pruned.float_encoder()
         return self._encoders[layers, weight_sparsity]
 
-    def measure(self, graph, ids, values, watch, prune=None):
+    def measure(self, graph, ids, values, watch, answers, prune=None, *, tokens=None):
         """Compare one run.
 
         Parameters
@@ -229,28 +230,28 @@ class FidelityMeter:
         ids : int64 [batch, columns], token numbers
         values : of `execute`
         watch : the Watch that was given to `execute`
-        prune : as in `FloatEncoder.run`; by default what the graph prunes, at the same thresholds
+        answers : Answers, for what the outputs mean
+        prune, tokens : as in `FloatEncoder.run`; by default what the graph prunes, at the same thresholds
 
         Returns
         -------
         Fidelity
         """
         encoder = self._encoder(graph.layers, graph.weight_sparsity)
-        wanted = encoder.run(torch.as_tensor(ids), graph.lengths, graph.layers, prune or _pruning(graph))
-        ((output, got),) = results(graph, values).items()
-        losses = _output_losses(graph, got, wanted[output])
-        return Fidelity(output=output, outputs=sum(losses, Losses()), sentences=_sentences(output, got, wanted[output], losses),
+        wanted = encoder.run(torch.as_tensor(ids), graph.lengths, graph.layers, prune or _pruning(graph), tokens=tokens)
+        sentences, losses = _sentences(answers, answers.arrays(results(graph, values)), answers.float_arrays(wanted))
+        return Fidelity(output=answers.output, outputs=sum(losses, Losses()), sentences=sentences,
                         tensors=_tensors(graph, values, watch, wanted), width=graph.width)
 
 
-def golden_fidelity(checkpoint, graph, ids):
+def golden_fidelity(checkpoint, graph, batch):
     """Run the golden model and compare it.
 
     Parameters
     ----------
     checkpoint : Checkpoint that the graph is of
     graph : Graph
-    ids : int64 [batch, columns], token numbers
+    batch : Batch of the sentences that the graph is made for
 
     Returns
     -------
@@ -258,21 +259,21 @@ def golden_fidelity(checkpoint, graph, ids):
     fidelity : Fidelity
     """
     watch = Watch(graph)
-    values = execute(graph, ids, watch=watch)
-    return values, FidelityMeter(checkpoint).measure(graph, ids, values, watch)
+    values = execute(graph, batch.ids, watch=watch)
+    answers = answers_of(checkpoint, batch, layers=graph.layers, tile=graph.tile)
+    return values, FidelityMeter(checkpoint).measure(graph, batch.ids, values, watch, answers, tokens=batch.tokens)
 
 
-def _output_losses(graph, got, wanted):
-    """Losses of the outputs of each sentence."""
-    rows = [slice(length) if got.ndim == 3 else slice(None) for length in graph.lengths]
-    return [Losses.between(one[valid], want[valid]) for one, want, valid in zip(got, wanted, rows, strict=True)]
+def _sentences(answers, got, wanted):
+    """SentenceFidelity of each, and the Losses of its outputs."""
+    losses = [Losses.between(_flat(one), _flat(other)) for one, other in zip(got, wanted, strict=True)]
+    labels = zip(answers.decisions(got), answers.decisions(wanted), strict=True)
+    return tuple(SentenceFidelity(one.cosine, one.max_error, None if label is None else label == other)
+                 for one, (label, other) in zip(losses, labels, strict=True)), losses
 
 
-def _sentences(output, got, wanted, losses):
-    labels = [None] * len(losses)
-    if output == "logits" and got.shape[1] > 1:
-        labels = (got.argmax(1) == wanted.argmax(1)).tolist()
-    return tuple(Sentence(one.cosine, one.max_error, equal) for one, equal in zip(losses, labels, strict=True))
+def _flat(arrays):
+    return torch.cat([values.flatten().double() for values in arrays.values()])
 
 
 def _pruning(graph):
@@ -352,6 +353,8 @@ def _sources(graph):
 
 def _wanted(graph, tensor, want):
     """The valid elements of the float tensor `want` that a graph's tensor holds, row by row."""
+    if tensor.positions is not None:
+        return want[list(tensor.sequences), list(tensor.positions)]
     if want.ndim == 2:
         return want[list(tensor.sequences)]
     if tensor.head is not None:

@@ -2,20 +2,30 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch.nn import functional
 
 from ...hw.spec.activations import ACTIVATIONS
+from .parts import Norm
+from .relative_bias import bias_matrices
+from .tokens import default_places
 
-__all__ = ["FloatEncoder"]
+__all__ = ["FUNCTIONS", "FloatEncoder", "position_types"]
+
+_OTHERS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "gelu_tanh": partial(functional.gelu, approximate="tanh"),
+    "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
+}
 
 FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    entry.name: getattr(functional, entry.name) for entry in ACTIVATIONS}
+    entry.name: _OTHERS.get(entry.name) or getattr(functional, entry.name) for entry in ACTIVATIONS}
+"""The activation functions of `hw.spec.activations` on tensors."""
 
 
 class FloatEncoder:
-    """BERT in plain PyTorch (erf-GELU, post-layer-norm, absolute positions, token type 0).
+    """A post-layer-norm encoder in plain PyTorch, by its Parts.
 
     Parameters
     ----------
@@ -25,12 +35,12 @@ class FloatEncoder:
     """
 
     def __init__(self, checkpoint, dtype=torch.float32):
-        self.config = checkpoint.config
-        self.has_pooler, self.has_classifier = checkpoint.has_pooler, checkpoint.has_classifier
+        self.config, self._parts_of = checkpoint.config, checkpoint.parts
         self._tensors = {name: tensor.to(dtype) for name, tensor in checkpoint.tensors.items()}
+        self._places = position_types(self._tensors)
 
     @torch.no_grad()
-    def run(self, ids, lengths, layers=None, prune=None):
+    def run(self, ids, lengths, layers=None, prune=None, *, tokens=None):
         """Run a batch.
 
         Parameters
@@ -41,73 +51,101 @@ class FloatEncoder:
             Valid tokens of each row; keys beyond them get probability 0. Rows of the results beyond a text's length
             are computed but mean nothing.
         layers : int, optional
-            Stop after this many layers; all by default. `pooler` and `logits` are there only after all layers.
+            Stop after this many layers; all by default. What stands behind the layers runs only after all of them.
         prune : callable, optional
-            ``prune(name, tensor)`` gives what becomes of each tensor that DynaTran may prune: ``embeddings.output``, and of
-            every layer ``query key value probabilities context attention_norm hidden output_norm``.
+            ``prune(name, tensor)`` gives what becomes of each tensor that DynaTran may prune, those of `Parts.sites`:
+            ``embeddings.output``, and of every layer ``query key value probabilities context attention_norm hidden
+            output_norm``.
+        tokens : sequence of Tokens, optional
+            Places of each row's tokens; by default they follow each other and are of the first type.
 
         Returns
         -------
         dict of str to Tensor
-            ``embeddings.word``, ``embeddings.position_type`` (their sum), ``embeddings.output``; for each layer
-            ``layer{l}.`` with ``query key value`` [batch, S, hidden], ``scores`` (Q K^T, unscaled) and
-            ``probabilities`` [batch, heads, S, S], ``context``, ``attention`` (projected, before the residual),
-            ``attention_norm``, ``hidden_pre`` and ``hidden`` [batch, S, ffn] (around the activation), ``output``
-            (second product), ``output_norm``; ``pooler`` [batch, hidden] (after tanh) and ``logits`` [batch, labels].
+            ``embeddings.word``, ``embeddings.position_type`` (their sum), ``embeddings.output``, and where the layers are wider
+            ``embeddings.projected``; for each layer ``layer{l}.`` with ``query key value`` [batch, S, hidden], ``scores``
+            (Q K^T, unscaled, with the bias if there is one) and ``probabilities`` [batch, heads, S, S], ``context``,
+            ``attention`` (projected, before the residual), ``attention_norm``, ``hidden_pre`` and ``hidden`` [batch, S, ffn]
+            (around the activation), ``output`` (second product), ``output_norm``; and what the head computes, such as
+            ``pooler`` (after tanh) and ``logits``: [batch, columns] of each first token, or [batch, S, columns] of all.
         """
-        count = self.config.num_hidden_layers if layers is None else layers
-        size = ids.shape[1]
-        masked = (torch.arange(size) >= torch.as_tensor(lengths)[:, None])[:, None, None, :]
+        parts = self._parts_of(layers)
+        masked = (torch.arange(ids.shape[1]) >= torch.as_tensor(lengths)[:, None])[:, None, None, :]
         prune = prune or (lambda name, tensor: tensor)
-        values = self._embed(ids)
-        state = values["embeddings.output"] = prune("embeddings.output", values["embeddings.output"])
-        for layer in range(count):
-            values |= {f"layer{layer}.{name}": tensor for name, tensor in self._layer(
-                layer, state, masked, prune).items()}
-            state = values[f"layer{layer}.output_norm"]
-        if self.has_pooler and count == self.config.num_hidden_layers:
-            values["pooler"] = torch.tanh(self._linear(state[:, 0], "pooler.dense"))
-            if self.has_classifier:
-                values["logits"] = self._linear(values["pooler"], "classifier")
+        kept = parts.sites.keys()
+        values: dict[str, torch.Tensor] = {}
+
+        def keep(name, tensor):
+            values[name] = prune(name, tensor) if name in kept else tensor
+            return values[name]
+
+        state = self._embed(parts, ids, tokens, keep)
+        by_source = {one.source: one for one in parts.encoder_projections}
+        norms = parts.encoder_norms
+        for attention, inner, outer in zip(parts.attentions, norms[::2], norms[1::2], strict=True):
+            context = self._attention(parts, attention, state, masked, keep)
+            state = self._norm(inner, keep(*self._project(by_source[attention.context], context)) + state, keep)
+            one = by_source[inner.result]
+            before = self._linear(one, state)
+            values[f"{one.result}_pre"] = before
+            hidden = keep(one.result, FUNCTIONS[one.function](before))
+            state = self._norm(outer, keep(*self._project(by_source[one.result], hidden)) + state, keep)
+        first = {parts.state: state[:, 0]} if parts.head_rows == "first" else {}
+        for step in parts.head:
+            if isinstance(step, Norm):
+                self._norm(step, first.get(step.source, values[step.source]), keep)
+            else:
+                keep(*self._project(step, first.get(step.source, values[step.source])))
         return values
 
-    def _embed(self, ids):
-        word, position, kind = (self._tensors[f"embeddings.{name}_embeddings.weight"]
-                                for name in ("word", "position", "token_type"))
-        words = word[ids]
-        rest = (position[: ids.shape[1]] + kind[0]).expand_as(words)
-        return {"embeddings.word": words, "embeddings.position_type": rest,
-                "embeddings.output": self._norm(words + rest, "embeddings.LayerNorm")}
+    def _embed(self, parts, ids, tokens, keep):
+        words, places = parts.tables
+        word = keep(words.name, self._tensors["embeddings.word_embeddings.weight"][ids])
+        rows = default_places(self.config, ids.shape[1]).expand(ids.shape).clone()
+        for row, one in zip(rows, tokens or (), strict=bool(tokens)):
+            if one.places is not None:
+                row[: len(one.places)] = torch.tensor(one.places)
+        state = self._norm(parts.norms[0], word + keep(places.name, self._places[rows]), keep)
+        if self.config.has_projection:
+            state = keep(*self._project(next(one for one in parts.projections if one.layer == "embeddings"), state))
+        return state
 
-    def _layer(self, layer, state, masked, prune_site):
-        prefix = f"encoder.layer.{layer}"
+    def _attention(self, parts, attention, state, masked, keep):
+        query, key, value = (self.heads(torch.cat([keep(*self._project(parts.projection(name), state)) for name in names], -1))
+                             for names in (attention.queries, attention.keys, [attention.value]))
+        scores = query @ key.transpose(-1, -2)
+        if attention.biased:
+            table = self._tensors["encoder.relative_attention_bias.weight"]
+            scores = scores + bias_matrices(table, state.shape[1]) * math.sqrt(self.config.head_size)
+            keep(attention.query, query.transpose(1, 2).flatten(2))
+            keep(attention.key, key.transpose(1, 2).flatten(2))
+        keep(attention.scores, scores)
+        scaled = (scores / math.sqrt(self.config.head_size)).masked_fill(masked, -math.inf)
+        probabilities = keep(attention.probabilities, scaled.softmax(-1))
+        return keep(attention.context, (probabilities @ value).transpose(1, 2).flatten(2))
 
-        def prune(name, tensor):
-            return prune_site(f"layer{layer}.{name}", tensor)
+    def _project(self, one, x):
+        """The name and values of a projection's result."""
+        y = self._linear(one, x)
+        return one.result, y if one.function == "none" else FUNCTIONS[one.function](y)
 
-        query, key, value = (prune(name, self._linear(state, f"{prefix}.attention.self.{name}"))
-                             for name in ("query", "key", "value"))
-        scores = self.heads(query) @ self.heads(key).transpose(-1, -2)
-        scaled = scores / math.sqrt(self.config.head_size)
-        probabilities = prune("probabilities", scaled.masked_fill(masked, -math.inf).softmax(-1))
-        context = prune("context", (probabilities @ self.heads(value)).transpose(1, 2).flatten(2))
-        attention = self._linear(context, f"{prefix}.attention.output.dense")
-        attention_norm = prune("attention_norm", self._norm(attention + state, f"{prefix}.attention.output.LayerNorm"))
-        hidden_pre = self._linear(attention_norm, f"{prefix}.intermediate.dense")
-        hidden = prune("hidden", FUNCTIONS[self.config.hidden_act](hidden_pre))
-        output = self._linear(hidden, f"{prefix}.output.dense")
-        output_norm = prune("output_norm", self._norm(output + attention_norm, f"{prefix}.output.LayerNorm"))
-        return {"query": query, "key": key, "value": value, "scores": scores, "probabilities": probabilities,
-                "context": context, "attention": attention, "attention_norm": attention_norm,
-                "hidden_pre": hidden_pre, "hidden": hidden, "output": output, "output_norm": output_norm}
+    def _linear(self, one, x):
+        columns = slice(one.first, one.first + one.columns)
+        return functional.linear(x, self._tensors[f"{one.weights}.weight"][columns],
+                                 self._tensors[f"{one.weights}.bias"][columns])
 
-    def _linear(self, x, name):
-        return functional.linear(x, self._tensors[f"{name}.weight"], self._tensors[f"{name}.bias"])
-
-    def _norm(self, x, name):
-        return functional.layer_norm(x, (self.config.hidden_size,), self._tensors[f"{name}.weight"],
-                                     self._tensors[f"{name}.bias"], self.config.layer_norm_eps)
+    def _norm(self, norm, x, keep):
+        return keep(norm.result, functional.layer_norm(
+            x, (norm.columns,), self._tensors[f"{norm.weights}.weight"], self._tensors[f"{norm.weights}.bias"],
+            self.config.layer_norm_eps))
 
     def heads(self, x):
         """[batch, S, hidden] by heads: [batch, heads, S, head size]."""
         return x.unflatten(-1, (self.config.num_attention_heads, self.config.head_size)).transpose(1, 2)
+
+
+def position_types(tensors):
+    """The table of positions and token types: every position with the first type, then every one with the second."""
+    position = tensors["embeddings.position_embeddings.weight"]
+    kind = tensors.get("embeddings.token_type_embeddings.weight")
+    return position if kind is None else (kind[:, None] + position[None]).flatten(0, 1)

@@ -29,10 +29,11 @@ def outline_encoder(checkpoint, hardware, *, layers=None, **request):
     """
     check_request(checkpoint, hardware, layers, **request)
     parts, frac = checkpoint.parts(layers), function_format(hardware.width).frac
+    buckets = checkpoint.config.relative_buckets
     leads = {norm.gamma: GAMMA_LEADS.start for norm in parts.norms} | {norm.beta: BETA_LEADS.start for norm in parts.norms}
     constants = {name: (torch.zeros((), dtype=torch.int64).expand(shape), frac + leads.get(name, 0))
                  for name, shape in constant_shapes(parts, hardware.tile).items()}
     return QuantisedEncoder(
-        hardware=hardware, family=checkpoint.family, model=checkpoint.config, parts=parts, fracs=defaultdict(lambda: frac),
+        hardware=hardware, model=checkpoint.config, parts=parts, fracs=defaultdict(lambda: frac),
         maxima=defaultdict(lambda: 1.0), constants=constants, curves=[], curve_numbers={}, target=0, profiles={}, losses={},
-        weight_sparsity=0.0)
+        weight_sparsity=0.0, score_bias=torch.zeros(buckets, checkpoint.config.num_attention_heads) if buckets else None)

@@ -36,11 +36,12 @@ class Projection:
     kind : of the result, see `Tensor`
     weights : the checkpoint's name of the linear layer, to which ``.weight`` [out, in] and ``.bias`` belong
     rows, columns : in and out, without padding
+    first : of the linear layer's outputs, the first that it has
     layer, group : see `Tensor`
     function : what is applied
     scale : by what its weights and result are multiplied in the integer model
     bound : largest magnitude that its function gives, where the binary point of the result follows from it
-    head : it stands behind the encoder's layers: its weights are not pruned, and it reads the first token of a sentence
+    head : it stands behind the encoder's layers: its weights are not pruned, and it reads the tokens of `Parts.head_rows`
     """
 
     result: str
@@ -49,6 +50,7 @@ class Projection:
     weights: str
     rows: int
     columns: int
+    first: int = 0
     layer: str
     group: str
     function: str = "none"
@@ -78,6 +80,8 @@ class Norm:
     weights : the checkpoint's name, to which ``.weight`` and ``.bias`` belong
     columns : its width
     layer, group : see `Tensor`
+    source : of one in a head, the activation that it reads, without a residual
+    head : it stands behind the encoder's layers
     """
 
     result: str
@@ -86,6 +90,8 @@ class Norm:
     columns: int
     layer: str
     group: str
+    source: str = ""
+    head: bool = False
 
     @property
     def gamma(self):
@@ -100,7 +106,10 @@ class Norm:
 
 @dataclass(frozen=True, kw_only=True)
 class Attention:
-    """The names of the activations of one layer's attention, in the float model."""
+    """The names of the activations of one layer's attention, in the float model.
+
+    With a bias on the scores, every head has queries and keys of its own, ``query.number`` and ``key.number``.
+    """
 
     query: str
     key: str
@@ -108,6 +117,21 @@ class Attention:
     scores: str
     probabilities: str
     context: str
+    biased: bool = False
+    heads: int
+
+    @property
+    def queries(self):
+        """Names of the activations that hold the queries."""
+        return self._by_head(self.query)
+
+    @property
+    def keys(self):
+        """The same of the keys."""
+        return self._by_head(self.key)
+
+    def _by_head(self, name):
+        return [f"{name}.{head}" for head in range(self.heads)] if self.biased else [name]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +144,10 @@ class Parts:
     tables, projections, norms, attentions : in order of computation
     sites : kind of every activation that DynaTran prunes, by name: those in front of a product
     functions : (activation function, what needs it)
-    output : activation that is the result
+    state : activation that is the last hidden state
+    outputs : activations that are the results, in order; the last is the answer
+    head : what stands behind the layers, in order of computation
+    head_rows : tokens that what stands behind the layers reads: "first" of each sentence, "all", "masked"; None: nothing does
     """
 
     layers: int
@@ -130,12 +157,16 @@ class Parts:
     attentions: tuple[Attention, ...]
     sites: dict[str, str]
     functions: tuple[tuple[str, str], ...]
-    output: str
+    state: str
+    outputs: tuple[str, ...]
+    head: tuple[Projection | Norm, ...] = ()
+    head_rows: str | None = None
 
     @cached_property
     def _scales(self):
         scales = {projection.result: projection.scale for projection in self.projections}
-        return scales | {attention.scores: scales[attention.query] * scales[attention.key] for attention in self.attentions}
+        return scales | {attention.scores: scales[attention.queries[0]] * scales[attention.keys[0]]
+                         for attention in self.attentions}
 
     def scale(self, name):
         """By what the values of an activation are larger in the integer model than in the float one."""
@@ -145,6 +176,11 @@ class Parts:
     def encoder_projections(self):
         """The projections of the layers, without what stands behind them."""
         return [projection for projection in self.projections if not projection.head]
+
+    @property
+    def encoder_norms(self):
+        """The layer-norms of the layers, without those of the embeddings and behind the layers."""
+        return [norm for norm in self.norms[1:] if not norm.head]
 
     def projection(self, result):
         """The projection that computes an activation."""

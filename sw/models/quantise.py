@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +15,10 @@ from ..ir.densities import profile
 from ..ir.errors import CompileError
 from ..ir.formats import MARGIN, best_point, binary_point, quantise_constant, scores_frac
 from ..ir.graph import ConstantLosses
+from .build_encoder import build_graph
 from .calibrate import calibrate
-from .family import Family
+from .encoder_config import EncoderConfig
+from .float_encoder import position_types
 from .parts import Parts
 
 __all__ = ["QuantisedEncoder", "check_request", "constant_shapes", "prune_weights", "pruned_checkpoint", "quantise_encoder",
@@ -31,8 +32,7 @@ class QuantisedEncoder:
     Parameters
     ----------
     hardware : AcceleratorConfig
-    family : Family of the model
-    model : its configuration
+    model : EncoderConfig
     parts : Parts that run
     fracs : binary point of every activation, by its name in the float model
     maxima : largest magnitude expected of every activation, in its own units (`Parts.scale`)
@@ -40,12 +40,12 @@ class QuantisedEncoder:
     weight_sparsity : share of every encoder weight matrix that was zeroed
     losses : ConstantLosses of every constant, by name; of a table, by `Table.constant`
     curves, curve_numbers, target : DynaTran, see `Graph`; number 0 where nothing is pruned
+    score_bias : bias of the scores in base-2 logarithms by bucket and head, see `relative_bias`; None without
     profiles : integer magnitudes seen of every operand of a product, in short (`densities.profile`), by name
     """
 
     hardware: AcceleratorConfig
-    family: Family
-    model: Any
+    model: EncoderConfig
     parts: Parts
     fracs: dict[str, int]
     maxima: dict[str, float]
@@ -56,10 +56,11 @@ class QuantisedEncoder:
     curve_numbers: dict[str, int]
     target: int
     profiles: dict[str, np.ndarray]
+    score_bias: torch.Tensor | None = None
 
-    def build_graph(self, lengths, columns, separate=None):
-        """The Graph for sequences of given lengths, see `Family.build_graph`."""
-        return self.family.build_graph(self, lengths, columns, separate)
+    def build_graph(self, lengths, columns, separate=None, *, tokens=None):
+        """The Graph for sequences of given lengths, see `build_encoder.build_graph`."""
+        return build_graph(self, lengths, columns, separate, tokens=tokens)
 
 
 def prune_weights(weight, sparsity):
@@ -109,6 +110,9 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, si
     for table in parts.tables:
         integers, fracs[table.name] = constants[table.name]
         maxima[table.name] = float(integers.abs().max()) * 2.0 ** -fracs[table.name]
+    score_bias = _score_bias(checkpoint, parts)
+    if score_bias is not None:
+        _make_room_for_bias(fracs, maxima, score_bias, parts, hardware.width)
     _quantise_norms(fracs, constants, vectors, parts, hardware.width)
     _quantise_biases(fracs, constants, vectors, parts, hardware)
     # What is added to a result and less than half its step cannot be missed.
@@ -130,10 +134,10 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, si
     if target_sparsity is not None:
         target = math.floor(target_sparsity * TARGET_ONE + 0.5)
     return QuantisedEncoder(
-        hardware=hardware, family=checkpoint.family, model=checkpoint.config, parts=parts, fracs=fracs, maxima=maxima,
+        hardware=hardware, model=checkpoint.config, parts=parts, fracs=fracs, maxima=maxima,
         constants=constants, losses=losses, weight_sparsity=weight_sparsity, curves=curves, curve_numbers=numbers,
         target=target,
-        profiles={name: profile(seen.magnitudes[name], units) for name, units in sites.items()},
+        profiles={name: profile(seen.magnitudes[name], units) for name, units in sites.items()}, score_bias=score_bias,
     )
 
 
@@ -153,10 +157,11 @@ def check_request(checkpoint, hardware, layers=None, tau=None, target_sparsity=N
         if function not in hardware.functions:
             raise CompileError(f"{what} needs {function}, the configuration has {', '.join(hardware.functions) or 'none'}: "
                                f"add {function} to functions")
-    if config.head_size % hardware.tile:
-        sizes = [size for size in (16, 8) if config.head_size % size == 0]
-        raise CompileError(f"heads of {config.head_size} columns are not whole tiles of {hardware.tile}: " + (
-            f"set tile = {sizes[0]}" if sizes else "no tile size of 8 or 16 divides them, use another model"))
+    for columns, what in ((config.head_size, "heads"), (config.embedding_width, "embeddings")):
+        if columns % hardware.tile:
+            sizes = [size for size in (16, 8) if columns % size == 0]
+            raise CompileError(f"{what} of {columns} columns are not whole tiles of {hardware.tile}: " + (
+                f"set tile = {sizes[0]}" if sizes else "no tile size of 8 or 16 divides them, use another model"))
     inner = max(-(-projection.rows // hardware.tile) * hardware.tile for projection in parts.projections)
     if inner > hardware.max_inner:
         raise CompileError(f"products sum over {inner} elements, the accumulators are made for {hardware.max_inner}: "
@@ -180,7 +185,7 @@ def weight_zeros(checkpoint):
 
 
 def _matrices(checkpoint, layers=None):
-    return [f"{projection.weights}.weight" for projection in checkpoint.parts(layers).encoder_projections]
+    return dict.fromkeys(f"{projection.weights}.weight" for projection in checkpoint.parts(layers).encoder_projections)
 
 
 def _constants(checkpoint, hardware, parts):
@@ -189,21 +194,49 @@ def _constants(checkpoint, hardware, parts):
     constants: dict[str, tuple[torch.Tensor, int]] = {}
     vectors: dict[str, torch.Tensor] = {}
     losses: dict[str, ConstantLosses] = {}
-    values = checkpoint.family.table_values(checkpoint)
+    words, places = parts.tables
+    values = {words.name: tensors["embeddings.word_embeddings.weight"], places.name: position_types(tensors)}
     for table in parts.tables:
         constants[table.name] = integers, frac = quantise_constant(values[table.name], hardware.width)
         losses[table.constant] = ConstantLosses("table", Losses.of_constant(values[table.name], integers, frac))
     for norm in parts.norms:
         vectors |= {norm.gamma: tensors[f"{norm.weights}.weight"], norm.beta: tensors[f"{norm.weights}.bias"]}
+    shared: dict[tuple, tuple] = {}
     for one in parts.projections:
-        weight = tensors[f"{one.weights}.weight"].double() * one.scale
-        integers, frac = quantise_constant(weight, hardware.width)
-        # [out, in]: a vanished weight is judged beside the others of its result.
-        losses[one.weight] = ConstantLosses("weight", Losses.of_constant(weight, integers, frac))
-        columns, rows = (-n % size for n in integers.shape)
-        constants[one.weight] = torch.nn.functional.pad(integers.T, (0, columns, 0, rows)), frac
-        vectors[one.bias] = torch.nn.functional.pad(tensors[f"{one.weights}.bias"].double() * one.scale, (0, columns))
+        matrix = one.weights, one.first
+        if matrix not in shared:
+            shared[matrix] = _weights(tensors[f"{one.weights}.weight"], one, hardware)
+        constants[one.weight], losses[one.weight] = shared[matrix]
+        bias = tensors[f"{one.weights}.bias"][one.first: one.first + one.columns].double() * one.scale
+        vectors[one.bias] = torch.nn.functional.pad(bias, (0, -one.columns % size))
     return constants, vectors, losses
+
+
+def _weights(matrix, one, hardware):
+    """A projection's weights in integers, padded to whole tiles, with their binary point; what the integers lose."""
+    weight = matrix[one.first: one.first + one.columns].double() * one.scale
+    integers, frac = quantise_constant(weight, hardware.width)
+    columns, rows = (-n % hardware.tile for n in integers.shape)
+    # [out, in]: a vanished weight is judged beside the others of its result.
+    losses = ConstantLosses("weight", Losses.of_constant(weight, integers, frac))
+    return (torch.nn.functional.pad(integers.T, (0, columns, 0, rows)), frac), losses
+
+
+def _score_bias(checkpoint, parts):
+    """The bias of the scores in base-2 logarithms, float64 [buckets, heads]; None without."""
+    if not any(attention.biased for attention in parts.attentions):
+        return None
+    return checkpoint.tensors["encoder.relative_attention_bias.weight"].double() * math.log2(math.e)
+
+
+def _make_room_for_bias(fracs, maxima, score_bias, parts, width):
+    """Binary points and maxima of queries that hold the bias beside them, and of keys that hold ones."""
+    biases = score_bias.abs().amax(0).tolist()
+    for attention in parts.attentions:
+        for names, others in ((attention.queries, biases), (attention.keys, [1.0] * attention.heads)):
+            for name, other in zip(names, others, strict=True):
+                fracs[name] = min(fracs[name], binary_point(other, width))
+                maxima[name] = max(maxima[name], other)
 
 
 def constant_shapes(parts, tile):
@@ -251,7 +284,8 @@ def _quantise_biases(fracs, constants, vectors, parts, hardware):
     attentions = {attention.context: attention for attention in parts.attentions}
     for one in parts.projections:
         if attention := attentions.get(one.source):
-            limit(attention.scores, scores_frac(fracs[attention.query] + fracs[attention.key], hardware.width))
+            for query, key in zip(attention.queries, attention.keys, strict=True):
+                limit(attention.scores, scores_frac(fracs[query] + fracs[key], hardware.width))
             limit(attention.context, fracs[attention.probabilities] + fracs[attention.value])
         product_frac = fracs[one.source] + constants[one.weight][1]
         if not has_table(one.function):

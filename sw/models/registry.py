@@ -1,11 +1,19 @@
 """The families of models that are known. To add one, write its file and name it here."""
 
+from .albert import Albert
 from .bert import Bert
+from .distilbert import DistilBert
+from .electra import Electra
 from .errors import ModelError
+from .mpnet import MPNet
+from .roberta import Roberta
 
 __all__ = ["FAMILIES", "family_of"]
 
-FAMILIES = {family.model_type: family for family in (Bert(),)}
+FAMILIES = {family.model_type: family for family in (
+    Bert("bert", "BERT"), DistilBert("distilbert", "DistilBERT"), Roberta("roberta", "RoBERTa"),
+    Roberta("xlm-roberta", "XLM-RoBERTa"), Roberta("camembert", "CamemBERT"), Electra("electra", "ELECTRA"),
+    Albert("albert", "ALBERT"), MPNet("mpnet", "MPNet"))}
 """By the ``model_type`` of config.json."""
 
 

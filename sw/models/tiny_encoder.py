@@ -7,10 +7,14 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import TemplateProcessing
 
 from ...hw.spec.activations import ACTIVATIONS
-from .bert import BertConfig, tensor_shapes
 from .checkpoint import Checkpoint
+from .encoder_config import EncoderConfig
+from .registry import FAMILIES
+from .tasks import TASKS
+from .text_tokenizer import TextTokenizer
 
 __all__ = ["SPECIAL", "TINY_SHAPES", "random_texts", "random_weight", "tiny_encoder", "word_tokenizer"]
 
@@ -42,14 +46,18 @@ def tiny_encoder(hardware, *, heads, words, seed=6):
     """
     hidden, whole = heads * hardware.tile, "tanh" in hardware.functions
     act = next((f for f in _PREFERRED if f in hardware.functions), _PREFERRED[0])
-    config = BertConfig(hidden_size=hidden, num_hidden_layers=1, num_attention_heads=heads,
+    config = EncoderConfig(hidden_size=hidden, num_hidden_layers=1, num_attention_heads=heads,
                         intermediate_size=hidden + hardware.tile // 2, vocab_size=_VOCABULARY,
-                        max_position_embeddings=_POSITIONS, type_vocab_size=2, hidden_act=act, layer_norm_eps=1e-12,
+                        position_rows=_POSITIONS, type_vocab_size=2, hidden_act=act, layer_norm_eps=1e-12,
                         num_labels=3, id2label={n: f"class{n}" for n in range(3)})
     generator = torch.Generator().manual_seed(seed)
-    tensors = {name: random_weight(name, shape, generator) for name, shape in tensor_shapes(config, whole, whole).items()}
+    family = FAMILIES[config.model_type]
+    head = family.head(config, TASKS["text-classification" if whole else "hidden-states"])
+    tensors = {name: random_weight(name, shape, generator) for name, shape in family.tensor_shapes(config, head).items()}
     texts = [random_texts(1, count, _VOCABULARY, seed + number)[0] for number, count in enumerate(words)]
-    return Checkpoint(Path("tiny"), config, tensors, word_tokenizer(_VOCABULARY)), texts
+    roles = dict(zip(("pad", "unk", "cls", "sep", "mask"), SPECIAL, strict=True))
+    tokenizer = TextTokenizer(word_tokenizer(_VOCABULARY), roles)
+    return Checkpoint(Path("tiny"), config, tensors, tokenizer, head), texts
 
 
 def random_weight(name, shape, generator):
@@ -68,6 +76,9 @@ def word_tokenizer(size):
     tokenizer = Tokenizer(WordPiece({word: index for index, word in enumerate(words)}, unk_token="[UNK]"))
     tokenizer.normalizer, tokenizer.pre_tokenizer = BertNormalizer(), BertPreTokenizer()
     tokenizer.add_special_tokens(list(SPECIAL))
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")])
     return tokenizer
 
 

@@ -12,7 +12,8 @@ from acceltran.cli.bench.document import write_document
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sim.products import CAUSES, Product
 from acceltran.sw.compiler import Program, compile_encoder
-from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
+from acceltran.sw.models.sentences import encode_texts
 from support.models import make_checkpoint
 
 

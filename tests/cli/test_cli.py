@@ -158,10 +158,10 @@ def test_bad_models(refuse, work):
     refuse(compile_to(model="nowhere"), "nowhere", "no such folder")
     (work / "odd").write_text("")
     refuse(compile_to(model="odd"), "odd")
-    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+    for name, words in (("config.json", "missing"), ("model.safetensors", "no weights"), ("tokenizer.json", "no vocab.txt")):
         shutil.copytree("model", f"without_{name}")
         Path(f"without_{name}", name).unlink()
-        refuse(compile_to(model=f"without_{name}"), name, "missing")
+        refuse(compile_to(model=f"without_{name}"), name, words)
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         shutil.copytree("model", f"cut_{name}")
         raw = Path("model", name).read_bytes()
@@ -177,8 +177,8 @@ def test_models_that_do_not_fit(refuse, work):
     make_checkpoint("narrow", hidden=24, heads=2, layers=1, ffn=16)
     refuse(compile_to(model="narrow"), "12", "tile")
     config = json.loads(Path("model/config.json").read_text())
-    Path("model/config.json").write_text(json.dumps(config | {"hidden_act": "swish"}))
-    refuse(compile_to(), "swish", "gelu")
+    Path("model/config.json").write_text(json.dumps(config | {"hidden_act": "mish"}))
+    refuse(compile_to(), "mish", "gelu")
     Path("model/config.json").write_text(json.dumps(config))
     Path("relu.toml").write_text(SMALL + 'functions = ["relu"]\n')
     refuse(compile_to(config="relu.toml"), "gelu", "functions")

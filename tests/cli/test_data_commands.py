@@ -12,8 +12,9 @@ from acceltran.cli.evaluate import Method, cost_command, evaluate
 from acceltran.cli.evaluate.float_runs import FloatRuns
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sw.compiler import quantise_encoder
-from acceltran.sw.models.checkpoint import count_cut, encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
 from acceltran.sw.models.errors import ModelError
+from acceltran.sw.models.sentences import count_cut, encode_texts
 from support.models import make_checkpoint, predict, random_texts
 
 NANO = AcceleratorConfig.load("nano")
@@ -105,6 +106,8 @@ def refuse(call):
 def test_d4_no_file_is_a_traceback(refuse, models, command):
     arguments = (LABELLED | WITHOUT_MODEL | TEXTS)[command]
     for name, content in (FILES if command in TEXTS else FILES | LABEL_FILES).items():
+        if command == "run" and name == "hole.csv":
+            continue  # see test_batches
         Path(name).write_bytes(content)
         refuse(arguments, models["two"], name, name)
     refuse(arguments, models["two"], "nowhere.csv", "nowhere.csv", "No such file")
@@ -222,11 +225,11 @@ def test_d5_the_tokenizer_says_which_end_is_cut(models, tmp_path):
 
     def words(side):
         checkpoint = load_checkpoint(folder)
-        assert checkpoint.truncation_side == side
+        assert checkpoint.tokenizer.truncation_side == side
         ids, lengths = encode_texts(checkpoint, [text, "w1"], longest=6)
         assert lengths == [6, 3] and count_cut(checkpoint, [text, "w1"], 6) == 1
         assert [count_cut(checkpoint, [text], longest) for longest in (13, 14)] == [1, 0]
-        return checkpoint.tokenizer.decode(ids[0].tolist(), skip_special_tokens=False)
+        return checkpoint.tokenizer.backend.decode(ids[0].tolist(), skip_special_tokens=False)
 
     assert words("right") == "[CLS] w0 w1 w2 w3 [SEP]"
     fields = json.loads((folder / "tokenizer.json").read_text())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from acceltran.cli.data_files import Layout, read_labelled, read_sentences, write_tsv
 from acceltran.cli.labels import Targets
-from acceltran.sw.models.bert import BertConfig
+from acceltran.sw.models.encoder_config import EncoderConfig
 from acceltran.sw.models.errors import ModelError
 
 TWO = {0: "negative", 1: "positive"}
@@ -16,8 +16,8 @@ THREE = {0: "contradiction", 1: "neutral", 2: "entailment"}
 
 
 def targets(names):
-    return Targets(BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=1, intermediate_size=16, vocab_size=9,
-                              max_position_embeddings=9, type_vocab_size=2, hidden_act="gelu", layer_norm_eps=1e-12,
+    return Targets(EncoderConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=1, intermediate_size=16, vocab_size=9,
+                              position_rows=9, type_vocab_size=2, hidden_act="gelu", layer_norm_eps=1e-12,
                               num_labels=len(names), id2label=names))
 
 
@@ -267,3 +267,43 @@ def test_what_is_written_is_read(tmp_path_factory, rows):
     path = path.with_suffix(".jsonl")
     path.write_text("".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows))
     assert read_labelled(path, targets(TWO)).texts == texts
+
+
+@pytest.mark.parametrize("names", [("sentence1", "sentence2"), ("premise", "hypothesis"), ("question", "context"),
+                                   ("text", "text_pair"), ("question", "sentence")])
+def test_columns_of_pairs_are_recognised(file, names):
+    path = file("a.csv", f"id,{names[1]},{names[0]},label\n0,c d,a b,1\n1,g h,e f,0\n")
+    data = read_labelled(path, targets(TWO))
+    assert (data.texts, data.pairs, data.labels) == (["a b", "e f"], ["c d", "g h"], [1, 0])
+    assert f"from column {names[0]!r}, pairs from column {names[1]!r}, labels" in data.describe()
+    assert data.reading["pair_column"] == names[1] and data.sentences[1].pair == "g h"
+    chosen = read_sentences(path, Layout(text_column="3", pair_column="2"))
+    assert (chosen.texts, chosen.pairs) == (data.texts, data.pairs)
+    assert read_sentences(path, Layout(text_column=names[1])).pairs is None
+
+
+def test_pairs_that_are_not_certain(file):
+    two = file("a.csv", "premise,hypothesis,text,text_pair\na,b,c,d\n")
+    refused(lambda: read_sentences(two), "'premise' and 'hypothesis'", "--text-column and --pair-column")
+    refused(lambda: read_sentences(file("b.csv", "text,x\na b,c\n"), Layout(pair_column="text")), "would be pair and text")
+    refused(lambda: read_sentences(file("c.csv", "premise,hypothesis\na,\n")), "line 2", "its pair is empty")
+
+
+def test_few_broken_lines_are_left_out(file):
+    good = [f"w{n},{n % 2}" for n in range(6)]
+    data = read_sentences(file("a.csv", "\n".join(["text,label", *good, "a,b,c", " ,1"])), lenient=True)
+    assert len(data.texts) == 6 and sorted(data.skipped) == [8, 9]
+    assert [line for line, _ in data.rows] == list(range(2, 10)) and "3 cells by comma" in data.rows[6][1]
+    lines = "".join(f'{{"text": "w{n}"}}\n' for n in range(5))
+    data = read_sentences(file("a.jsonl", lines + '{"text": \n{"text": 3}\n'), lenient=True)
+    assert len(data.texts) == 5 and "no JSON" in data.skipped[6] and "the int 3" in data.skipped[7]
+    data = read_sentences(file("a.txt", b"w1\nw2\nw3\ncaf\xe9\nw4\n"), lenient=True)
+    assert data.texts == ["w1", "w2", "w3", "w4"] and "0xe9 is not utf-8" in data.skipped[4]
+
+
+def test_many_broken_lines_are_another_file(file):
+    for name, content in (("a.txt", b"w1\ncaf\xe9\n"), ("a.csv", b"text,label\nw1,0\na,b,c\n"),
+                          ("a.jsonl", b'{"text": "a"}\n3\n')):
+        refused(lambda name=name, content=content: read_sentences(file(name, content), lenient=True), "line ")
+    empty = file("b.csv", "text,label\n,1\n ,0\n")
+    refused(lambda: read_sentences(empty, lenient=True), "no sentence that can be used; line 2")

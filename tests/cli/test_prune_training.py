@@ -8,8 +8,9 @@ import torch
 from acceltran.cli.evaluate.sites import site_names
 from acceltran.cli.train.prune_training import Pruning
 from acceltran.cli.train.train import Recipe, accuracy, forward, initial_tensors, save_model, split_reviews, train
-from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
 from acceltran.sw.models.float_encoder import FloatEncoder
+from acceltran.sw.models.sentences import encode_texts
 from support.models import random_texts
 from support.word_reviews import word_reviews
 

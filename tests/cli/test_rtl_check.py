@@ -30,6 +30,9 @@ def test_predictions_and_cycles(tmp_path):
         assert values["equal_predictions"] == 2 and values["cycles"] < values["cycles_padded"]
         found.append(values["cycles_padded"])
     assert found[0] > found[1]
+    for options in ({}, {"jobs": 2}):
+        together = check_on_rtl(checkpoint, config, texts, predictions, method, length=32, model=model, **options)
+        assert together == values
     wrong = check_on_rtl(checkpoint, config, texts, [1 - predictions[0], predictions[1]], method, length=8, model=model)
     assert wrong["equal_predictions"] == 1
 
@@ -39,7 +42,8 @@ def test_command_says_so(tmp_path, monkeypatch, capsys, equal, mismatches, code)
     folder, data = make_checkpoint(tmp_path / "model", hidden=16, heads=2, ffn=20), tmp_path / "data.tsv"
     data.write_text("sentence\tlabel\n" + "".join(f"{text}\t0\n" for text in random_texts(3, 4)))
 
-    def check(checkpoint, hardware, texts, predictions, method, *, length, calibration_texts, report):
+    def check(checkpoint, hardware, texts, predictions, method, *, length, batch, jobs, calibration_texts, report):
+        assert (batch, jobs) == (1, 3)
         assert len(texts) == len(predictions) == 2 and length == 16 and calibration_texts is None
         return {"sentences": 2, "tokens": 6.0, "equal_predictions": equal, "mismatches": mismatches, "cycles": 1000,
                 "cycles_padded": 2000}
@@ -48,7 +52,7 @@ def test_command_says_so(tmp_path, monkeypatch, capsys, equal, mismatches, code)
 
     def command(*arguments):
         monkeypatch.setattr(sys, "argv", ["acceltran", "evaluate", "--data", str(data), "--model", str(folder), "--config",
-                                          "nano", "--length", "16", "--rtl", "2", *arguments])
+                                          "nano", "--length", "16", "--rtl", "2", "--jobs", "3", *arguments])
         with pytest.raises(SystemExit) as stop:
             cli.main()
         return stop.value.code

@@ -13,6 +13,7 @@ import pytest
 from acceltran.cli import main as cli
 from acceltran.cli import saved_run
 from acceltran.sw.compiler import Program
+from acceltran.sw.compiler.program import FORMAT
 from support.configs import CONFIGS
 from support.models import make_checkpoint, random_texts
 
@@ -141,8 +142,8 @@ def test_another_folder_is_refused(call, compiled, monkeypatch):
         assert code == 2 and not out and err.count("\n") == 1 and message in err, err
 
     whole = (compiled / "manifest.json").read_text()
-    (compiled / "manifest.json").write_text(whole.replace('"format": 1', '"format": 0'))
-    refused("a program of format 0, and this version reads 1: compile the program again")
+    (compiled / "manifest.json").write_text(whole.replace(f'"format": {FORMAT}', '"format": 0'))
+    refused(f"a program of format 0, and this version reads {FORMAT}: compile the program again")
     (compiled / "manifest.json").write_text(whole)
     raw = (compiled / "image.bin").read_bytes()
     (compiled / "image.bin").write_bytes(raw[:100] + b"\1" + raw[101:])

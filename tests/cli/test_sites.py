@@ -42,7 +42,7 @@ def labels(checkpoint):
 
 
 def _logits(checkpoint, text):
-    from acceltran.sw.models.checkpoint import encode_texts
+    from acceltran.sw.models.sentences import encode_texts
 
     ids, lengths = encode_texts(checkpoint, [text])
     return FloatEncoder(checkpoint).run(ids, lengths)["logits"][0]

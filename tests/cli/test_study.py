@@ -9,8 +9,9 @@ from acceltran.cli.evaluate import Method
 from acceltran.cli.evaluate import study as study_module
 from acceltran.cli.evaluate.document import best, formats, summary, tables, update_document
 from acceltran.cli.evaluate.study import POINTS, Curve, choose_strengths, run_study
-from acceltran.cli.train.train import CONFIG
+from acceltran.cli.train.train import BERT, CONFIG
 from acceltran.sw.models.checkpoint import Checkpoint
+from acceltran.sw.models.tasks import TASKS
 
 
 def run(method, strength, accuracy, zeros, left, weights=0.0, word_format=None):
@@ -101,7 +102,7 @@ def test_strengths_are_chosen_by_the_loss(tmp_path, monkeypatch):
     asked = []
 
     class Runs:
-        checkpoint = Checkpoint(Path("m"), CONFIG, {}, None)
+        checkpoint = Checkpoint(Path("m"), CONFIG, {}, None, BERT.head(CONFIG, TASKS["text-classification"]))
 
         def __init__(self, *arguments):
             asked.append(arguments)

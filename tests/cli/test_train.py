@@ -24,9 +24,10 @@ from acceltran.cli.train.reviews import (
     write_exclusions,
 )
 from acceltran.cli.train.train import VARIANTS, Recipe, accuracy, forward, initial_tensors, save_model, split_reviews, train
-from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
 from acceltran.sw.models.float_encoder import FloatEncoder
 from acceltran.sw.models.quantise import weight_zeros
+from acceltran.sw.models.sentences import encode_texts
 from support.models import random_texts
 from support.word_reviews import word_reviews
 

@@ -13,7 +13,8 @@ from acceltran.sim.design import build_system
 from acceltran.sim.hand_program import HandProgram
 from acceltran.sim.system import simulate, simulate_programs, write_image
 from acceltran.sw.compiler import compile_encoder
-from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
+from acceltran.sw.models.sentences import encode_texts
 from support.models import make_checkpoint, random_texts
 
 MEMORY_BITS = 20

@@ -8,8 +8,9 @@ import torch
 from acceltran.cli.train.reviews import fetch_minilm
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sim.inference import infer, report
-from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
 from acceltran.sw.models.float_encoder import FloatEncoder
+from acceltran.sw.models.sentences import encode_texts
 
 pytestmark = pytest.mark.slow
 

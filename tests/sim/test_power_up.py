@@ -14,7 +14,8 @@ from acceltran.sim.inference import infer
 from acceltran.sim.system import read_memory, write_image
 from acceltran.sw.compiler import compile_encoder
 from acceltran.sw.ir.execute import golden_run, results
-from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
+from acceltran.sw.models.sentences import encode_texts
 from support.configs import CONFIGS
 from support.models import make_checkpoint, random_texts
 

@@ -9,7 +9,8 @@ from acceltran.sim.system import simulate
 from acceltran.sw.compiler import compile_encoder
 from acceltran.sw.ir.counts import multiplication_counts
 from acceltran.sw.ir.execute import execute
-from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
+from acceltran.sw.models.sentences import encode_texts
 from support.configs import CONFIGS
 from support.models import make_checkpoint, random_texts
 

@@ -39,14 +39,11 @@ class Machine:
         if self.program.preload:
             self.run_from(self.program.preload["entry"], {})
         self.seen |= {name: self._tensor(name) for name in preloaded}
-        last = {}
-        for name, tensor in self.program.tensors.items():
-            if tensor["steps"]:
-                last.setdefault(max(tensor["steps"]), []).append(name)
-        self.run_from(self.program.entry, last)
+        missing = {name: set(tensor["steps"]) for name, tensor in self.program.tensors.items() if tensor["steps"]}
+        self.run_from(self.program.entry, missing)
 
-    def run_from(self, entry, last):
-        """Until HALT; `last` names the tensors that are whole after an instruction."""
+    def run_from(self, entry, missing):
+        """Until HALT; a tensor is whole when the last of the instructions that it is `missing` is complete."""
         start = entry - self.program.base
         queues, flights = ({engine: deque() for engine in Engine} for _ in range(2))
         tokens = {(p, c): 0 for p in Engine for c in Engine}
@@ -86,8 +83,10 @@ class Machine:
                     self._perform(opcode, fields)
                 for c in Engine:
                     tokens[e, c] += fields["signal"] >> c & 1
-                for name in last.get(done, ()):
-                    self.seen[name] = self._tensor(name)
+                for name in [name for name, steps in missing.items() if done in steps]:
+                    missing[name].remove(done)
+                    if not missing[name]:
+                        self.seen[name] = self._tensor(name)
 
     def _tensor(self, name):
         t = self.program.tensors[name]

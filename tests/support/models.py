@@ -7,8 +7,10 @@ import torch
 from safetensors.torch import save_file
 
 from acceltran.sw.ir.execute import execute, results
-from acceltran.sw.models.bert import BertConfig, tensor_shapes
 from acceltran.sw.models.build_encoder import build_graph
+from acceltran.sw.models.encoder_config import EncoderConfig
+from acceltran.sw.models.registry import FAMILIES
+from acceltran.sw.models.tasks import TASKS
 from acceltran.sw.models.tiny_encoder import SPECIAL, random_texts, random_weight, word_tokenizer
 
 __all__ = ["SPECIAL", "TWO_PES", "make_checkpoint", "predict", "random_texts"]
@@ -38,12 +40,14 @@ def make_checkpoint(folder, *, hidden=32, heads=2, layers=2, ffn=64, vocab=64, p
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     classifier = pooler and labels > 0
-    config = BertConfig(hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=ffn,
-                        vocab_size=vocab, max_position_embeddings=positions, type_vocab_size=2, hidden_act=act,
+    bert = FAMILIES["bert"]
+    config = EncoderConfig(hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=ffn,
+                        vocab_size=vocab, position_rows=positions, type_vocab_size=2, hidden_act=act,
                         layer_norm_eps=1e-12, num_labels=labels or 2, id2label={})
+    head = bert.head(config, TASKS["text-classification" if classifier else "hidden-states"], pooler=pooler)
     generator = torch.Generator().manual_seed(seed)
     tensors = {(name if name.startswith("classifier") else prefix + name): random_weight(name, shape, generator).to(dtype)
-               for name, shape in tensor_shapes(config, pooler, classifier).items()}
+               for name, shape in bert.tensor_shapes(config, head).items()}
     save_file(tensors, folder / "model.safetensors")
     fields = {"model_type": "bert", "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads,
               "intermediate_size": ffn, "vocab_size": vocab, "max_position_embeddings": positions,

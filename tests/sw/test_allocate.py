@@ -14,7 +14,8 @@ from acceltran.sw.compiler.allocate import activation_slots, lifetimes, place_ac
 from acceltran.sw.compiler.steps import Block, Region
 from acceltran.sw.ir.graph import Graph, Tensor
 from acceltran.sw.models.build_encoder import build_graph
-from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
+from acceltran.sw.models.sentences import encode_texts
 from support.models import make_checkpoint, random_texts
 from support.steps import PlainStep
 

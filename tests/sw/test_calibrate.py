@@ -16,9 +16,10 @@ from acceltran.sw.ir.formats import MARGIN, best_point, binary_point, product_fi
 from acceltran.sw.ir.spread import Spread
 from acceltran.sw.models.build_encoder import build_graph
 from acceltran.sw.models.calibrate import SENTENCES, calibrate
-from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
 from acceltran.sw.models.float_encoder import FloatEncoder
 from acceltran.sw.models.quantise import prune_weights
+from acceltran.sw.models.sentences import encode_texts
 from support.models import make_checkpoint, random_texts
 
 NANO = AcceleratorConfig.load("nano")
@@ -103,7 +104,7 @@ def test_activations_have_the_least_squared_error(checkpoint, texts):
     for eighth in range(0, 8, 2):
         tensors = {name: tensor * 2 ** (eighth / 8) if "attention.self" in name else tensor
                    for name, tensor in checkpoint.tensors.items()}
-        model = type(checkpoint)(checkpoint.folder, checkpoint.config, tensors, checkpoint.tokenizer)
+        model = replace(checkpoint, tensors=tensors)
         encoder = quantise_encoder(model, hardware, calibration_texts=texts)
         seen = calibrate(model, texts, scale=lambda name: MARGIN * checkpoint.parts().scale(name))
         for name in (f"layer{layer}.{part}" for layer in range(2) for part in ("query", "key", "value", "hidden", "output")):

@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from acceltran.sw.models.bert import BertConfig, tensor_shapes
-from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
+from acceltran.sw.models.encoder_config import EncoderConfig
 from acceltran.sw.models.errors import ModelError
+from acceltran.sw.models.sentences import encode_texts
 from support.models import make_checkpoint, random_texts
 
 QUERY = "bert.encoder.layer.0.attention.self.query.weight"
@@ -36,6 +37,10 @@ def edit_tensors(folder, **changes):
     save_file({name: tensor for name, tensor in tensors.items() if tensor is not None}, folder / "model.safetensors")
 
 
+def shapes_of(checkpoint):
+    return checkpoint.family.tensor_shapes(checkpoint.config, checkpoint.head)
+
+
 def refused(call, *words):
     with pytest.raises(ModelError) as caught:
         call()
@@ -47,13 +52,13 @@ def refused(call, *words):
 
 def test_reads_config_tensors_and_tokenizer(good):
     checkpoint = load_checkpoint(good)
-    assert checkpoint.config == BertConfig(
+    assert checkpoint.config == EncoderConfig(
         hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, vocab_size=64,
-        max_position_embeddings=32, type_vocab_size=2, hidden_act="gelu", layer_norm_eps=1e-12, num_labels=2,
+        position_rows=32, type_vocab_size=2, hidden_act="gelu", layer_norm_eps=1e-12, num_labels=2,
         id2label={0: "class0", 1: "class1"})
     assert checkpoint.config.head_size == 16
-    assert checkpoint.has_pooler and checkpoint.has_classifier
-    assert {name: tuple(t.shape) for name, t in checkpoint.tensors.items()} == tensor_shapes(checkpoint.config)
+    assert checkpoint.has_classifier
+    assert {name: tuple(t.shape) for name, t in checkpoint.tensors.items()} == shapes_of(checkpoint)
     stored = load_file(good / "model.safetensors")
     assert torch.equal(checkpoint.tensors["encoder.layer.0.attention.self.query.weight"], stored[QUERY])
 
@@ -71,7 +76,7 @@ def test_precisions_and_prefixes(tmp_path, dtype, prefix):
 @pytest.mark.parametrize(("pooler", "labels", "head"), [(False, 2, False), (True, 0, False), (True, 3, True)])
 def test_heads(tmp_path, pooler, labels, head):
     checkpoint = load_checkpoint(make_checkpoint(tmp_path, pooler=pooler, labels=labels))
-    assert (checkpoint.has_pooler, checkpoint.has_classifier) == (pooler, head)
+    assert ("pooler.dense.weight" in checkpoint.tensors, checkpoint.has_classifier) == (pooler, head)
     assert not head or checkpoint.tensors["classifier.weight"].shape == (labels, 32)
 
 
@@ -80,15 +85,15 @@ def test_other_tensors_and_old_names(folder):
     edit_tensors(folder, bert__embeddings__position_ids=torch.arange(32), cls__predictions__bias=torch.zeros(64),
                  bert__embeddings__LayerNorm__weight=None, bert__embeddings__LayerNorm__gamma=gamma)
     checkpoint = load_checkpoint(folder)
-    assert set(checkpoint.tensors) == set(tensor_shapes(checkpoint.config))
+    assert set(checkpoint.tensors) == set(shapes_of(checkpoint))
     assert torch.equal(checkpoint.tensors["embeddings.LayerNorm.weight"], gamma)
 
 
 def test_missing_folder_and_files(folder):
     refused(lambda: load_checkpoint(folder / "nothing"), "nothing", "no such folder")
-    for name in ("tokenizer.json", "model.safetensors", "config.json"):
+    for name, words in (("model.safetensors", "no weights"), ("tokenizer.json", "no vocab.txt"), ("config.json", "missing")):
         (folder / name).unlink()
-        refused(lambda: load_checkpoint(folder), name, "missing")
+        refused(lambda: load_checkpoint(folder), name, words)
 
 
 @pytest.mark.parametrize("keep", [0, 4, 100, -1])
@@ -107,8 +112,8 @@ def test_invalid_config_file(folder, text):
 @pytest.mark.parametrize(("field", "value"), [
     ("hidden_size", "absent"), ("hidden_size", 0), ("num_hidden_layers", -1), ("vocab_size", "64"),
     ("intermediate_size", 1.5), ("num_attention_heads", True), ("num_attention_heads", 5), ("type_vocab_size", 0),
-    ("hidden_act", "gelu_new"), ("hidden_act", "mish"), ("hidden_act", ["gelu"]), ("layer_norm_eps", 0),
-    ("layer_norm_eps", "tiny"), ("model_type", "distilbert"), ("position_embedding_type", "relative_key"),
+    ("hidden_act", "gelu_10"), ("hidden_act", "mish"), ("hidden_act", ["gelu"]), ("layer_norm_eps", 0),
+    ("layer_norm_eps", "tiny"), ("model_type", "deberta-v2"), ("position_embedding_type", "relative_key"),
     ("id2label", {}), ("id2label", {"1": "a", "2": "b"}), ("id2label", ["a", "b"]), ("num_labels", 3)])
 def test_refused_config_fields(folder, field, value):
     edit_config(folder, **{field: value})
@@ -195,7 +200,9 @@ def test_the_identity_is_that_of_the_computation(folder, good, tmp_path):
 
 def test_classifier_without_pooler(folder):
     edit_tensors(folder, bert__pooler__dense__weight=None, bert__pooler__dense__bias=None)
-    refused(lambda: load_checkpoint(folder), "classifier.weight", "pooler.dense.weight")
+    assert load_checkpoint(folder).task.name == "token-classification"
+    edit_config(folder, architectures=["BertForSequenceClassification"])
+    refused(lambda: load_checkpoint(folder), "pooler.dense.weight", "missing")
 
 
 def test_refused_tokenizers(folder, tmp_path):

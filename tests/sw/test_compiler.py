@@ -17,7 +17,9 @@ from acceltran.sw.compiler.image import Image, pack_matrix, pack_table, pack_val
 from acceltran.sw.compiler.program import FORMAT, _checksum
 from acceltran.sw.golden.tiles import lines_to_bytes, to_stream
 from acceltran.sw.ir.execute import golden_run, results
-from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.answers import answers_of
+from acceltran.sw.models.checkpoint import load_checkpoint
+from acceltran.sw.models.sentences import encode_sentences, encode_texts
 from support.machine import Machine
 from support.models import make_checkpoint, random_texts
 
@@ -67,6 +69,13 @@ def test_image_aligns_sections_and_pieces():
     assert (len(raw), raw[:4], raw[64:70], raw[4096:4098]) == (8192, b"xyz\0", b"hello\0", b"w\0")
 
 
+def test_equal_pieces_that_nothing_changes_lie_in_the_image_once():
+    image = Image()
+    image.section("a")
+    assert [image.share(b"xyz"), image.share(b"xy"), image.share(b"xyz"), image.add(b"xyz")] == [0, 64, 0, 128]
+    assert image.sections == {"a": [0, 192]}
+
+
 @pytest.mark.parametrize(("model", "change", "options", "count", "length"), [
     ("plain", {}, {}, 1, None),
     ("plain", {}, {"tau": 0.05, "weight_sparsity": 0.5, "base": 1 << 20}, 3, 24),
@@ -94,16 +103,16 @@ def test_program_computes_the_golden_tensors(models, model, change, options, cou
         assert list(read.shape) == program.outputs[name]["shape"]
 
 
-@pytest.mark.parametrize(("model", "options", "name", "shape"), [
-    ("plain", {}, "logits", [2, 2]),
-    ("relu", {}, "logits", [2, 11]),
-    ("tanh", {}, "pooler", [2, 32]),
-    ("plain", {"layers": 1}, "layer0.output_norm", [2, 16, 32]),
-    ("encoder", {}, "layer0.output_norm", [2, 16, 32]),
-])
-def test_outputs(models, model, options, name, shape):
+@pytest.mark.parametrize(("model", "options", "shapes"), [
+    ("plain", {}, {"logits": [2, 2]}),
+    ("relu", {}, {"logits": [2, 11]}),
+    ("tanh", {}, {"layer0.output_norm": [2, 16, 32], "pooler": [2, 32]}),
+    ("plain", {"layers": 1}, {"layer0.output_norm": [2, 16, 32]}),
+    ("encoder", {}, {"layer0.output_norm": [2, 16, 32]}),
+], ids=["classifier", "many-classes", "pooler", "first-layer", "encoder"])
+def test_outputs(models, model, options, shapes):
     program, *_ = compiled(models[model], NANO, TEXTS[:2], **options)
-    assert {n: output["shape"] for n, output in program.outputs.items()} == {name: shape}
+    assert {name: output["shape"] for name, output in program.outputs.items()} == shapes
 
 
 def test_instructions_keep_to_their_buffers_and_sections(models):
@@ -150,16 +159,16 @@ def test_save_and_load(models, tmp_path):
         golden_run(loaded, ids, lengths)
 
 
-def expected_of(program, ids, lengths):
+def expected_of(checkpoint, program, ids, lengths):
     golden = golden_run(program, ids, lengths)
-    return golden, expectation(program, golden, fidelity={"cosine": 1.0}, labels={n: f"class{n}" for n in range(11)},
-                               inputs={"texts": TEXTS[:2]})
+    answers = answers_of(checkpoint, encode_sentences(checkpoint, TEXTS[:2]), tile=program.config.tile)
+    return golden, expectation(program, golden, fidelity={"cosine": 1.0}, answers=answers, inputs={"texts": TEXTS[:2]})
 
 
 def test_a_saved_program_says_what_it_must_give(models, tmp_path):
     """Outputs by their integers, four bytes each; other tensors by the SHA-256 of the same bytes."""
     program, ids, lengths = compiled(models["relu"], NANO, TEXTS[:2])
-    golden, expected = expected_of(program, ids, lengths)
+    golden, expected = expected_of(models["relu"], program, ids, lengths)
     program = replace(program, expected=expected)
     manifest = program.save(tmp_path)
     loaded = Program.load(tmp_path)
@@ -173,7 +182,7 @@ def test_a_saved_program_says_what_it_must_give(models, tmp_path):
     wanted = golden[output["tensor"]][: output["rows"] * NANO.tile]
     assert (tmp_path / "results.bin").read_bytes() == tensor_bytes(wanted)
     assert (loaded.expected.integers("logits", wanted.shape[1]) == wanted).all()
-    assert loaded.expected.labels[10] == "class10" and loaded.expected.sentences == 2
+    assert loaded.expected.answers.labels[10] == "class10" and loaded.expected.sentences == 2
 
 
 def edited(folder, change):
@@ -197,7 +206,7 @@ def edited(folder, change):
 ])
 def test_programs_of_another_version_are_refused(models, tmp_path, change, message):
     program, ids, lengths = compiled(models["relu"], NANO, TEXTS[:2])
-    replace(program, expected=expected_of(program, ids, lengths)[1]).save(tmp_path)
+    replace(program, expected=expected_of(models["relu"], program, ids, lengths)[1]).save(tmp_path)
     edited(tmp_path, change)
     with pytest.raises(CompileError, match=f"manifest.json: .*{message}.*: compile the program again") as error:
         Program.load(tmp_path)
@@ -208,7 +217,7 @@ def test_mixed_up_programs_are_refused(models, tmp_path):
     """Of two programs with equal instructions and outputs of the same size."""
     for name, texts in (("a", TEXTS[:2]), ("b", TEXTS[2:4])):
         program, ids, lengths = compiled(models["relu"], NANO, texts)
-        replace(program, expected=expected_of(program, ids, lengths)[1]).save(tmp_path / name)
+        replace(program, expected=expected_of(models["relu"], program, ids, lengths)[1]).save(tmp_path / name)
     for name in ("results.bin", "image.bin"):
         mine, other = ((tmp_path / folder / name).read_bytes() for folder in "ab")
         assert mine != other and len(mine) == len(other)

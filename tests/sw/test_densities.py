@@ -15,7 +15,8 @@ from acceltran.sw.compiler.steps import LoadStep, MatMulStep
 from acceltran.sw.ir.densities import density, profile
 from acceltran.sw.ir.execute import execute
 from acceltran.sw.models.build_encoder import build_graph
-from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
+from acceltran.sw.models.sentences import encode_texts
 from support.models import make_checkpoint, random_texts
 
 CONFIG = replace(AcceleratorConfig.load("nano"), name="small", bus_width=64)

@@ -11,8 +11,9 @@ from acceltran.sw.ir.counts import multiplication_counts
 from acceltran.sw.ir.execute import execute, golden_run, results
 from acceltran.sw.ir.graph import MatMul, View
 from acceltran.sw.models.build_encoder import build_graph
-from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
 from acceltran.sw.models.float_encoder import FloatEncoder
+from acceltran.sw.models.sentences import encode_texts
 from support.models import make_checkpoint, predict, random_texts
 
 NANO = AcceleratorConfig.load("nano")

@@ -18,10 +18,11 @@ from acceltran.sw.golden.post_process import post_process, saturates
 from acceltran.sw.golden.softmax import softmax
 from acceltran.sw.ir.execute import execute, results
 from acceltran.sw.models.build_encoder import build_graph
-from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
 from acceltran.sw.models.fidelity import combine, golden_fidelity
 from acceltran.sw.models.float_encoder import FloatEncoder
 from acceltran.sw.models.limits import Limits
+from acceltran.sw.models.sentences import encode_sentences, encode_texts
 from support.models import make_checkpoint, random_texts
 
 NANO = AcceleratorConfig.load("nano")
@@ -53,7 +54,7 @@ def checkpoint(folder):
 
 def changed(checkpoint, tensors):
     """The same model with other tensors in place of some."""
-    return type(checkpoint)(checkpoint.folder, checkpoint.config, checkpoint.tensors | tensors, checkpoint.tokenizer)
+    return replace(checkpoint, tensors=checkpoint.tensors | tensors)
 
 
 def words(bits):
@@ -62,10 +63,10 @@ def words(bits):
 
 
 def run(checkpoint, texts=TEXTS, hardware=NANO, calibration=CALIBRATION, length=None, **options):
-    ids, lengths = encode_texts(checkpoint, texts, length)
+    batch = encode_sentences(checkpoint, texts, length)
     encoder = quantise_encoder(checkpoint, hardware, calibration_texts=calibration, **options)
-    graph = build_graph(encoder, lengths, ids.shape[1], separate=False)
-    return graph, ids, *golden_fidelity(checkpoint, graph, ids)
+    graph = build_graph(encoder, batch.lengths, batch.ids.shape[1], separate=False)
+    return graph, batch.ids, *golden_fidelity(checkpoint, graph, batch)
 
 
 def fidelity_of(*arguments, **options):

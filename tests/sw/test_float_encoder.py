@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
 from acceltran.sw.models.float_encoder import FloatEncoder
+from acceltran.sw.models.sentences import encode_texts
 from support.models import make_checkpoint, random_texts
 
 ACTIVATIONS = {"gelu": nn.functional.gelu, "relu": nn.functional.relu, "tanh": torch.tanh}

@@ -15,9 +15,10 @@ from acceltran.sw.ir.formats import MARGIN, binary_point, scores_frac
 from acceltran.sw.ir.graph import Softmax
 from acceltran.sw.models.build_encoder import build_graph
 from acceltran.sw.models.calibrate import calibrate
-from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
 from acceltran.sw.models.float_encoder import FloatEncoder
 from acceltran.sw.models.quantise import prune_weights
+from acceltran.sw.models.sentences import encode_texts
 from support.models import make_checkpoint, random_texts
 
 NANO = replace(AcceleratorConfig.load("nano"), prune_curves=32)
@@ -39,7 +40,7 @@ def encoder(checkpoint):
 def with_factors(checkpoint, **factors):
     """The checkpoint with larger or smaller queries and keys."""
     tensors = {name: values * factors.get(name.split(".")[-2], 1.0) for name, values in checkpoint.tensors.items()}
-    return type(checkpoint)(checkpoint.folder, checkpoint.config, tensors, checkpoint.tokenizer)
+    return replace(checkpoint, tensors=tensors)
 
 
 def test_which_tensors_are_folded(checkpoint, encoder):

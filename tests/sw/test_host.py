@@ -10,7 +10,8 @@ from acceltran.hw.spec.error_codes import ErrorCode, ErrorSource
 from acceltran.hw.spec.registers import COUNTERS, CURVE_STRIDE, REGISTERS, by_name, config_values, pack
 from acceltran.sw.compiler import compile_encoder
 from acceltran.sw.host import Bus, DeviceError, driver, perform, perform_async
-from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
+from acceltran.sw.models.sentences import encode_texts
 from support.machine import Machine
 from support.models import make_checkpoint, random_texts
 

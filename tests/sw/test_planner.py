@@ -19,8 +19,9 @@ from acceltran.sw.compiler.schedule import insert_loads
 from acceltran.sw.compiler.steps import Block, LoadStep, MatMulStep, Region
 from acceltran.sw.ir.execute import execute
 from acceltran.sw.models.build_encoder import build_graph
-from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
 from acceltran.sw.models.ita import ita_graph
+from acceltran.sw.models.sentences import encode_texts
 from support.machine import Machine
 from support.models import make_checkpoint, random_texts
 from support.steps import PlainStep

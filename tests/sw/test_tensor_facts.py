@@ -7,7 +7,8 @@ from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sw.compiler import quantise_encoder
 from acceltran.sw.ir.execute import execute
 from acceltran.sw.ir.graph import LayerNorm, MatMul, Softmax, Tensor, target
-from acceltran.sw.models.checkpoint import encode_texts, load_checkpoint
+from acceltran.sw.models.checkpoint import load_checkpoint
+from acceltran.sw.models.sentences import encode_texts
 from support.models import make_checkpoint, random_texts
 
 NANO = AcceleratorConfig.load("nano")

@@ -1,9 +1,9 @@
 """LOAD: packed tiles, or lines of vectors, to a buffer."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from ....hw.spec.isa import Buffer, Opcode
-from ...ir.graph import Load
 from ..image import pack_matrix
 from .region import Block, Region
 from .step import Step
@@ -19,7 +19,7 @@ class LoadStep(Step):
 
     o: Region
     block: Block | None = None
-    operation: Load | None = None
+    operation: Any = None
 
     opcode = Opcode.LOAD
     latency = 70
@@ -50,14 +50,20 @@ class LoadStep(Step):
         if self.o.home == "vector":
             return self.o.columns * cost.config.line_bits / cost.config.bus_width + _ROW_GAP
         if self.block is None:
-            return cost.transfer(cost.nonzeros(self.o.owner)[self.o.row: self.o.row + self.o.rows])
+            return cost.transfer(cost.nonzeros(self.operation.values)[self._rows(cost.graph.tile)])
         first = self.block.column
         return cost.transfer(cost.nonzeros(self.block.sources[0])[:, first: first + self.block.columns])
 
     def contents(self, graph, config, indices):
-        """The packed tiles of an activation tensor's rows."""
-        rows = graph.constants[self.o.owner].numpy()[self.o.row * graph.tile:][: self.o.rows * graph.tile]
-        return pack_matrix(rows, graph.tile, config.width)
+        """The packed tiles of what it brings."""
+        rows, tile = self._rows(graph.tile), graph.tile
+        matrix = graph.constants[self.operation.values].numpy()[rows.start * tile: rows.stop * tile]
+        return pack_matrix(matrix, tile, config.width)
+
+    def _rows(self, tile):
+        """Which tile rows of the operation's values it brings."""
+        first = self.o.row - self.operation.o.row // tile
+        return slice(first, first + self.o.rows)
 
     def fields(self, places):
         """See `Step`."""
