@@ -4,7 +4,6 @@ The csv and json modules of Python do the reading: they keep each cell as it is 
 would make numbers, dates or missing values of sentences such as "NA".
 """
 
-import codecs
 import csv
 import io
 import json
@@ -14,6 +13,7 @@ from pathlib import Path
 from ..hw.spec.files import write_text
 from ..sw.models.errors import ModelError
 from ..sw.models.sentence import Sentence
+from .file_text import MOST_BROKEN, broken_bytes, decode
 
 __all__ = ["Data", "Layout", "read_labelled", "read_sentences", "write_tsv"]
 
@@ -28,10 +28,6 @@ LABEL_NAMES = ("label", "labels", "class", "category", "sentiment", "target", "s
 DELIMITERS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".tab": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
 _OWN_DELIMITER = {".tsv": "\t", ".tab": "\t", ".csv": ","}
-_MOST_BROKEN = 0.25
-"""Share of the lines of a file up to which those that cannot be read are left out; with more, the file is something else."""
-
-_WIDE_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,9 +151,9 @@ def read_sentences(path, layout=None, *, lenient=False, pairs=True):
     path, layout = Path(path), layout or Layout()
     columns = layout.text_column, layout.delimiter, layout.heading, layout.quotes, layout.pair_column
     if path.suffix.lower() not in _SUFFIXES and columns == (None,) * 5:
-        text, encoding = _decode(path, layout, lenient)
+        text, encoding = decode(path, layout.encoding, lenient)
         found = [(line.strip(), number) for number, line in enumerate(io.StringIO(text, newline=None), 1) if line.strip()]
-        broken = {line: reason for text, line in found if (reason := _broken_bytes(text, encoding))}
+        broken = {line: reason for text, line in found if (reason := broken_bytes(text, encoding))}
         texts = [text for text, line in found if line not in broken]
         if not texts:
             raise ModelError(f"{path}: holds no sentence: give one in each line")
@@ -195,7 +191,7 @@ def write_tsv(path, texts, labels):
 
 
 def _read(path, layout, targets, lenient=False, pairs=True):
-    text, encoding = _decode(path, layout, lenient)
+    text, encoding = decode(path, layout.encoding, lenient)
     suffix = path.suffix.lower()
     kind = _SUFFIXES.get(suffix)
     if kind == "jsonl" or kind is None and layout.delimiter is None and text.lstrip().startswith("{"):
@@ -239,59 +235,6 @@ def _reading(path, kind, encoding, delimiter, heading, text_column, label_column
                 {} if pair_column is None else {"pair_column": pair_column})
 
 
-def _decode(path, layout, lenient=False):
-    """The file's characters, and the encoding; bytes that are none become lone surrogates if they are few and `lenient`."""
-    if path.is_dir():
-        raise ModelError(f"{path}: is a folder: name a file in it")
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}): give a file of sentences") from None
-    encoding = layout.encoding or "utf-8"
-    if layout.encoding is None and raw.startswith(_WIDE_MARKS):
-        wide = "utf-32" if raw.startswith(_WIDE_MARKS[:2]) else "utf-16"
-        raise ModelError(f"{path}: its first bytes say {wide.upper()}, not UTF-8: add --encoding {wide}, or save it as UTF-8")
-    try:
-        text = raw.decode(encoding)
-    except LookupError:
-        raise ModelError(f"encoding = {encoding!r}: is not known: give utf-8, latin-1, cp1252 or utf-16") from None
-    except UnicodeDecodeError as error:
-        text = _decode_most(raw, encoding) if lenient else None
-        if text is None:
-            line = 1 + raw.count(b"\n", 0, error.start)
-            raise ModelError(f"{path}, line {line}: byte 0x{raw[error.start]:02x} (offset {error.start}) is not {encoding}: "
-                             f"save the file as UTF-8, or add --encoding, latin-1 or cp1252 for instance") from None
-    except UnicodeError as error:
-        raise ModelError(f"{path}: is not {encoding} ({error}): give another --encoding") from None
-    if "\0" in text:
-        line = 1 + text.count("\n", 0, text.index("\0"))
-        raise ModelError(f"{path}, line {line}: holds a zero byte, as binary files and UTF-16 do: give a text file, or add "
-                         "--encoding utf-16")
-    return text.removeprefix("\ufeff"), encoding
-
-
-def _decode_most(raw, encoding):
-    """The characters with lone surrogates for bytes that are none, None if they are in too many of the lines."""
-    try:
-        lines = raw.decode(encoding, "surrogateescape").splitlines(keepends=True)
-    except UnicodeError:
-        return None
-    broken = sum(_lone(line) is not None for line in lines)
-    return "".join(lines) if broken <= _MOST_BROKEN * len(lines) else None
-
-
-def _lone(text):
-    """The first byte that is no character, None without."""
-    return next((ord(char) - 0xDC00 for char in text if "\udc80" <= char <= "\udcff"), None)
-
-
-def _broken_bytes(text, encoding):
-    """What is wrong with the bytes of a line, or None."""
-    byte = _lone(text)
-    return None if byte is None else (f"byte 0x{byte:02x} is not {encoding}: correct it, or add --encoding, latin-1 or cp1252 "
-                                      "for instance")
-
-
 def _read_jsonl(path, text, lenient=False):
     names, rows, lines, broken = {}, [], [], {}
     for number, line in enumerate(io.StringIO(text, newline=None), 1):
@@ -309,7 +252,7 @@ def _read_jsonl(path, text, lenient=False):
         names |= dict.fromkeys(values)
         rows.append(values)
         lines.append(number)
-    if broken and not (lenient and len(broken) <= _MOST_BROKEN * (len(rows) + len(broken))):
+    if broken and not (lenient and len(broken) <= MOST_BROKEN * (len(rows) + len(broken))):
         line, reason = next(iter(broken.items()))
         raise ModelError(f"{path}, line {line}: {reason}")
     if not rows:
@@ -353,7 +296,7 @@ def _without_odd_rows(rows, fault, char):
     what is wrong} of those).
     """
     odd = {line: _odd_row(line, cells, rows, char) for line, cells in rows if len(cells) != len(rows[0][1])}
-    if not odd or fault != next(iter(odd.values())) or len(rows[0][1]) < 2 or len(odd) > _MOST_BROKEN * len(rows):
+    if not odd or fault != next(iter(odd.values())) or len(rows[0][1]) < 2 or len(odd) > MOST_BROKEN * len(rows):
         return (rows, fault), {}
     kept = [(line, cells) for line, cells in rows if line not in odd]
     return (kept, None), {line: text.removeprefix(f"line {line}: ") for line, text in odd.items()}
@@ -515,4 +458,4 @@ def _fault(cell, what, encoding):
         return f"has {found} where the {name} is: give a text, or another --{what}-column"
     if not cell.strip():
         return f"its {name} is empty: remove the line, or fill it in"
-    return _broken_bytes(cell, encoding)
+    return broken_bytes(cell, encoding)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from acceltran.cli.data_files import Layout, read_labelled, read_sentences, write_tsv
 from acceltran.cli.labels import Targets
 from acceltran.sw.models.encoder_config import EncoderConfig
-from acceltran.sw.models.errors import ModelError
+from support.refusals import refused
 
 TWO = {0: "negative", 1: "positive"}
 THREE = {0: "contradiction", 1: "neutral", 2: "entailment"}
@@ -29,13 +29,6 @@ def file(tmp_path):
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
     return write
-
-
-def refused(call, *words):
-    with pytest.raises(ModelError) as error:
-        call()
-    message = str(error.value)
-    assert "\n" not in message and all(str(word) in message for word in words), message
 
 
 @pytest.mark.parametrize(("name", "content"), [

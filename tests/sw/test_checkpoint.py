@@ -9,9 +9,9 @@ from safetensors.torch import load_file, save_file
 
 from acceltran.sw.models.checkpoint import load_checkpoint
 from acceltran.sw.models.encoder_config import EncoderConfig
-from acceltran.sw.models.errors import ModelError
 from acceltran.sw.models.sentences import encode_texts
 from support.models import make_checkpoint, random_texts
+from support.refusals import refused
 
 QUERY = "bert.encoder.layer.0.attention.self.query.weight"
 
@@ -39,15 +39,6 @@ def edit_tensors(folder, **changes):
 
 def shapes_of(checkpoint):
     return checkpoint.family.tensor_shapes(checkpoint.config, checkpoint.head)
-
-
-def refused(call, *words):
-    with pytest.raises(ModelError) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message
-    assert all(str(word) in message for word in words), message
-    return message
 
 
 def test_reads_config_tensors_and_tokenizer(good):

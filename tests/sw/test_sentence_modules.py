@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from acceltran.sw.models.errors import ModelError
 from acceltran.sw.models.sentence_modules import POOLING_MODES, Dense, Normalize, pool, read_sentence_modules
+from support.refusals import refused
 
 OLD, NEW = "sentence_transformers.models.", "sentence_transformers.base.modules.x."
 TANH = "torch.nn.modules.activation.Tanh"
@@ -49,14 +49,6 @@ def add_dense(folder, weight, offsets=None, name=TANH, safe=True, **fields):
 def pooled(folder, *modes, steps=(), hidden=HIDDEN, **fields):
     make_folder(folder, *steps, pooling={"pooling_mode": list(modes)} | fields)
     return pool(hidden, LENGTHS, read_sentence_modules(folder))
-
-
-def refused(call, *words):
-    with pytest.raises(ModelError) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message
-    assert all(str(word) in message for word in words), message
 
 
 def test_folder_without_modules(tmp_path):

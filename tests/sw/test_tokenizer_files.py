@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from acceltran.sw.models.errors import ModelError
 from acceltran.sw.models.text_tokenizer import Encoded
 from acceltran.sw.models.tokenizer_files import read_tokenizer
+from support.refusals import refused
 from support.tokenizer_folders import (
     FAMILIES,
     SENTENCEPIECE,
@@ -35,14 +35,6 @@ def write_words(folder, words=WORDS, **files):
 def write_pieces(folder, family, pieces, **options):
     (folder / VOCABULARY[family]).write_bytes(sentencepiece_model(pieces, **options))
     return folder, {"model_type": family, "vocab_size": len(pieces) + 5}
-
-
-def refused(call, *words):
-    with pytest.raises(ModelError) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message
-    assert all(str(word) in message for word in words), message
 
 
 def test_a_text_and_its_pair(tmp_path):
