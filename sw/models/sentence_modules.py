@@ -139,11 +139,6 @@ class SentenceModules:
         """What stands before every text, by default: usually nothing."""
         return self.prompts[self.default_prompt_name] if self.default_prompt_name is not None else ""
 
-    @property
-    def normalizes(self):
-        """Whether the vectors have length 1."""
-        return bool(self.steps) and isinstance(self.steps[-1], Normalize) and self.truncate_dim is None
-
     def prepare(self, text):
         """The text as the tokenizer gets it: behind the default prompt, stripped, in lower case if the folder says so."""
         text = (self.prompt + text).strip()

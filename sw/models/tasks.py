@@ -25,22 +25,20 @@ class Task:
     name : for users
     rows : tokens that the head reads: "first" of each sentence, "all", or the "masked" ones
     suffix : how the names of transformers' classes for it end
-    answer : what it gives, for messages
     """
 
     name: str
     rows: str
     suffix: str
-    answer: str
 
 
 TASKS = {task.name: task for task in (
-    Task(name="text-classification", rows="first", suffix="ForSequenceClassification", answer="a label, or values, for a text"),
-    Task(name="token-classification", rows="all", suffix="ForTokenClassification", answer="a label for each token"),
-    Task(name="question-answering", rows="all", suffix="ForQuestionAnswering", answer="the span of a text that answers"),
-    Task(name="fill-mask", rows="masked", suffix="ForMaskedLM", answer="the likeliest tokens in place of each mask"),
-    Task(name="sentence-embedding", rows="first", suffix="", answer="one vector for a text"),
-    Task(name="hidden-states", rows="first", suffix="Model", answer="the last hidden state"),
+    Task(name="text-classification", rows="first", suffix="ForSequenceClassification"),
+    Task(name="token-classification", rows="all", suffix="ForTokenClassification"),
+    Task(name="question-answering", rows="all", suffix="ForQuestionAnswering"),
+    Task(name="fill-mask", rows="masked", suffix="ForMaskedLM"),
+    Task(name="sentence-embedding", rows="first", suffix=""),
+    Task(name="hidden-states", rows="first", suffix="Model"),
 )}
 """By name."""
 

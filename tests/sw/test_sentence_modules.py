@@ -62,7 +62,7 @@ def test_reads_a_folder(tmp_path, root):
     assert (modules.folder, modules.transformer) == (tmp_path, tmp_path / root)
     assert (modules.max_seq_length, modules.do_lower_case) == (16, False)
     assert (modules.pooling, modules.width, modules.include_prompt) == (("mean",), 2, True)
-    assert modules.steps == (Normalize(),) and modules.normalizes
+    assert modules.steps == (Normalize(),)
     assert (modules.prompts, modules.prompt, modules.similarity, modules.truncate_dim) == ({}, "", "cosine", None)
     assert modules.prepare(" A text ") == "A text"
 
@@ -81,7 +81,7 @@ def test_reads_a_folder_of_a_newer_release(tmp_path):
                                                            "similarity_fn_name": "dot_product"})
     modules = read_sentence_modules(tmp_path)
     assert (modules.pooling, modules.width, modules.include_prompt) == (("max", "cls"), 2, False)
-    assert (modules.similarity, modules.truncate_dim, modules.normalizes) == ("dot", 2, False)
+    assert (modules.similarity, modules.truncate_dim) == ("dot", 2)
     assert pool(HIDDEN, LENGTHS, modules).shape == (2, 2)
 
 
@@ -158,7 +158,7 @@ def test_dense_and_normalize(tmp_path, safe):
     add_dense(tmp_path / "3_Dense", torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.0, 1.0]]).half(), safe=safe,
               name="torch.nn.modules.linear.Identity")
     modules = read_sentence_modules(tmp_path)
-    assert [type(step) for step in modules.steps] == [Dense, Dense, Normalize] and modules.normalizes
+    assert [type(step) for step in modules.steps] == [Dense, Dense, Normalize]
     rows = [[2 * math.tanh(0.5 * mean), math.tanh(1.0)] for mean in (3.0, -3.0)]
     expected = torch.tensor([[value / math.hypot(*row) for value in row] for row in rows])
     torch.testing.assert_close(pool(HIDDEN, LENGTHS, modules), expected)
