@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 ACCELTRAN := $(BIN)/acceltran
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo check test test-slow verilog run bench area silicon fpga train lint types clean tools
+.PHONY: help demo check test test-slow verilog run soc bench area silicon fpga train lint types clean tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -33,6 +33,9 @@ verilog: $(VENV)/ready ## Verilog, manifest, documents and C header of CONFIG in
 
 run: $(VENV)/ready ## run TEXT on CONFIG
 	$(ACCELTRAN) run --config $(CONFIG) --text "$(TEXT)"
+
+soc: $(VENV)/ready ## a RISC-V system on chip as RTL: its firmware runs three sentences on the accelerator through the C driver
+	$(ACCELTRAN) soc
 
 bench: $(VENV)/ready ## measure what changed of the table and the plots in docs/benchmarks.md
 	$(ACCELTRAN) bench table

@@ -6,13 +6,14 @@ from rich.markup import escape
 
 from ..hw.spec.files import write_json
 from ..sim.expectation import expectation
-from ..sw.compiler import compile_encoder
+from ..sw.compiler import compile_encoder, save_programs
 from ..sw.models.answers import answers_of
 from ..sw.models.fidelity import golden_fidelity
 from ..sw.models.sentences import encode_sentences
+from .buckets import compile_all, load_bucket_inputs
 from .console import check_outputs, console, print_fidelity, tell, told_cut, warn
 from .hardware import loop_order
-from .inputs import calibration_options, load_inputs, longest_of, site_options
+from .inputs import address_of, calibration_options, load_inputs, longest_of, site_options
 
 __all__ = ["compile_command"]
 
@@ -22,32 +23,52 @@ _WITHOUT_LAYERS = ("the program does not hold the layers behind the pooling: acc
 
 
 def compile_command(*, config, model, texts, text_pairs, file, length, order, output, sites, target_sparsity, truncate,
-                    calibration, json_path, limits, task, pooling, layout=None, **options):
+                    calibration, json_path, limits, task, pooling, base=None, buckets=None, layout=None, **options):
     """Options are those of the command, see its help."""
     check_outputs(json_path)
-    config, checkpoint, data = load_inputs(config, model, texts, file, layout=layout, text_pairs=text_pairs, task=task,
-                                           pooling=pooling)
-    longest = longest_of(checkpoint, data, length, truncate)
-    batch = encode_sentences(checkpoint, data.sentences, length, longest=longest)
+    options |= {"base": address_of("--base", base), "order": loop_order(order)}
+    if buckets:
+        refused = {"--text-pair": text_pairs, "--file": file, "--length": length, "--truncate": truncate}
+        config, checkpoint, data, sizes = load_bucket_inputs(config, model, texts, buckets, task=task, pooling=pooling,
+                                                             refused=refused)
+    else:
+        config, checkpoint, data = load_inputs(config, model, texts, file, layout=layout, text_pairs=text_pairs, task=task,
+                                               pooling=pooling)
     options |= site_options(sites, target_sparsity, checkpoint) | calibration_options(calibration)
-    program = compile_encoder(checkpoint, config, batch.ids, batch.lengths, tokens=batch.tokens, order=loop_order(order),
-                              **options)
-    golden, fidelity = golden_fidelity(checkpoint, program.graph, batch)
-    cut = batch.cut
-    answers = answers_of(checkpoint, batch, layers=program.graph.layers, tile=config.tile)
-    notes = [_WITHOUT_LAYERS] if answers.loses_layers else []
-    inputs = {"texts": data.texts, "pairs": data.pairs, "lines": data.lines, "reading": data.reading, "cut": cut,
-              "longest": longest, "notes": notes}
-    expected = expectation(program, golden, fidelity=fidelity.to_dict(limits), answers=answers, inputs=inputs)
-    manifest = replace(program, expected=expected).save(output)
+    if buckets:
+        longest, compiled = sizes[-1], compile_all(checkpoint, config, data.sentences, sizes, options)
+    else:
+        longest = longest_of(checkpoint, data, length, truncate)
+        batch = encode_sentences(checkpoint, data.sentences, length, longest=longest)
+        compiled = [(compile_encoder(checkpoint, config, batch.ids, batch.lengths, tokens=batch.tokens, **options), batch)]
+    programs, notes = [], []
+    for program, batch in compiled:
+        golden, fidelity = golden_fidelity(checkpoint, program.graph, batch)
+        answers = answers_of(checkpoint, batch, layers=program.graph.layers, tile=config.tile)
+        notes = [_WITHOUT_LAYERS] if answers.loses_layers else []
+        inputs = {"texts": data.texts, "pairs": data.pairs, "lines": data.lines, "reading": data.reading, "cut": batch.cut,
+                  "longest": longest, "notes": notes}
+        programs.append(replace(program, expected=expectation(
+            program, golden, fidelity=fidelity.to_dict(limits), answers=answers, inputs=inputs)))
+    manifest = save_programs(programs, output)
     if json_path:
         write_json(json_path, manifest)
     tell(*checkpoint.notes, *notes)
     if data.reading:
         console.print(escape(data.describe()))
-    if cut:
+    if (cut := compiled[-1][1].cut):
         console.print(told_cut(cut, len(data.texts), longest))
-    planned = f", {program.planned_cycles:,} cycles planned" if program.planned_cycles else ""
-    console.print(f"{output}: {len(program.instructions)} instructions, image of {len(program.image):,} bytes{planned}")
-    print_fidelity(expected.fidelity)
-    return int(warn(expected.fidelity))
+    _print_programs(programs, output)
+    print_fidelity(programs[-1].expected.fidelity)
+    return int(any([warn(program.expected.fidelity) for program in programs]))
+
+
+def _print_programs(programs, output):
+    image = f"image of {len(programs[0].image):,} bytes"
+    if len(programs) > 1:
+        console.print(f"{output}: {len(programs)} programs, {image}")
+    for program in programs:
+        where = f"{output}: " if len(programs) == 1 else f"  up to {program.bucket.tokens} tokens: "
+        planned = f", {program.planned_cycles:,} cycles planned" if program.planned_cycles else ""
+        size = f", {image}" if len(programs) == 1 else ""
+        console.print(f"{where}{len(program.instructions)} instructions{size}{planned}")

@@ -13,6 +13,8 @@ def disassemble_command(program):
     try:
         raw = path.read_bytes()
     except OSError as error:
+        if several := ", ".join(sorted(one.name for one in program.glob("program-*.bin"))):
+            remedy = f"give one of {several}"
         raise CompileError(f"program = {str(path)!r}: {error.strerror}; {remedy}") from None
     if not raw:
         raise CompileError(f"program = {str(path)!r}: holds no instruction; {remedy}")

@@ -15,7 +15,7 @@ __all__ = ["generate_command"]
 testbench_files = Late("generate --testbench", "testbench:testbench_files", "model")
 
 
-def generate_command(*, config, output, json_path, testbench, **inputs):
+def generate_command(*, config, output, json_path, observe, testbench, **inputs):
     """Options are those of the command, see its help."""
     _check_testbench_options(testbench, **inputs)
     config = AcceleratorConfig.load(config)
@@ -24,7 +24,7 @@ def generate_command(*, config, output, json_path, testbench, **inputs):
     check_outputs(json_path)
     more = testbench_files.load() if testbench else lambda *_, **__: {}
     with Status(f"generating {config.name}", console=progress):
-        manifest = generate(config, output, more(config, output, **inputs))
+        manifest = generate(config, output, more(config, output, **inputs), observe=observe)
     if json_path:
         write_json(json_path, manifest)
     table = Table("file", "lines", title=f"{config.name}: {config.multipliers} multipliers, in {output}")

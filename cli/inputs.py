@@ -1,12 +1,13 @@
 """What the options of a command say about the model, its sentences and their pruning."""
 
+from ..sw.ir.errors import CompileError
 from ..sw.models.checkpoint import load_checkpoint
 from ..sw.models.errors import ModelError
 from .data_files import Data, read_sentences
 from .evaluate.sites import SiteCurves
 from .hardware import load_config
 
-__all__ = ["calibration_options", "load_inputs", "longest_of", "read_texts", "site_options"]
+__all__ = ["address_of", "calibration_options", "load_inputs", "longest_of", "read_texts", "site_options"]
 
 
 def read_texts(texts, file, layout=None, *, text_pairs=None, lenient=False, pairs=True):
@@ -53,6 +54,19 @@ def load_inputs(config, model, texts, file, skip=None, layout=None, *, text_pair
     data = read_texts(texts, file, layout, text_pairs=text_pairs, lenient=lenient,
                       pairs=checkpoint.task.name != "sentence-embedding")
     return config, checkpoint, data
+
+
+def address_of(option, text):
+    """The number of an option, decimal or, with 0x, hexadecimal; 0 where it is not given.
+
+    Raises
+    ------
+    CompileError : it is no number
+    """
+    try:
+        return int(text or "0", 0)
+    except ValueError:
+        raise CompileError(f"{option} {text}: give an address, such as 0x80000000") from None
 
 
 def longest_of(checkpoint, data, length, truncate=False):

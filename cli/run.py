@@ -15,19 +15,20 @@ from .answer_text import answer_lines, similarity_lines
 from .array_file import ArrayFile, check_suffix
 from .console import BatchProgress, announce, check_outputs, console, print_fidelity, tell, told_cut, warn
 from .hardware import loop_order
-from .inputs import calibration_options, load_inputs, longest_of, site_options
+from .inputs import address_of, calibration_options, load_inputs, longest_of, site_options
 from .run_results import FEW_COMPARED, BatchResult, RunResults, placed, similarity_of
 
 __all__ = ["finish_run", "keep_recordings", "print_report", "run_command"]
 
 
 def run_command(*, config, model, texts, text_pairs, file, skip, order, json_path, output, trace, waves, sites, target_sparsity,
-                length, truncate, batch, jobs, calibration, limits, task, pooling, layout=None, **options):
+                length, truncate, batch, jobs, calibration, limits, task, pooling, base=None, layout=None, **options):
     """Options are those of the command, see its help."""
     check_suffix(output)
     config, checkpoint, data = load_inputs(config, model, texts, file, skip, layout, text_pairs=text_pairs, task=task,
                                            pooling=pooling, lenient=True)
     order = loop_order(order)
+    options |= {"base": address_of("--base", base)}
     options |= site_options(sites, target_sparsity, checkpoint) | calibration_options(calibration)
     check_outputs(json_path, output, trace, waves)
     longest = longest_of(checkpoint, data, length, truncate)

@@ -1,19 +1,24 @@
 """`acceltran run --program`: a program that `acceltran compile` wrote, on the simulated RTL."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from ..sim.batches import combine
 from ..sim.inference import seen_outputs
 from ..sim.saved_run import run_saved
-from ..sw.compiler import CompileError, Program
+from ..sw.compiler import CompileError, load_programs
+from ..sw.compiler.bucket import choose
+from ..sw.compiler.emit import check_base
 from .array_file import ArrayFile, arrays_of, check_suffix
 from .console import check_outputs, stages, tell
+from .inputs import address_of
 from .run import finish_run, keep_recordings
 
 __all__ = ["refuse_without_effect", "saved_run_command"]
 
-_HEEDED = ("program", "json_path", "output", "trace", "waves", "latency")
+_HEEDED = ("program", "json_path", "output", "trace", "waves", "latency", "base", "length")
+_TOLD = ("texts", "pairs", "lines", "reading", "cut", "longest")
 
 
 def refuse_without_effect(context):
@@ -40,29 +45,51 @@ def _as_given(option, values):
     return (option.secondary_opts if negated else option.opts)[0]
 
 
-def saved_run_command(folder, *, json_path, trace, waves, latency, output=None):
-    """Run the program of a folder; returns the exit code.
+def saved_run_command(folder, *, json_path, trace, waves, latency, base=None, length=None, output=None):
+    """Run the programs of a folder, or the one for sentences of `length` tokens; returns the exit code.
 
     Raises
     ------
-    CompileError : the folder is damaged, mixed up, or of another version
+    CompileError : the folder is damaged, mixed up, or of another version; no program takes so long a sentence
     SimulationError : see `run_saved`
     """
     check_suffix(output)
-    program = Program.load(folder)
+    programs = load_programs(folder)
+    programs = programs if length is None else [choose(programs, length)]
+    single = next((name for name, path in (("--trace", trace), ("--waves", waves), ("--output", output)) if path), None)
+    if single and len(programs) > 1:
+        lengths = ", ".join(str(program.bucket.tokens) for program in programs)
+        raise CompileError(f"{single}: shows one program, and {folder} holds those for up to {lengths} tokens: choose with "
+                           "--length")
+    if base is not None:
+        programs = [replace(program, base=address_of("--base", base)) for program in programs]
+        check_base(programs[0].base, len(programs[0].image), programs[0].config)
     check_outputs(json_path, output, trace, waves)
-    with tempfile.TemporaryDirectory(prefix="acceltran-") as logs, stages(program.config.name) as stage:
-        values, run = run_saved(program, folder=Path(logs), stage=stage, waves=waves is not None, activity=trace is not None,
-                                latency=latency)
-        keep_recordings(program, run, trace, waves)
-        unnamed = [f"sentence {number + 1}" for number in range(values["sentences"])]
-        inputs = {"texts": unnamed, "pairs": None, "lines": [None] * len(unnamed), "reading": None, "cut": 0, "longest": None,
-                  "notes": []}
-        inputs |= program.expected.inputs
-        if output:
-            _write_arrays(output, program, run, inputs["lines"])
-    tell(*inputs.pop("notes"))
-    return finish_run(combine([values]) | {"compared_by": "hashes"}, inputs, json_path)
+    reports, told = [], {"texts": [], "pairs": [], "lines": [], "notes": []}
+    with tempfile.TemporaryDirectory(prefix="acceltran-") as logs, stages(programs[0].config.name) as stage:
+        for program in programs:
+            values, run = run_saved(program, folder=Path(logs), stage=stage, waves=waves is not None,
+                                    activity=trace is not None, latency=latency)
+            keep_recordings(program, run, trace, waves)
+            reports.append(values)
+            inputs = _inputs(program, values["sentences"])
+            for name, shown in told.items():
+                shown += inputs[name] or [None] * values["sentences"] if name != "notes" else inputs[name]
+            if output:
+                _write_arrays(output, program, run, inputs["lines"])
+    tell(*dict.fromkeys(told.pop("notes")))
+    inputs |= told
+    if not any(inputs["pairs"]):
+        inputs["pairs"] = None
+    return finish_run(combine(reports) | {"compared_by": "hashes"}, {name: inputs[name] for name in _TOLD}, json_path)
+
+
+def _inputs(program, sentences):
+    """What is known of the sentences of a program."""
+    unnamed = [f"sentence {number + 1}" for number in range(sentences)]
+    inputs = {"texts": unnamed, "pairs": None, "lines": [None] * len(unnamed), "reading": None, "cut": 0, "longest": None,
+              "notes": []}
+    return inputs | program.expected.inputs
 
 
 def _write_arrays(path, program, run, lines):

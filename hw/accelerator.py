@@ -28,7 +28,7 @@ the pipeline behind them."""
 def accelerator_signature(config):
     """The ports of the accelerator of `config`, but clock and reset."""
     return wiring.Signature({
-        "m_axi": Out(AXI4Signature(data_width=config.bus_width)),
+        "m_axi": Out(AXI4Signature(data_width=config.bus_width, address_width=config.address_bits)),
         "s_axil": In(axi_lite_signature(address_bits=ADDRESS_BITS)),
         "irq": Out(1),
         "timeline": Out(TIMELINE),
@@ -74,7 +74,8 @@ class Accelerator(wiring.Component):
 
         memory = MemoryEngine(
             **size, bus_width=c.bus_width, burst_beats=c.burst_beats, outstanding_reads=c.outstanding_reads,
-            weight_tiles=c.weight_tiles, activation_tiles=c.activation_tiles, vector_lines=c.vector_lines, skid=c.long_wires,
+            address_bits=c.address_bits, weight_tiles=c.weight_tiles, activation_tiles=c.activation_tiles,
+            vector_lines=c.vector_lines, skid=c.long_wires,
         )
         matrix, vector = MatrixEngine(config=c), VectorEngine(config=c)
         m.submodules.memory = hold(memory)
@@ -85,7 +86,8 @@ class Accelerator(wiring.Component):
         connect(m, memory.fetch, control.fetch)
         m.d.comb += [
             memory.flush.eq(control.flush), memory.core_reset.eq(control.core_reset),
-            control.memory_idle.eq(memory.idle),
+            control.memory_idle.eq(memory.idle), memory.access.eq(control.access),
+            memory.scrub.eq(control.scrub), control.scrubbed.eq(memory.scrubbed),
             matrix.tau.eq(control.matrix_tau), control.matrix_curve.eq(matrix.curve),
             vector.tau.eq(control.vector_tau), control.vector_curve.eq(vector.curve),
         ]

@@ -1,22 +1,31 @@
-"""Write everything a user of one accelerator needs: Verilog, file list, manifest, documents, C header."""
+"""Write everything a user of one accelerator needs: Verilog, file list, manifest, documents, C headers, package."""
 
 import hashlib
 from pathlib import Path
 
 from .accelerator import Accelerator
 from .buffer.sram import SRAM_VERILOG
+from .packaging.config_header import to_config_header
+from .packaging.constraints import to_constraints
+from .packaging.device_tree import to_binding
+from .packaging.fusesoc import TESTBENCH, core_name, to_core
+from .packaging.ip_xact import to_ip_xact
+from .packaging.smoke_testbench import SMOKE_TESTBENCH, to_smoke_testbench
+from .packaging.svd import to_svd
+from .packaging.system_rdl import to_system_rdl
+from .packaging.wrapper import TOP, WRAPPER, to_wrapper
 from .spec import isa, registers
 from .spec.files import replacing, write_json
 from .spec.version import version_text
 from .streams.crossbar import CROSSBAR_VERILOG
 from .verilog_export import to_verilog
 
-__all__ = ["SOURCES", "WAIVERS", "file_list", "generate", "manifest"]
+__all__ = ["SOURCES", "WAIVERS", "file_list", "generate", "manifest", "package"]
 
 WAIVERS = SRAM_VERILOG.with_name("waivers.vlt")
 """What Verilator is not to warn about, each with its reason."""
 
-SOURCES = (SRAM_VERILOG.name, CROSSBAR_VERILOG.name, "accelerator.v")
+SOURCES = (SRAM_VERILOG.name, CROSSBAR_VERILOG.name, "accelerator.v", WRAPPER)
 """Verilog files of a generated accelerator, in the order in which tools read them."""
 
 
@@ -31,7 +40,7 @@ def manifest(config, files):
     c = config
     return {
         "version": version_text(),
-        "top": "accelerator",
+        "top": TOP,
         "configuration": c.to_dict(),
         "identity": registers.config_values(c)["CONFIG_IDENTITY"],
         "derived": {
@@ -42,7 +51,7 @@ def manifest(config, files):
             {"name": f"{name}_{n}", "words": words, "bits": bits, "write_lanes": lanes, "ports": "1 read, 1 write"}
             for name, count, words, bits, lanes in _memories(c) for n in range(count)
         ],
-        "instructions": instructions_json(),
+        "instructions": isa.instructions_json(),
         "files": {name: {"sha256": hashlib.sha256(text.encode()).hexdigest(), "lines": text.count("\n")}
                   for name, text in files.items()},
     }
@@ -57,32 +66,33 @@ def _memories(c):
     yield "vector_lines", 1, c.vector_lines, c.line_bits, 1
 
 
-def instructions_json():
-    """The instruction set as plain values: opcodes, engines, fields with their bit positions."""
-    def fields(entries, start):
-        out = []
-        for f in entries:
-            out.append({"name": f.name, "low": start, "bits": f.bits, "signed": f.signed, "doc": f.doc})
-            start += f.bits
-        return out
-
-    header = sum(f.bits for f in isa.HEADER)
-    return {
-        "bytes": isa.INSTRUCTION_BYTES,
-        "header": fields(isa.HEADER, 0),
-        "operations": [
-            {"name": i.opcode.name, "opcode": int(i.opcode), "doc": i.doc, "fields": fields(i.fields, header),
-             "engine": None if i.engine is None else i.engine.name.lower()} for i in isa.INSTRUCTIONS
-        ],
-    }
-
-
 def file_list(folder, names=SOURCES):
     """A list of files for ``-f`` that names them by their absolute paths, so that it serves from any working folder."""
     return "".join(f"{Path(folder).absolute() / name}\n" for name in names)
 
 
-def generate(config, folder, extra=None):
+def package(config, extra, *, observe=False):
+    """What others need to take the accelerator into their own design and flow: {name: text}.
+
+    Parameters
+    ----------
+    config, extra, observe : see `generate`
+    """
+    testbench = [name for name in extra if Path(name).suffix in (".v", ".hex")] if TESTBENCH in extra else []
+    file_sets = {"rtl": SOURCES, "waivers": [WAIVERS.name], "simulation": [SMOKE_TESTBENCH, *testbench]}
+    return {
+        WRAPPER: to_wrapper(config, observe=observe),
+        SMOKE_TESTBENCH: to_smoke_testbench(config),
+        core_name(config): to_core(config, SOURCES, WAIVERS.name, testbench),
+        "acceltran.xml": to_ip_xact(config, file_sets, observe=observe),
+        "registers.rdl": to_system_rdl(config),
+        "registers.svd": to_svd(config),
+        "acceltran.sdc": to_constraints(config, observe=observe),
+        "acceltran.yaml": to_binding(),
+    }
+
+
+def generate(config, folder, extra=None, *, observe=False):
     """Write the accelerator of `config` to `folder`, all files or none; returns the manifest.
 
     An existing folder is replaced only if it is empty or holds a generated accelerator.
@@ -91,13 +101,14 @@ def generate(config, folder, extra=None):
     ----------
     config : AcceleratorConfig
     folder : to write
-    extra : {name: text} of further files, such as a testbench's
+    extra : {name: text} of further files, such as those of a testbench; the package names them if `TESTBENCH` is among them
+    observe : give the top module the ports by which a simulation watches the accelerator at work
 
     Raises
     ------
     FileExistsError : the folder holds something else
     """
-    folder = Path(folder)
+    folder, extra = Path(folder), extra or {}
     if folder.exists() and any(folder.iterdir()) and not (folder / "manifest.json").exists():
         raise FileExistsError(f"output = {str(folder)!r}: holds other files; choose an empty or new folder")
     files = {
@@ -109,8 +120,10 @@ def generate(config, folder, extra=None):
         "registers.json": registers.to_json(),
         "registers.md": registers.to_markdown(),
         "acceltran_registers.h": registers.to_c_header(),
+        "acceltran_config.h": to_config_header(config),
         "instructions.md": isa.markdown(),
-        **(extra or {}),
+        **package(config, extra, observe=observe),
+        **extra,
     }
     description = manifest(config, files)
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from .design import RUN_PASSES
 from .errors import SynthesisError
 from .multiplier_blocks import settle_multipliers
 
-__all__ = ["DEVICES", "SPEEDS", "harness", "nextpnr_tool", "place_and_route"]
+__all__ = ["DEVICES", "SPEEDS", "harness", "nextpnr_tool", "place_and_route", "synthesise"]
 
 DEVICES = ("25k", "45k", "85k")
 SPEEDS = (6, 7, 8)
@@ -122,11 +122,7 @@ def place_and_route(config, folder, *, device="85k", speed=6, seed=1, stage=lamb
     top.write_text(harness((folder / "verilog" / "accelerator.v").read_text()))
     stage("synthesis")
     netlist, placed, report = folder / "fpga.json", folder / "placed.json", folder / "report.json"
-    # Without LUTs joined by multiplexers: fewer LUTs, and nothing that must lie together.
-    passes = [f"read_verilog {top} {' '.join(map(str, sources))}", "hierarchy -check -top fpga", "proc", f"booth {_SCALAR}",
-              *(f'setattr -set rom_style "block" {modules}/m:*' for modules in _TABLES.split()),
-              f"synth_ecp5 -nowidelut -top fpga -json {netlist}"]
-    _run([sys.executable, "-c", RUN_PASSES, *passes], folder / "yosys.log")
+    synthesise([top, *sources], "fpga", netlist)
     design = json.loads(netlist.read_text())
     module = design["modules"]["fpga"]
     settle_multipliers(module)
@@ -155,6 +151,16 @@ def place_and_route(config, folder, *, device="85k", speed=6, seed=1, stage=lamb
                            "wires_ns": sum(part["delay"] for part in worst if part["type"] == "routing")},
             "bitstream": _BITSTREAM,
             "utilisation": {name: entry for name, entry in values["utilization"].items() if entry["used"]}}
+
+
+def synthesise(sources, top, netlist):
+    """Yosys: the Verilog in `sources` as cells of an ECP5, in a JSON file; what they read lies in its folder."""
+    netlist, files = netlist.absolute(), " ".join(str(path.absolute()) for path in sources)
+    # Without LUTs joined by multiplexers: fewer LUTs, and nothing that must lie together.
+    passes = [f"read_verilog {files}", f"hierarchy -check -top {top}", "proc", f"booth {_SCALAR}",
+              *(f'setattr -set rom_style "block" {modules}/m:*' for modules in _TABLES.split()),
+              f"synth_ecp5 -nowidelut -top {top} -json {netlist}"]
+    _run([sys.executable, "-c", RUN_PASSES, *passes], netlist.parent / "yosys.log", cwd=netlist.parent)
 
 
 def _run(command, log, cwd=None):

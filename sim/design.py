@@ -13,7 +13,7 @@ from .cache import digest, kept, package_versions
 from .sources import source_identity
 from .verilator import build
 
-__all__ = ["SIMULATION_SOURCES", "accelerator_verilog", "build_system", "system_verilog"]
+__all__ = ["SIMULATION_SOURCES", "accelerator_verilog", "build_system", "simulator_options", "system_verilog"]
 
 _FOLDER = Path(__file__).parent / "verilog"
 SIMULATION_SOURCES = (SRAM_VERILOG, CROSSBAR_VERILOG, _FOLDER / "acceltran_sram_log.v", _FOLDER / "acceltran_memory.v")
@@ -30,7 +30,7 @@ module system(
     accelerator dut(.clk(clk), .rst(rst), .irq(irq),
 {connections}
     );
-    acceltran_memory #(.DATA({bus_width}), .BYTES({memory_bytes})) memory(
+    acceltran_memory #(.DATA({bus_width}), .ADDRESS({address_bits}), .BYTES({memory_bytes})) memory(
         .clk(clk), .rst(rst),
 {memory_connections}
     );
@@ -100,7 +100,7 @@ def system_verilog(config, *, memory_bits=27, fields=False):
             f"        .{n.removeprefix('m_axi__')}({n})" for n in wires
             if n.startswith("m_axi__") and n.removeprefix("m_axi__") not in used
         ),
-        bus_width=config.bus_width,
+        bus_width=config.bus_width, address_bits=ports["m_axi__araddr"][1],
         memory_bytes=f"{'1' if memory_bits < 31 else _LONG_ONE} << {memory_bits}",
         timeline_bits=ports["timeline"][1], activity_bits=ports["activity"][1],
     )
@@ -128,10 +128,14 @@ def build_system(config, *, waves=False, memory_bits=27, instrument=None, source
     verilog = system_verilog(config, memory_bits=memory_bits, fields=waves)
     if instrument:
         verilog = instrument(verilog)
-    whole = waves or instrument
-    return build(
-        verilog, "system", sources=[*SIMULATION_SOURCES, *sources], waves=waves,
-        blocks=() if whole or config.pes == 1 else shared_modules(verilog, PE),
-        separate=shared_modules(verilog, *((PE, MacLane) if whole else (MacLane,))),
-        arguments=["-O3", "--output-split", "20000", "--output-split-cfuncs", "500"], variables=_OPTIMISATION,
-    )
+    return build(verilog, "system", sources=[*SIMULATION_SOURCES, *sources], waves=waves,
+                 **simulator_options(verilog, config, whole=bool(waves or instrument)))
+
+
+def simulator_options(verilog, config, *, whole=False):
+    """Options of `build` by which the accelerator of `config` in `verilog` runs fast; `whole`: in one piece."""
+    return {
+        "blocks": () if whole or config.pes == 1 else shared_modules(verilog, PE),
+        "separate": shared_modules(verilog, *((PE, MacLane) if whole else (MacLane,))),
+        "arguments": ["-O3", "--output-split", "20000", "--output-split-cfuncs", "500"], "variables": _OPTIMISATION,
+    }

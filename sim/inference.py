@@ -96,7 +96,7 @@ def run_program(program, **options):
     ------
     SimulationError : it does not end, or ends with an error
     """
-    run = simulate(program.config, bytes(program.base) + program.image, program_address=program.entry,
+    run = simulate(program.config, program.image, base=program.base, program_address=program.entry,
                    program_length=len(program.instructions),
                    preload=tuple(program.preload.values()) if program.preload else None, curves=program.curves,
                    target=program.target, **options)
@@ -151,7 +151,7 @@ def seen_tensors(program, run):
 
 def seen_outputs(program, run):
     """{output: its integers and floats} as the run left them in main memory, see `Program.result`."""
-    return {name: program.output(name, run.memory_bytes(output["address"], output["bytes"]))
+    return {name: program.output(name, run.memory_bytes(program.base + output["address"], output["bytes"]))
             for name, output in program.outputs.items()}
 
 

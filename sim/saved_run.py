@@ -30,9 +30,9 @@ def run_saved(program, *, folder, stage=lambda name: None, **options):
     """
     if program.expected is None:
         raise CompileError("the program was saved without the results that it must give: compile it again")
-    end, room = program.base + len(program.image), largest_memory(program.config)
-    if end > room:
-        raise CompileError(f"the program's image ends at byte {end:,}, and this machine simulates a main memory of {room:,} "
+    size, room = len(program.image), largest_memory(program.config)
+    if size > room:
+        raise CompileError(f"the program's image has {size:,} bytes, and this machine simulates a main memory of {room:,} "
                            "bytes: use a machine with more")
     stage("building and running the RTL")
     run = run_program(program, folder=folder, **options)

@@ -59,12 +59,12 @@ class RunResult:
     memory: dict = field(repr=False)
 
     def memory_bytes(self, address, count):
-        """Bytes that the accelerator wrote to main memory; zeros where it did not."""
+        """Bytes that the accelerator wrote to main memory from byte `address` of the bus on; zeros where it did not."""
         return bytes(self.memory.get(n, 0) for n in range(address, address + count))
 
 
 def simulate(config, image, *, program_address, program_length, preload=None, **options):
-    """Run a program from a main-memory image (bytes, from address 0) until the interrupt; returns its RunResult.
+    """Run a program from a main-memory image (bytes, from `base` on) until the interrupt; returns its RunResult.
 
     Parameters
     ----------
@@ -79,17 +79,18 @@ def simulate(config, image, *, program_address, program_length, preload=None, **
     return simulate_programs(config, image, programs, **options)[-1]
 
 
-def simulate_programs(config, image, programs, *, folder, curves=(), target=0, watchdog=1 << 22, timeout=200_000_000,
+def simulate_programs(config, image, programs, *, folder, base=0, curves=(), target=0, watchdog=1 << 22, timeout=200_000_000,
                       log_activations=True, activity=False, waves=False, latency=40, memory_bits=None, stall=0.0, stall_seed=1,
                       power_up=None, model=None):
-    """Run programs from one main-memory image (bytes, from address 0), one after the other, each until the interrupt.
+    """Run programs from one main-memory image (bytes), one after the other, each until the interrupt.
 
     The buffers keep their content in between. After a program that stops with an error no other is started.
 
     Parameters
     ----------
     config : AcceleratorConfig
-    programs : (address, length) of each
+    programs : (address, length) of each; addresses, those of instructions too, count from `base`
+    base : address of main memory's first byte, of whole pages; the memory answers there and nowhere else
     curves : knots of the threshold curves; `target` the wanted sparsity in 1/256
     folder : where logs and results go
     log_activations : log every write to the activation buffer, for `sim.replay`
@@ -117,7 +118,7 @@ def simulate_programs(config, image, programs, *, folder, curves=(), target=0, w
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_image(image, config.bus_width, folder / "image.hex")
-    plusargs = ["+image=image.hex", f"+latency={latency}"]
+    plusargs = ["+image=image.hex", f"+latency={latency}", f"+base={base:x}"]
     if log_activations:
         plusargs += [f"+activation_{kind}_{n}" for kind in ("lines", "masks") for n in range(config.activation_banks)]
     if stall:
@@ -131,6 +132,7 @@ def simulate_programs(config, image, programs, *, folder, curves=(), target=0, w
         "config": config.to_dict(),
         "curves": [list(map(int, knots)) for knots in curves],
         "target": int(target),
+        "base": base,
         "watchdog": watchdog,
         "programs": list(programs),
         "timeout": timeout,
@@ -167,7 +169,7 @@ def largest_memory(config):
 
 
 def write_image(image, bus_width, path):
-    """Write main memory from address 0 on, for +image of the simulated memory."""
+    """Write main memory from its first byte on, for +image of the simulated memory."""
     size = bus_width // 8
     with open(path, "w") as file:
         for start in range(0, len(image), WORDS_AT_ONCE * size):

@@ -14,7 +14,7 @@ from cocotb.clock import Clock
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.hw.spec.registers import by_name
 from acceltran.sw.host import DeviceError, perform_async
-from acceltran.sw.host.driver import check_identity, enable_interrupts, run, set_thresholds, set_watchdog
+from acceltran.sw.host.driver import check_identity, enable_interrupts, run, set_base, set_thresholds, set_watchdog
 
 from .clock import PERIOD
 from .register_bus import RegisterBus, reset
@@ -25,15 +25,17 @@ from .unit import parameters
 async def run_programs(dut):
     """One cycle of reset; set the thresholds, run the programs one after the other, collect what each showed."""
     job = parameters()
+    config = AcceleratorConfig.from_dict(job["config"])
     Clock(dut.clk, PERIOD, "ns", impl="gpi").start()
     bus = RegisterBus(dut)
     await reset(dut)
     try:
-        await perform_async(bus, check_identity(AcceleratorConfig.from_dict(job["config"])))
+        await perform_async(bus, check_identity(config))
     except DeviceError as error:
         Path("result.json").write_text(json.dumps({"refused": str(error)}))
         return
-    for steps in (set_thresholds(job["curves"], job["target"]), set_watchdog(job["watchdog"]), enable_interrupts()):
+    for steps in (set_base(config, job["base"]), set_thresholds(job["curves"], job["target"]), set_watchdog(job["watchdog"]),
+                  enable_interrupts()):
         await perform_async(bus, steps)
     results = []
     for address, length in job["programs"]:

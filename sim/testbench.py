@@ -13,7 +13,7 @@ from ..hw.spec.registers import ADDRESS_BITS, by_name, config_values, pack
 from ..sw.compiler import CompileError, compile_encoder
 from ..sw.compiler.image import to_hex
 from ..sw.golden.tiles import to_stream
-from ..sw.host.driver import EVENTS, START, enable_interrupts, set_thresholds
+from ..sw.host.driver import EVENTS, START, enable_interrupts, set_base, set_thresholds
 from ..sw.ir.counts import multiplication_counts
 from ..sw.ir.execute import golden_run
 from ..sw.models.sentences import encode_texts
@@ -91,6 +91,7 @@ def make_testbench(program, golden, folder):
 def _testbench(program, golden, folder, streams):
     config, inner = program.config, " " * 8
     ports = verilog_ports(config)
+    address_bits = next(bits for name, bits, _ in ports if name == "m_axi__araddr")
     host = [name for name, _, driven in ports if driven and name.startswith("s_axil__")]
     offsets = {name: _hex(by_name(name).offset, ADDRESS_BITS) for name in (
         "PROGRAM_ADDRESS", "PROGRAM_LENGTH", "CONTROL", "STATUS", "ERROR_CODE", "ERROR_INSTRUCTION", "ERROR_ENGINE",
@@ -103,7 +104,8 @@ def _testbench(program, golden, folder, streams):
         "DATA": str(config.bus_width),
         "WORDS": str(-(-len(program.image) // (config.bus_width // 8))),
         "EXPECTED_BYTES": str(sum(map(len, streams.values()))),
-        "BASE": _hex(program.base),
+        "ADDRESS": str(address_bits),
+        "BASE": _hex(program.base, address_bits),
         "REGISTER_BITS": str(ADDRESS_BITS),
         "DECLARATIONS": "\n".join(
             f"    {'reg' if name in host else 'wire'} [{bits - 1}:0] {name};" for name, bits, _ in ports),
@@ -134,7 +136,8 @@ def _setup(program):
     for name in ("ID", "CONFIG_IDENTITY"):
         value = config_values(program.config)[name]
         yield f'expect_register({_hex(by_name(name).offset, ADDRESS_BITS)}, {_hex(value)}, "{name}");'
-    for write in chain(set_thresholds(program.curves, program.target), enable_interrupts()):
+    writes = (set_base(program.config, program.base), set_thresholds(program.curves, program.target), enable_interrupts())
+    for write in chain(*writes):
         yield f"write_register({_hex(write.offset, ADDRESS_BITS)}, {_hex(write.value)});"
 
 

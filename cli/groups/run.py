@@ -37,6 +37,7 @@ compile_command = Late("compile", "compile:compile_command", "model")
 disassemble_command = Late("disassemble", "disassemble:disassemble_command", "model")
 
 _INPUT = (config(), MODEL, TASK, SENTENCES)
+_BASE = "Address of main memory at which the image lies, a multiple of 4096 (default: 0)."
 _HOW = (TRUNCATE, LAYERS, PRUNING)
 
 
@@ -49,6 +50,7 @@ def run(
     batch: Annotated[int | None, typer.Option(min=1, help="Sentences in one program (default: as many as fit).")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-O", help="Write the numbers behind the answers as arrays to "
                                                 "this .npz or .safetensors file, see above.")] = None,
+    base: Annotated[str | None, typer.Option(help=_BASE)] = None,
     waves: Annotated[Path | None, typer.Option(help="Record all signals in this FST file; slow.")] = None,
     latency: Annotated[int, typer.Option(min=1, max=1000, help="Cycles from a read address to the first data of main "
                                                                "memory.")] = 40,
@@ -75,7 +77,8 @@ def run(
 
     With --program, a compiled program runs on the configuration that it was compiled for, and the results are compared with
     what compile saved beside it: outputs integer by integer, other tensors by their hashes. This needs no model. Of the
-    options only --json, --output, --trace, --waves and --latency are then allowed.
+    options only --json, --output, --trace, --waves, --latency, --base and --length are then allowed. Of programs of
+    several buckets all run, or with --length the one for a sentence of so many tokens.
 
     Exit codes: 0 all is well; 1 the RTL and the golden model differ, a simulation failed, or --strict found a limit passed; 2
     bad input, also if only some lines of a file were left out.
@@ -98,9 +101,9 @@ def run(
     """
     if program:
         refuse_without_effect(context)
-        return saved_run_command(program, json_path=shared["json_path"], output=output, trace=shared["trace"], waves=waves,
-                                 latency=latency)
-    return run_command(length=length, batch=batch, output=output, waves=waves, latency=latency, **shared)
+        return saved_run_command(program, base=base, length=length, json_path=shared["json_path"], output=output,
+                                 trace=shared["trace"], waves=waves, latency=latency)
+    return run_command(length=length, batch=batch, base=base, output=output, waves=waves, latency=latency, **shared)
 
 
 @app.command()
@@ -117,8 +120,13 @@ def disassemble(
 @app.command("compile")
 @takes(OWN, *_INPUT, *_HOW, ORDER, CALIBRATION, json("the manifest"), LAYOUT, LIMITS)
 def compile_(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for program.bin, image.bin and manifest.json.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for image.bin, manifest.json, model.h and the "
+                                         "programs.")],
     length: Annotated[int | None, typer.Option(min=2, help="Tokens to pad to (default: the longest sentence).")] = None,
+    buckets: Annotated[str | None, typer.Option(
+        help="One program for each of these numbers of tokens, such as 16,32,64, in one image: each runs any sentence up to "
+        "its length.")] = None,
+    base: Annotated[str | None, typer.Option(help=_BASE)] = None,
     **shared,
 ):
     """Compile sentences to a program and its main-memory image, and say how far its results are from the float model's.
@@ -127,8 +135,14 @@ def compile_(
     compiled for the task of the model, which its folder tells, or --task, and acceltran run --program gives the same answers
     without the model; only layers behind the pooling of an embedding are not in it, and the hidden states are then given.
 
+    With --buckets, the programs share one image, which holds weights and tables once. A driver writes the token numbers and the
+    length of a sentence to it, and starts the program of the shortest bucket that the sentence fits in; see
+    docs/programming.md. They begin with the sentence of --text, or a built-in one, cut to the bucket.
+
     Example: acceltran compile --text "a warm , funny film" -o build/program
+
+    Example: acceltran compile --buckets 16,32,64 --base 0x80000000 -o build/program
 
     Example: acceltran compile --model BERT --task fill-mask --text "Paris is the [MASK] of France." -o build/program
     """
-    return compile_command(output=output, length=length, **shared)
+    return compile_command(output=output, length=length, buckets=buckets, base=base, **shared)

@@ -1,12 +1,13 @@
 """The control unit: registers, interrupt, counters, fetch, dispatch, thresholds, errors and reset."""
 
-from amaranth.hdl import Module, Mux, ResetInserter
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from ..memory.access import access_layout
 from ..spec.error_codes import ErrorCode, ErrorSource
 from ..spec.isa import LoopOrder
-from ..spec.registers import ADDRESS_BITS
+from ..spec.registers import ADDRESS_BITS, PAGE_BITS
 from .axi_lite import AxiLiteFrontEnd, axi_lite_signature
 from .dispatcher import Dispatcher, engine_ports
 from .instruction_decoder import InstructionDecoder
@@ -36,13 +37,15 @@ class ControlUnit(wiring.Component):
     -------
     csr : In(axi_lite_signature()), registers as in `hw.spec.registers`
     irq : Out(1), level, a register
-    fetch_request : Out(stream(32)), byte address of a 64-byte instruction
+    fetch_request : Out(stream(32)), byte address of a 64-byte instruction, from the base of memory on
     fetch : In(stream(FETCHED)), the answers in order, never held up
     {engine}_instruction : Out(stream(512)), {engine}_done : In(1), {engine}_error : In({valid, code}), see `IssueQueue`
     {engine}_busy, {engine}_stalled : In(1), counted
     flush : Out(1), asks the memory side to give up and fall idle; memory_idle : In(1), nothing is under way on the bus: a run
         is not done before
     core_reset : Out(1), resets engines and buffers' control
+    scrub : Out(1), pulse: zeroes the buffers; scrubbed : In(1), pulse
+    access : Out(access_layout), what the memory side may reach
     matrix_curve, vector_curve : In(6); matrix_tau, vector_tau : Out(W - 1), combinational
     events : In(EVENTS)
     timeline : Out(TIMELINE), registers
@@ -59,6 +62,9 @@ class ControlUnit(wiring.Component):
             **{f"{engine}_{name}": In(1) for engine in ENGINES for name in ("busy", "stalled")},
             "flush": Out(1),
             "core_reset": Out(1),
+            "scrub": Out(1),
+            "scrubbed": In(1),
+            "access": Out(access_layout(config.address_bits)),
             "memory_idle": In(1),
             **{f"{engine}_{name}": port for engine in ("matrix", "vector")
                for name, port in (("curve", In(6)), ("tau", Out(config.width - 1)))},
@@ -89,6 +95,8 @@ class ControlUnit(wiring.Component):
         connect(m, front_end.bus, registers.bus)
         self._connect_program(m, registers, run, fetch, decoder, dispatcher)
         self._connect_run(m, registers, run, fetch, decoder, dispatcher, watchdog)
+        self._connect_scrub(m, run, thresholds)
+        self._connect_access(m, registers)
         self._connect_thresholds(m, registers, run, thresholds)
         self._connect_counters(m, registers, run, dispatcher, counters)
         return m
@@ -120,7 +128,7 @@ class ControlUnit(wiring.Component):
         expiry = run.reports[1]
         undecoded = Mux(decoder.o.valid, decoder.o.payload.number, fetch.o.payload.number)
         m.d.comb += [
-            run.start.eq(registers.start), run.reset.eq(registers.reset),
+            run.start.eq(registers.start), run.reset.eq(registers.reset), run.scrub.eq(registers.scrub),
             run.finished.eq(decoder.halted & fetch.idle & dispatcher.empty & self.memory_idle),
             run.reports[0].eq(decoder.report),
             *(run.reports[2 + n].eq(report) for n, report in enumerate(dispatcher.reports)),
@@ -135,6 +143,31 @@ class ControlUnit(wiring.Component):
             registers.event.eq(run.event), registers.clear_events.eq(run.clear_events),
             self.irq.eq(registers.irq),
             self.flush.eq(run.flush), self.core_reset.eq(run.core_reset), run.memory_idle.eq(self.memory_idle),
+        ]
+
+    def _connect_scrub(self, m, run, thresholds):
+        """Buffers and curves are zeroed beside each other; both have to be done."""
+        buffers, curves = Signal(name="buffers_left"), Signal(name="curves_left")
+        for left, done in ((buffers, self.scrubbed), (curves, thresholds.erased)):
+            with m.If(done):
+                m.d.sync += left.eq(0)
+            with m.If(run.clean):
+                m.d.sync += left.eq(1)
+        m.d.comb += [self.scrub.eq(run.clean), thresholds.erase.eq(run.clean), run.cleaned.eq(~buffers & ~curves)]
+
+    def _connect_access(self, m, registers):
+        values, access = registers.values, self.access
+
+        def pages(name):
+            words = [values[word].value for word in (name, f"{name}_hi") if word in values.shape().members]
+            return Cat(*words)[PAGE_BITS:]
+
+        m.d.comb += [
+            access.memory_base.eq(pages("memory_base")),
+            *(getattr(window, end).eq(pages(f"{name}_{end}"))
+              for name, window in (("read", access.read), ("write", access.write)) for end in ("base", "limit")),
+            access.prot.eq(values.bus_attributes.prot),
+            access.cache.eq(values.bus_attributes.cache),
         ]
 
     def _connect_thresholds(self, m, registers, run, thresholds):

@@ -26,7 +26,7 @@ class InstructionDecoder(wiring.Component):
 
     Members
     -------
-    i : In(stream({instruction, number, error})), from the fetch
+    i : In(stream({instruction, number, error, refused})), from the fetch
     exhausted : In(1), the fetch has handed out everything
     stop : In(1)
     o : Out(stream(dispatched())), to the dispatcher; never HALT
@@ -40,7 +40,7 @@ class InstructionDecoder(wiring.Component):
         self._orders, self._curves = sorted(map(int, loop_orders)), curves
         super().__init__({
             "i": In(stream.Signature(data.StructLayout({
-                "instruction": engine_bits(), "number": NUMBER_BITS, "error": 1}))),
+                "instruction": engine_bits(), "number": NUMBER_BITS, "error": 1, "refused": 1}))),
             "exhausted": In(1),
             "stop": In(1),
             "o": Out(stream.Signature(dispatched())),
@@ -71,8 +71,8 @@ class InstructionDecoder(wiring.Component):
             m.d.sync += [o.instruction.eq(self.i.payload.instruction), o.number.eq(self.i.payload.number),
                          o.engine.eq(engine), o.sync.eq(opcode == Opcode.SYNC)]
             with m.If(self.i.payload.error | ~known | ~legal):
-                fail(Mux(self.i.payload.error, ErrorCode.FETCH_BUS,
-                         Mux(known, ErrorCode.BAD_FIELD, ErrorCode.ILLEGAL_OPCODE)), self.i.payload.number)
+                fail(Mux(self.i.payload.refused, ErrorCode.FETCH_WINDOW, Mux(self.i.payload.error, ErrorCode.FETCH_BUS,
+                         Mux(known, ErrorCode.BAD_FIELD, ErrorCode.ILLEGAL_OPCODE))), self.i.payload.number)
             with m.Elif(opcode == Opcode.HALT):
                 m.d.sync += self.halted.eq(1)
             with m.Else():

@@ -28,7 +28,7 @@ class InstructionFetch(wiring.Component):
     stop : In(1), makes no new requests; one that stands stays until it is taken
     request : Out(stream(32)), byte address of an instruction
     fetch : In(stream(FETCHED)), the answers in order
-    o : Out(stream({instruction, number, error})), at most `engine_bits()` bits of the instruction are kept
+    o : Out(stream({instruction, number, error, refused})), at most `engine_bits()` bits of the instruction are kept
     idle : Out(1), nothing is under way or waiting
     exhausted : Out(1), all instructions have been handed out
     """
@@ -43,7 +43,7 @@ class InstructionFetch(wiring.Component):
             "request": Out(stream.Signature(32)),
             "fetch": In(stream.Signature(FETCHED)),
             "o": Out(stream.Signature(data.StructLayout({
-                "instruction": engine_bits(), "number": NUMBER_BITS, "error": 1}))),
+                "instruction": engine_bits(), "number": NUMBER_BITS, "error": 1, "refused": 1}))),
             "idle": Out(1),
             "exhausted": Out(1),
         })
@@ -73,15 +73,17 @@ class InstructionFetch(wiring.Component):
 
         # Answers.
         bits = engine_bits()
-        m.submodules.landing = landing = SyncFIFOBuffered(width=bits + 1, depth=self._outstanding)
+        m.submodules.landing = landing = SyncFIFOBuffered(width=bits + 2, depth=self._outstanding)
+        fetched = self.fetch.payload
         m.d.comb += [
-            landing.w_data.eq(Cat(self.fetch.payload.error, self.fetch.payload.instruction[:bits])),
+            landing.w_data.eq(Cat(fetched.error, fetched.refused, fetched.instruction[:bits])),
             landing.w_en.eq(self.fetch.valid),
             self.fetch.ready.eq(landing.w_rdy),
             self.o.valid.eq(landing.r_rdy),
             landing.r_en.eq(self.o.ready),
             self.o.payload.error.eq(landing.r_data[0]),
-            self.o.payload.instruction.eq(landing.r_data[1:]),
+            self.o.payload.refused.eq(landing.r_data[1]),
+            self.o.payload.instruction.eq(landing.r_data[2:]),
             self.o.payload.number.eq(number),
             self.idle.eq(credits == self._outstanding),
             self.exhausted.eq(started & (remaining == 0) & self.idle),

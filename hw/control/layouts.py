@@ -42,8 +42,8 @@ TIMELINE = data.StructLayout({
 })
 """Timeline: per engine a pulse with the number of the instruction accepted and another of the one completed."""
 
-FETCHED = data.StructLayout({"instruction": INSTRUCTION_BITS, "error": 1})
-"""Answer of the memory to a fetch."""
+FETCHED = data.StructLayout({"instruction": INSTRUCTION_BITS, "error": 1, "refused": 1})
+"""Answer of the memory to a fetch; a refused one is an error too."""
 
 
 ERROR_REPORT = data.StructLayout({"valid": 1, "code": ERROR_CODE_BITS, "engine": 2, "number": NUMBER_BITS})

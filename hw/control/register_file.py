@@ -30,9 +30,9 @@ class RegisterFile(wiring.Component):
     Members
     -------
     bus : In(register_bus_signature())
-    values : Out(struct), the read-write registers by lower-case name
+    values : Out(struct), the registers that keep what is written, by lower-case name
     status, error : In, what STATUS and the ERROR registers show
-    start, reset : Out(1), one cycle after the write to CONTROL
+    start, reset, scrub : Out(1), one cycle after the write to CONTROL
     event : In(IRQ_STATUS), pulses that set interrupts
     clear_events : In(1), clears all pending interrupts
     irq : Out(1), level, a register
@@ -46,7 +46,8 @@ class RegisterFile(wiring.Component):
     def __init__(self, *, config, loop_orders=tuple(LoopOrder)):
         self._constants = config_values(config, loop_orders)
         self._curves = config.prune_curves
-        stored = [r.name for r in REGISTERS if r.access == "rw" and r.count == 1]
+        self._registers = [r for r in REGISTERS if r.count == 1 and r.built(config.address_bits)]
+        stored = [r.name for r in self._registers if r.access in ("rw", "w1s")]
         super().__init__({
             "bus": In(register_bus_signature(address_bits=ADDRESS_BITS)),
             "values": Out(data.StructLayout({name.lower(): register_layout(name) for name in stored})),
@@ -55,6 +56,7 @@ class RegisterFile(wiring.Component):
                                            ("ERROR_CODE", "ERROR_INSTRUCTION", "ERROR_ENGINE")})),
             "start": Out(1),
             "reset": Out(1),
+            "scrub": Out(1),
             "event": In(register_layout("IRQ_STATUS")),
             "clear_events": In(1),
             "irq": Out(1),
@@ -79,23 +81,27 @@ class RegisterFile(wiring.Component):
         m.d.comb += written.eq(bus.write_data)
         pending = Signal(register_layout("IRQ_STATUS"))
         cleared = Signal(len(pending.as_value()))
+        stored = [r for r in self._registers if r.access in ("rw", "w1s")]
         values = Signal(self.values.shape(), init={
-            r.name.lower(): dict.fromkeys((f.name for f in r.parts), 0) | {r.parts[0].name: r.reset}
-            for r in REGISTERS if r.access == "rw" and r.count == 1})
+            r.name.lower(): {f.name: r.reset >> f.offset & ((1 << f.bits) - 1) for f in r.parts} for r in stored})
         m.d.comb += self.values.eq(values)
-        m.d.sync += [self.start.eq(0), self.reset.eq(0)]
+        m.d.sync += [self.start.eq(0), self.reset.eq(0), self.scrub.eq(0)]
         with m.Switch(bus.address):
-            for register in (r for r in REGISTERS if r.access != "ro" and r.count == 1):
+            for register in (r for r in self._registers if r.access != "ro"):
                 with m.Case(register.offset // 4):
-                    m.d.comb += writable.eq(1)
-                    with m.If(bus.write):
-                        if register.access == "rw":
-                            m.d.sync += values[register.name.lower()].as_value().eq(written)
+                    m.d.comb += writable.eq(~values.access_lock.locked if register.lockable else 1)
+                    with m.If(bus.write & writable):
+                        if register.access in ("rw", "w1s"):
+                            for part in register.parts:
+                                kept = values[register.name.lower()][part.name]
+                                given = written[part.offset: part.offset + part.bits]
+                                m.d.sync += kept.eq(given if register.access == "rw" else kept | given)
                         elif register.name == "IRQ_STATUS":
                             m.d.comb += cleared.eq(written)
                         else:
                             command = register_layout(register.name)(written[:register.width])
-                            m.d.sync += [self.start.eq(command.start), self.reset.eq(command.reset)]
+                            m.d.sync += [
+                                self.start.eq(command.start), self.reset.eq(command.reset), self.scrub.eq(command.scrub)]
         with m.If(self.clear_events):
             m.d.sync += pending.eq(0)
         with m.Else():
@@ -106,7 +112,7 @@ class RegisterFile(wiring.Component):
         word, readable = Signal(32, reset_less=True), Signal()
         sources = {
             **{name: Const(value, 32) for name, value in self._constants.items()},
-            **{r.name: values[r.name.lower()].as_value() for r in REGISTERS if r.access == "rw" and r.count == 1},
+            **{r.name: values[r.name.lower()].as_value() for r in stored},
             "CONTROL": Const(0, 32), "STATUS": self.status.as_value(), "IRQ_STATUS": pending.as_value(),
             "ERROR_CODE": self.error.code, "ERROR_INSTRUCTION": self.error.instruction,
             "ERROR_ENGINE": self.error.engine,

@@ -15,7 +15,8 @@ class RunController(wiring.Component):
 
     A start while running, resetting or in error does nothing. The first error report of a run counts; of several in
     one cycle, the first in the list. A reset at any time raises `flush` until `memory_idle` has been high for `settle`
-    cycles in a row (so that what was just handed over is seen), then `core_reset` for `pulse` cycles.
+    cycles in a row (so that what was just handed over is seen), then `core_reset` for `pulse` cycles. A scrub is a reset after
+    which `clean` pulses and `cleaned` is awaited; asked for during a reset, it follows that.
 
     Parameters
     ----------
@@ -24,7 +25,8 @@ class RunController(wiring.Component):
 
     Members
     -------
-    start, reset : In(1), pulses
+    start, reset, scrub : In(1), pulses
+    clean : Out(1), pulse: zeroes buffers and curves; cleaned : In(1), they are zero
     calculate : Out(1), pulse to the threshold calculator; calculated : In(1), its answer
     clear : Out(1), pulse: empties semaphores and counters before a run
     launch : Out(1), pulse: start fetching
@@ -43,6 +45,9 @@ class RunController(wiring.Component):
         super().__init__({
             "start": In(1),
             "reset": In(1),
+            "scrub": In(1),
+            "clean": Out(1),
+            "cleaned": In(1),
             "calculate": Out(1),
             "calculated": In(1),
             "clear": Out(1),
@@ -64,20 +69,25 @@ class RunController(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         done, wait = Signal(), Signal(range(max(self._settle, self._pulse)))
+        scrubs, resets = Signal(), Signal()
+        m.d.comb += resets.eq(self.reset | self.scrub)
+        with m.If(self.scrub):
+            m.d.sync += scrubs.eq(1)
 
         def halt():
             m.d.sync += [self.running.eq(0), self.fetching.eq(0), self.stop.eq(1)]
 
         def heed_reset():
-            with m.If(self.reset):
+            with m.If(resets):
                 m.d.sync += [self.flush.eq(1), wait.eq(0), done.eq(0), self.event.eq(0), self.launch.eq(0)]
                 halt()
                 m.next = "FLUSH"
 
-        m.d.sync += [self.calculate.eq(0), self.clear.eq(0), self.launch.eq(0), self.event.eq(0)]
+        m.d.sync += [self.calculate.eq(0), self.clear.eq(0), self.launch.eq(0), self.event.eq(0),
+                     self.clean.eq(0)]
         with m.FSM() as fsm:
             with m.State("IDLE"):
-                with m.If(self.start & ~self.reset):
+                with m.If(self.start & ~resets):
                     m.d.sync += [done.eq(0), self.clear.eq(1), self.calculate.eq(1), self.running.eq(1)]
                     m.next = "CALCULATE"
                 heed_reset()
@@ -111,12 +121,19 @@ class RunController(wiring.Component):
                 with m.If(wait == self._pulse - 1):
                     m.d.sync += [self.core_reset.eq(0), self.error.eq(0)]
                     m.next = "IDLE"
+                    with m.If(scrubs):
+                        m.d.sync += [self.clean.eq(1), self.clear.eq(1)]
+                        m.next = "SCRUB"
+            with m.State("SCRUB"):
+                with m.If(self.cleaned & ~self.clean):
+                    m.d.sync += scrubs.eq(0)
+                    m.next = "IDLE"
         m.d.comb += [
             self.status.running.eq(self.running),
             self.status.done.eq(done),
             self.status.error.eq(self.error.valid),
             self.status.idle.eq(fsm.ongoing("IDLE")),
-            self.status.resetting.eq(fsm.ongoing("FLUSH") | fsm.ongoing("RESET")),
+            self.status.resetting.eq(fsm.ongoing("FLUSH") | fsm.ongoing("RESET") | fsm.ongoing("SCRUB")),
             self.clear_events.eq(self.core_reset),
         ]
         return m

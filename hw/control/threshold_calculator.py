@@ -15,7 +15,8 @@ class ThresholdCalculator(wiring.Component):
 
     After `start`, curve c's ``tau[c] = k[n] + ((k[n+1] - k[n]) * (target & 31) >> 5)`` (rounded down) with
     ``n = target >> 5``; from 256 on, ``k[8]``. Two cycles per curve; `done` pulses ``2 * curves + latency`` cycles
-    after `start`. A `start` before that begins again. The knots are a memory that no reset clears.
+    after `start`. A `start` before that begins again. The knots are a memory that no reset clears; `erase` zeroes them in
+    ``9 * curves`` cycles, and the thresholds with them, and drops what is written meanwhile.
 
     Parameters
     ----------
@@ -26,6 +27,7 @@ class ThresholdCalculator(wiring.Component):
     -------
     target : In(9), wanted sparsity in 1/256, stable while calculating
     start : In(1), done : Out(1), pulses
+    erase : In(1), erased : Out(1), pulses
     curve, knot : In, address of the register window; write, write_data : In; read_data : Out(W - 1) a cycle later
     tau : Out(W - 1).array(curves)
     matrix_curve, vector_curve : In(6); matrix_tau, vector_tau : Out(W - 1), combinational: 0 for curve 0, else
@@ -42,6 +44,8 @@ class ThresholdCalculator(wiring.Component):
             "target": In(9),
             "start": In(1),
             "done": Out(1),
+            "erase": In(1),
+            "erased": Out(1),
             "curve": In(range(curves)),
             "knot": In(range(KNOTS)),
             "write": In(1),
@@ -57,10 +61,21 @@ class ThresholdCalculator(wiring.Component):
         bits, curves = self._bits, self._curves
         m.submodules.knots = knots = Memory(shape=bits, depth=KNOTS * curves, init=[])
         write, window, fetch = knots.write_port(), knots.read_port(), knots.read_port()
+        erasing, erased = Signal(), Signal.like(write.addr)
         m.d.comb += [
-            write.addr.eq(Cat(self.curve, self.knot)), write.data.eq(self.write_data), write.en.eq(self.write),
+            write.addr.eq(Mux(erasing, erased, Cat(self.curve, self.knot))),
+            write.data.eq(Mux(erasing, 0, self.write_data)),
+            write.en.eq(self.write | erasing),
             window.addr.eq(Cat(self.curve, self.knot)), self.read_data.eq(window.data),
         ]
+
+        m.d.sync += self.erased.eq(0)
+        with m.If(erasing):
+            m.d.sync += erased.eq(erased + 1)
+            with m.If(erased == KNOTS * curves - 1):
+                m.d.sync += [erasing.eq(0), self.erased.eq(1)]
+        with m.If(self.erase):
+            m.d.sync += [erasing.eq(1), erased.eq(0)]
 
         # Fetch the knot below the target, then the one above, of curve after curve.
         segment, step, fetching = Signal(range(KNOTS)), Signal(range(2 * curves)), Signal()
@@ -93,6 +108,8 @@ class ThresholdCalculator(wiring.Component):
         for c in range(curves):
             with m.If(valid & (index == 2 * c + 1)):
                 m.d.sync += self.tau[c].eq(low_3 + (product >> 5))
+            with m.If(self.erase):
+                m.d.sync += self.tau[c].eq(0)
         m.d.sync += self.done.eq(stages[4][0] & (stages[4][1] == 2 * curves - 1) & ~self.start)
 
         for engine in ("matrix", "vector"):

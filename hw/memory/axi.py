@@ -3,11 +3,10 @@
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["AXI4ReadSignature", "AXI4WriteSignature", "AXI4Signature", "BURST_INCR", "CACHE_NORMAL", "RESPONSE_OKAY",
+__all__ = ["AXI4ReadSignature", "AXI4WriteSignature", "AXI4Signature", "BURST_INCR", "RESPONSE_OKAY",
            "beat_bits", "join", "read_beat", "read_request", "size_code"]
 
 BURST_INCR = 1
-CACHE_NORMAL = 0b0011
 RESPONSE_OKAY = 0
 
 
@@ -16,19 +15,23 @@ def size_code(data_width):
     return (data_width // 8).bit_length() - 1
 
 
-def beat_bits(data_width):
-    """Bits of a 32-bit byte address in units of beats; a number of beats has as many."""
-    return 32 - size_code(data_width)
+def beat_bits(data_width, address_bits=32):
+    """Bits of a byte address in units of beats; a number of beats of an instruction has as many as one of 32 bits."""
+    return address_bits - size_code(data_width)
 
 
 def read_request(data_width):
-    """A wish for consecutive beats of main memory: ``beats`` of them from beat address ``beat``."""
+    """A wish for consecutive beats of main memory: ``beats`` of them from beat address ``beat`` on, counted from the base of
+    memory.
+    """
     return data.StructLayout({"beat": beat_bits(data_width), "beats": beat_bits(data_width)})
 
 
 def read_beat(data_width):
-    """A beat that was read, and whether its response was other than OKAY."""
-    return data.StructLayout({"data": data_width, "error": 1})
+    """A beat that was read, whether its response was other than OKAY, and whether it was refused: then `error` is set too, and
+    the bus was not asked.
+    """
+    return data.StructLayout({"data": data_width, "error": 1, "refused": 1})
 
 
 def _address_channel(prefix, address_width, id_width):

@@ -4,7 +4,8 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .axi import BURST_INCR, CACHE_NORMAL, RESPONSE_OKAY, AXI4ReadSignature, read_beat, read_request, size_code
+from .access import access_layout
+from .axi import BURST_INCR, RESPONSE_OKAY, AXI4ReadSignature, read_beat, read_request, size_code
 from .read_client import ReadClient
 
 __all__ = ["AxiReader"]
@@ -20,23 +21,28 @@ class AxiReader(wiring.Component):
     One burst per cycle can be issued; a beat is offered to its client two cycles after the bus. While `flush` is high
     nothing new is issued and arriving beats are dropped; an address that is already offered stays until it is taken.
 
+    The base of memory is added to every request. A burst leaves only for pages inside the window for reads, with the bus
+    attributes of that moment; what lies outside is answered with errors, see `ReadClient`.
+
     Parameters
     ----------
     bus_width : data bits, a power of two
     burst_beats : longest burst, a power of two with at most 4096 bytes
     depths : per client, beats in the response FIFO; at least the longest burst of that client, and at least 4
     outstanding : per client, bursts in flight
+    address_bits : of the bus
 
     Members
     -------
     axi : AR and R channels
+    access : In(access_layout)
     request : In(stream(read_request)), per client; zero beats are taken and answered with nothing
     o : Out(stream(read_beat)), per client
     flush : In(1)
     idle : Out(1), nothing is outstanding on the bus
     """
 
-    def __init__(self, *, bus_width, burst_beats, depths, outstanding):
+    def __init__(self, *, bus_width, burst_beats, depths, outstanding, address_bits=32):
         if burst_beats & (burst_beats - 1) or burst_beats * bus_width > 8 * 4096:
             raise ValueError(f"burst_beats = {burst_beats}: a power of two of at most {8 * 4096 // bus_width} beats")
         if len(depths) != len(outstanding) or min(depths) < 4:
@@ -45,9 +51,11 @@ class AxiReader(wiring.Component):
         self._burst_beats = burst_beats
         self._depths = depths
         self._outstanding = outstanding
+        self._address_bits = address_bits
         self._id_width = max(1, (len(depths) - 1).bit_length())
         super().__init__({
-            "axi": Out(AXI4ReadSignature(data_width=bus_width, id_width=self._id_width)),
+            "axi": Out(AXI4ReadSignature(data_width=bus_width, address_width=address_bits, id_width=self._id_width)),
+            "access": In(access_layout(address_bits)),
             "request": In(stream.Signature(read_request(bus_width))).array(len(depths)),
             "o": Out(stream.Signature(read_beat(bus_width))).array(len(depths)),
             "flush": In(1),
@@ -58,7 +66,8 @@ class AxiReader(wiring.Component):
         m = Module()
         axi = self.axi
         clients = [
-            ReadClient(bus_width=self._bus_width, burst_beats=self._burst_beats, depth=depth, outstanding=outstanding)
+            ReadClient(bus_width=self._bus_width, burst_beats=self._burst_beats, depth=depth, outstanding=outstanding,
+                       address_bits=self._address_bits)
             for depth, outstanding in zip(self._depths, self._outstanding, strict=True)
         ]
         for n, client in enumerate(clients):
@@ -78,17 +87,19 @@ class AxiReader(wiring.Component):
                         axi.arid.eq(n),
                         axi.araddr.eq(client.burst.payload.beat << size_code(self._bus_width)),
                         axi.arlen.eq(client.burst.payload.length - 1),
+                        axi.arprot.eq(self.access.prot),
+                        axi.arcache.eq(self.access.cache),
                     ]
         m.d.comb += [
             axi.arsize.eq(size_code(self._bus_width)),
             axi.arburst.eq(BURST_INCR),
-            axi.arcache.eq(CACHE_NORMAL),
         ]
 
         # Every response goes to the client it names.
         m.d.comb += axi.rready.eq(1)
         for n, client in enumerate(clients):
             m.d.comb += [
+                client.access.eq(self.access),
                 client.response.data.eq(axi.rdata),
                 client.response.error.eq(axi.rresp != RESPONSE_OKAY),
                 client.response_valid.eq(axi.rvalid & (axi.rid == n)),

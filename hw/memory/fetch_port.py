@@ -11,8 +11,8 @@ __all__ = ["FetchPort", "fetch_layout"]
 
 
 def fetch_layout():
-    """An instruction as fetched, and whether one of its beats came with an error."""
-    return data.StructLayout({"instruction": 8 * INSTRUCTION_BYTES, "error": 1})
+    """An instruction as fetched, whether one of its beats came with an error, and whether it was refused."""
+    return data.StructLayout({"instruction": 8 * INSTRUCTION_BYTES, "error": 1, "refused": 1})
 
 
 class FetchPort(wiring.Component):
@@ -26,7 +26,7 @@ class FetchPort(wiring.Component):
 
     Members
     -------
-    fetch_request : In(stream(32)), byte address of an instruction, a multiple of its length
+    fetch_request : In(stream(32)), byte address of an instruction from the base of memory on, a multiple of its length
     fetch : Out(stream(fetch_layout))
     request : Out(stream(read_request)), to the reader
     i : In(stream(read_beat)), from the reader
@@ -59,6 +59,7 @@ class FetchPort(wiring.Component):
             m.d.sync += [
                 fetched.instruction.eq(Cat(fetched.instruction, self.i.payload.data)[self._bus_width:]),
                 fetched.error.eq(self.i.payload.error | ((count != 0) & fetched.error)),
+                fetched.refused.eq(self.i.payload.refused),
                 count.eq(count + 1),
             ]
             with m.If(count == self.beats - 1):

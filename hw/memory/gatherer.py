@@ -86,14 +86,15 @@ class Gatherer(wiring.Component):
         expected = data.View(tag, tags.r_data)
 
         # Indices are only due between rows. Those that came with an error name row 0: no read goes astray.
-        spoiled = Signal()
+        fault, spoiled = Signal(self.error.shape()), Signal(self.error.shape())
+        m.d.comb += fault.eq(Mux(self.indices.payload.refused, MemoryFault.READ_WINDOW, MemoryFault.BUS_READ))
         row_begins, row_awaited = self._move_rows(m, expected.beats, tags.r_rdy & ~expected.index, spoiled)
         count, indices_end = Signal.like(expected.beats), Signal()
         with m.If(self.indices.valid & self.indices.ready & self.indices.payload.error):
             with m.If(expected.ahead):
-                m.d.sync += spoiled.eq(1)
+                m.d.sync += spoiled.eq(fault)
             with m.Else():
-                m.d.sync += self.error.eq(MemoryFault.BUS_READ)
+                m.d.sync += self.error.eq(fault)
         m.d.comb += [
             self.indices.ready.eq(row_awaited & tags.r_rdy & expected.index),
             requester.indices.payload.eq(Mux(self.indices.payload.error, 0, self.indices.payload.data)),
@@ -108,7 +109,7 @@ class Gatherer(wiring.Component):
     def _move_rows(self, m, beats, row_next, spoiled):
         """Lines from the gearbox into tiles; returns "the gearbox begins with a row" and "it waits for a row".
 
-        With `spoiled`, the indices of the job that begins next came with an error.
+        `spoiled` is 0, or the fault with which the indices of the job that begins next came.
         """
         area, o, write = self.job.payload, self.o, self.o.payload
         tile, count = self._tile, self._lines_per_beat
@@ -133,8 +134,8 @@ class Gatherer(wiring.Component):
         with m.FSM():
             with m.State("IDLE"):
                 m.d.sync += [token.eq(0), row.eq(0), row_slot.eq(area.slot), ahead.eq(0)]
-                with m.If(self.job.valid & spoiled):
-                    m.d.sync += self.error.eq(MemoryFault.BUS_READ)
+                with m.If(self.job.valid & (spoiled != 0)):
+                    m.d.sync += self.error.eq(spoiled)
                     m.next = "FAILED"
                 with m.Elif(self.job.valid):
                     m.next = "ROW"

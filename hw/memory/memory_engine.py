@@ -11,6 +11,7 @@ from ..spec.error_codes import MemoryFault
 from ..spec.isa import INSTRUCTION_BYTES, Buffer, Opcode
 from ..spec.widths import SLOT_BITS
 from ..streams.skid_buffer import skidded
+from .access import access_layout
 from .axi import AXI4Signature, join, size_code
 from .axi_reader import AxiReader
 from .axi_writer import AxiWriter
@@ -18,6 +19,7 @@ from .fetch_port import FetchPort, fetch_layout
 from .gatherer import Gatherer
 from .gearbox_in import GearboxIn
 from .gearbox_out import GearboxOut
+from .scrubber import Scrubber
 from .tile_loader import LINE, TileLoader, load_layout
 from .tile_storer import TileStorer
 
@@ -46,6 +48,9 @@ class MemoryEngine(wiring.Component):
     instruction that came before an out-of-range one are written. A LOAD that fetches more bytes than its tiles take is done
     when the last of them has come and been dropped.
 
+    The base of memory is added to every address, and every burst has to lie inside the window of its direction; an instruction
+    or a fetch that leaves it is an error of its own, and the bus is not asked.
+
     Soft reset: raise `flush` and hold it, wait for `idle`, then raise `core_reset`; `flush` may fall as that rises.
     While `flush` is up no burst begins, arriving data are dropped, an open write burst ends with empty strobes, and
     neither `done` nor `error` is raised; `core_reset` then clears everything, requests not yet issued included.
@@ -57,11 +62,13 @@ class MemoryEngine(wiring.Component):
     burst_beats : longest burst, in either direction
     outstanding_reads : data bursts in flight, in either direction; the data FIFO holds as many
     weight_tiles, activation_tiles, vector_lines : capacities of the buffers
+    address_bits : of the bus
     skid : whether pieces that the way to the bus refuses wait in a skid buffer
 
     Members
     -------
     axi : Out(AXI4Signature); id 0 for data, id 1 for fetches
+    access : In(access_layout)
     instruction : In(stream(512)), taken when it has been issued (STORE: finished)
     done : Out(1), a cycle per finished instruction; the last write into a buffer was at least a cycle before
     error : Out(error_layout), a cycle
@@ -70,6 +77,7 @@ class MemoryEngine(wiring.Component):
     read_request : Out(stream(SLOT_BITS)), read : In(stream(tile_beat)), the tiles of a STORE
     fetch_request : In(stream(32)), fetch : Out(stream(fetch_layout)); four instructions may be on their way
     flush, core_reset : In(1), idle : Out(1)
+    scrub : In(1), pulse, while nothing runs: zeroes the buffers, see `Scrubber`; scrubbed : Out(1), pulse
     bytes_read, bytes_written : Out, bytes on the bus in the cycle before, fetches and dropped data included
     tiles_loaded : Out(1), a tile was completed in a buffer in the cycle before
     busy : Out(1), an instruction is in progress
@@ -77,7 +85,7 @@ class MemoryEngine(wiring.Component):
     """
 
     def __init__(self, *, tile, width, lines_per_beat, bus_width, burst_beats, outstanding_reads, weight_tiles,
-                 activation_tiles, vector_lines, skid=False):
+                 activation_tiles, vector_lines, address_bits=32, skid=False):
         if bus_width not in (64, 128, 256, 512):
             raise ValueError(f"bus_width = {bus_width}: 64, 128, 256 or 512")
         self._bus_width, self._skid = bus_width, skid
@@ -87,8 +95,10 @@ class MemoryEngine(wiring.Component):
             bus_width=bus_width, burst_beats=burst_beats,
             depths=(outstanding_reads * burst_beats, max(4, _FETCHES_AHEAD * 8 * INSTRUCTION_BYTES // bus_width)),
             outstanding=(outstanding_reads, _FETCHES_AHEAD * max(1, 8 * INSTRUCTION_BYTES // bus_width // burst_beats)),
+            address_bits=address_bits,
         )
-        self._writer = AxiWriter(bus_width=bus_width, burst_beats=burst_beats, outstanding=outstanding_reads)
+        self._writer = AxiWriter(bus_width=bus_width, burst_beats=burst_beats, outstanding=outstanding_reads,
+                                 address_bits=address_bits)
         self._fetch_port = FetchPort(bus_width=bus_width)
         self._gearbox_in = GearboxIn(bus_width=bus_width, sizes=sizes)
         self._gearbox_out = GearboxOut(bus_width=bus_width, sizes=sizes)
@@ -97,8 +107,11 @@ class MemoryEngine(wiring.Component):
         self._gatherer = Gatherer(**shape, bus_width=bus_width, activation_tiles=activation_tiles,
                                   rows_ahead=outstanding_reads + 2)
         self._storer = TileStorer(**shape, activation_tiles=activation_tiles)
+        self._scrubber = Scrubber(**shape, weight_tiles=weight_tiles, activation_tiles=activation_tiles,
+                                  vector_lines=vector_lines)
         super().__init__({
-            "axi": Out(AXI4Signature(data_width=bus_width)),
+            "axi": Out(AXI4Signature(data_width=bus_width, address_width=address_bits)),
+            "access": In(access_layout(address_bits)),
             "instruction": In(stream.Signature(8 * INSTRUCTION_BYTES)),
             "done": Out(1),
             "error": Out(error_layout()),
@@ -112,6 +125,8 @@ class MemoryEngine(wiring.Component):
             "flush": In(1),
             "idle": Out(1),
             "core_reset": In(1),
+            "scrub": In(1),
+            "scrubbed": Out(1),
             "bytes_read": Out(range(bus_width // 8 + 1)),
             "bytes_written": Out(range(bus_width // 8 + 1)),
             "tiles_loaded": Out(1),
@@ -121,7 +136,7 @@ class MemoryEngine(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        for name in ("reader", "writer", "fetch_port", "gearbox_in", "gearbox_out", "loader", "gatherer", "storer"):
+        for name in ("reader", "writer", "fetch_port", "gearbox_in", "gearbox_out", "loader", "gatherer", "storer", "scrubber"):
             m.submodules[name] = getattr(self, f"_{name}")
         # Kinds have a queue of their own, with the head in a register: what follows from it is the longest path. It is one
         # longer than that of the jobs, since a kind takes a cycle to its register.
@@ -146,6 +161,8 @@ class MemoryEngine(wiring.Component):
         m.d.comb += [
             *join(self.axi, reader.axi),
             *join(self.axi, writer.axi),
+            reader.access.eq(self.access),
+            writer.access.eq(self.access),
             reader.flush.eq(self.flush),
             writer.flush.eq(self.flush),
             self.idle.eq(reader.idle & writer.idle),
@@ -268,8 +285,7 @@ class MemoryEngine(wiring.Component):
         indices = gatherer.indices.ready & gearbox.idle
         good = beats.valid & ~beats.payload.error
         m.d.comb += [
-            gatherer.indices.payload.data.eq(beats.payload.data),
-            gatherer.indices.payload.error.eq(beats.payload.error),
+            gatherer.indices.payload.eq(beats.payload),
             gatherer.indices.valid.eq(beats.valid & indices),
             gearbox.i.payload.eq(beats.payload.data),
             gearbox.i.valid.eq(good & ~indices),
@@ -296,7 +312,7 @@ class MemoryEngine(wiring.Component):
         return beats.valid & beats.payload.error & ~indices & gearbox.i.ready
 
     def _write_buffers(self, m):
-        """Writes of the loader by buffer, those of the gatherer to the activation buffer; never both."""
+        """Writes of the loader by buffer, of the gatherer to the activation buffer, of a scrub to all; never two at a time."""
         loader, gatherer = self._loader.o, self._gatherer.o
         vector = self.vector_write
         m.d.comb += [
@@ -316,14 +332,22 @@ class MemoryEngine(wiring.Component):
                 self.activation_write.valid.eq(gatherer.valid),
                 gatherer.ready.eq(self.activation_write.ready),
             ]
+        scrubber = self._scrubber
+        m.d.comb += [scrubber.start.eq(self.scrub), self.scrubbed.eq(scrubber.done)]
+        with m.If(scrubber.busy):
+            for name in ("weight_write", "activation_write", "vector_write"):
+                source, port = getattr(scrubber, name), getattr(self, name)
+                m.d.comb += [port.payload.eq(source.payload), port.valid.eq(source.valid), source.ready.eq(port.ready)]
 
     def _status(self, m, finished, jobs, failed, spoiled):
         """Completion, errors and counters."""
         axi, code = self.axi, Signal(4)
         with m.If(spoiled):
-            m.d.comb += code.eq(MemoryFault.BUS_READ)
+            m.d.comb += code.eq(Mux(self._reader.o[0].payload.refused, MemoryFault.READ_WINDOW, MemoryFault.BUS_READ))
         with m.Elif(self._writer.error):
             m.d.comb += code.eq(MemoryFault.BUS_WRITE)
+        with m.Elif(self._writer.refused):
+            m.d.comb += code.eq(MemoryFault.WRITE_WINDOW)
         with m.Else():
             m.d.comb += code.eq(self._loader.error | self._gatherer.error | self._storer.error)
         raised = (code != 0) & ~self.flush & ~failed

@@ -45,6 +45,7 @@ RULES = {
     "weight_tiles": _between(16, 1 << 20),
     "vector_lines": _between(16, 1 << 16),
     "bus_width": _one_of(64, 128, 256, 512),
+    "address_bits": _one_of(32, 64),
     "burst_beats": _one_of(4, 8, 16, 32, 64),
     "outstanding_reads": _between(1, 16),
     "softmax_units": _between(1, 64),
@@ -80,6 +81,7 @@ class AcceleratorConfig:
     activation_tiles, weight_tiles : capacity of the buffers, in tiles (slots of T lines)
     vector_lines : capacity of the bias/gamma/beta buffer, in lines of T values
     bus_width : AXI4 data bits
+    address_bits : AXI4 address bits
     burst_beats : longest AXI4 burst
     outstanding_reads : AXI4 read bursts in flight
     softmax_units, layernorm_units : row-streaming units
@@ -113,6 +115,7 @@ class AcceleratorConfig:
     weight_tiles: int = 1024
     vector_lines: int = 512
     bus_width: int = 128
+    address_bits: int = 32
     burst_beats: int = 16
     outstanding_reads: int = 4
     softmax_units: int = 1

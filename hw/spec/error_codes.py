@@ -20,12 +20,15 @@ class ErrorCode(IntEnum):
     PROGRAM_END = 0x04
     WATCHDOG = 0x05
     SEMAPHORE_OVERFLOW = 0x06
+    FETCH_WINDOW = 0x07
     BUS_READ = 0x11
     BUS_WRITE = 0x12
     SLOT_RANGE = 0x13
     LOAD_SHORT = 0x14
     LINE_RANGE = 0x15
     ENGINE_FIELD = 0x16
+    READ_WINDOW = 0x17
+    WRITE_WINDOW = 0x18
 
     @property
     def doc(self):
@@ -47,6 +50,9 @@ _DOCS = {
     ErrorCode.LOAD_SHORT: "a LOAD fetched fewer bytes than its tiles take",
     ErrorCode.LINE_RANGE: "a line is outside the vector buffer",
     ErrorCode.ENGINE_FIELD: "an engine refused a field",
+    ErrorCode.FETCH_WINDOW: "an instruction fetch lies outside READ_BASE to READ_LIMIT; the bus was not asked",
+    ErrorCode.READ_WINDOW: "a data read lies outside READ_BASE to READ_LIMIT; the bus was not asked",
+    ErrorCode.WRITE_WINDOW: "a data write lies outside WRITE_BASE to WRITE_LIMIT; the bus was not asked",
 }
 
 
@@ -73,3 +79,9 @@ class MemoryFault(IntEnum):
 
     LOAD_SHORT = 4
     """The packed stream goes on beyond the bytes that the LOAD fetches."""
+
+    READ_WINDOW = 7
+    """A read lies outside the window for reads."""
+
+    WRITE_WINDOW = 8
+    """A write lies outside the window for writes."""

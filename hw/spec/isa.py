@@ -13,7 +13,7 @@ from .activations import ACTIVATIONS
 from .widths import LINE_ADDRESS_BITS, SLOT_BITS
 
 __all__ = ["Buffer", "Engine", "Field", "Function", "HEADER", "INSTRUCTION_BYTES", "Instruction", "INSTRUCTIONS", "LoopOrder",
-           "Opcode", "decode", "encode", "fields_of", "markdown"]
+           "Opcode", "decode", "encode", "fields_of", "instructions_json", "markdown"]
 
 INSTRUCTION_BYTES = 64
 
@@ -136,7 +136,7 @@ INSTRUCTIONS = (
     Instruction(Opcode.HALT, None, "Wait until every engine is idle, then end the program and raise the interrupt."),
     Instruction(Opcode.SYNC, None, "Wait and signal only, in the engine named in the header."),
     Instruction(Opcode.LOAD, Engine.MEMORY, "Main memory to a buffer: packed tiles, or raw lines for the vector buffer.", (
-        Field("address", 32, "byte address in main memory, a multiple of the bus width"),
+        Field("address", 32, "byte address from MEMORY_BASE on, a multiple of the bus width"),
         Field("bytes", 32, "bytes to fetch, a multiple of the bus width"),
         Field("buffer", 2, "destination: 0 weight, 1 activation, 2 vector"),
         _slot("slot", "first slot (tiles) or line (vector buffer)"),
@@ -145,15 +145,15 @@ INSTRUCTIONS = (
         Field("columns", 16, "tiles in a row (vector buffer: lines)"),
     )),
     Instruction(Opcode.STORE, Engine.MEMORY, "Tiles of the activation buffer to main memory, packed back to back.", (
-        Field("address", 32, "byte address in main memory, a multiple of the bus width"),
+        Field("address", 32, "byte address from MEMORY_BASE on, a multiple of the bus width"),
         _slot("slot", "first slot"),
         _pitch("pitch", "source pitch"),
         _count("rows", "tile rows"),
         Field("columns", 16, "tiles in a row"),
     )),
     Instruction(Opcode.GATHER, Engine.MEMORY, "Rows of a table in main memory, by index, to activation tiles (dense masks).", (
-        Field("address", 32, "byte address of the table, a multiple of the bus width"),
-        Field("indices", 32, "byte address of the 32-bit indices, a multiple of the bus width"),
+        Field("address", 32, "byte address of the table from MEMORY_BASE on, a multiple of the bus width"),
+        Field("indices", 32, "byte address of the 32-bit indices from MEMORY_BASE on, a multiple of the bus width"),
         Field("row_bytes", 16, "bytes from one table row to the next, a multiple of the bus width"),
         _slot("slot", "first slot"),
         _pitch("pitch", "destination pitch"),
@@ -272,6 +272,26 @@ def decode(raw):
         word >>= f.bits
         values[f.name] = value - (1 << f.bits) if f.signed and value >> (f.bits - 1) else value
     return opcode, values
+
+
+def instructions_json():
+    """The instruction set as plain values: opcodes, engines, fields with their bit positions."""
+    def fields(entries, start):
+        out = []
+        for f in entries:
+            out.append({"name": f.name, "low": start, "bits": f.bits, "signed": f.signed, "doc": f.doc})
+            start += f.bits
+        return out
+
+    header = sum(f.bits for f in HEADER)
+    return {
+        "bytes": INSTRUCTION_BYTES,
+        "header": fields(HEADER, 0),
+        "operations": [
+            {"name": i.opcode.name, "opcode": int(i.opcode), "doc": i.doc, "fields": fields(i.fields, header),
+             "engine": None if i.engine is None else i.engine.name.lower()} for i in INSTRUCTIONS
+        ],
+    }
 
 
 def markdown():

@@ -10,14 +10,17 @@ from .isa import LoopOrder
 from .version import VERSION
 from .widths import NUMBER_BITS
 
-__all__ = ["ADDRESS_BITS", "COUNTERS", "CURVE_STRIDE", "IDENTIFIER", "KNOTS", "REGISTERS", "Register", "RegisterField",
-           "by_name", "config_values", "pack", "to_c_header", "to_json", "to_markdown"]
+__all__ = ["ADDRESS_BITS", "COUNTERS", "CURVE_STRIDE", "IDENTIFIER", "KNOTS", "PAGE_BITS", "REGISTERS", "Register",
+           "RegisterField", "by_name", "config_values", "pack", "to_c_header", "to_json", "to_markdown"]
 
 ADDRESS_BITS = 12
 IDENTIFIER = 0xACCE17A2
 KNOTS = 9
 CURVE_STRIDE = 16
 """Words from one threshold curve to the next in the register window."""
+
+PAGE_BITS = 12
+"""The base of memory and the windows come in pages of 4 KiB, which no burst crosses."""
 
 _THRESHOLD_BITS = 23
 """Bits of a threshold with the longest words: W - 1."""
@@ -41,10 +44,13 @@ class Register:
 
     Parameters
     ----------
-    access : "ro" read-only, "rw" read and write, "wo" write-only (reads zero), "w1c" writing 1 clears a bit
+    access : "ro" read-only, "rw" read and write, "wo" write-only (reads zero), "w1c" writing 1 clears a bit, "w1s" writing 1
+        sets a bit, which nothing but the reset pin clears
     width : bits in use at most; with `fields`, up to the last of them
     reset : what it reads after the reset pin; None where the configuration decides, or nothing does
     constant : the value is fixed when the accelerator is generated, see `config_values`
+    lockable : once ACCESS_LOCK is set, writes are answered SLVERR and change nothing
+    high_word : bits 63 to 32 of the register before it; built with 64-bit addresses only, and unmapped without
     """
 
     name: str
@@ -56,6 +62,8 @@ class Register:
     reset: int | None = 0
     count: int = 1
     constant: bool = False
+    lockable: bool = False
+    high_word: bool = False
 
     def __post_init__(self):
         if self.fields:
@@ -65,6 +73,10 @@ class Register:
     def parts(self):
         """Its fields; a register without named ones is a single field `value`."""
         return self.fields or (RegisterField("value", 0, self.width, self.doc),)
+
+    def built(self, address_bits):
+        """Whether an accelerator with addresses of so many bits has it."""
+        return address_bits > 32 or not self.high_word
 
     @property
     def reset_text(self):
@@ -119,22 +131,25 @@ _CONTROL = (
     Register("VERSION", 0x004, "ro", "version of the generator", _fields(
         ("patch", 8, "third number"), ("minor", 8, "second number"), ("major", 8, "first number")),
              reset=VERSION[0] << 16 | VERSION[1] << 8 | VERSION[2], constant=True),
-    Register("CONTROL", 0x008, "wo", "commands; both bits clear themselves", _fields(
+    Register("CONTROL", 0x008, "wo", "commands; the bits clear themselves", _fields(
         ("start", 1, "start the program; ignored while running, resetting, or after an error"),
-        ("reset", 1, "soft reset: abort, wait for the bus, return to idle; wins over start"))),
+        ("reset", 1, "soft reset: abort, wait for the bus, return to idle; wins over start"),
+        ("scrub", 1, "soft reset, and then zeroes every word of the buffers, the threshold curves and the counters; wins over "
+         "reset"))),
     Register("STATUS", 0x00C, "ro", "state of the run controller", _fields(
         ("idle", 1, "a start is taken"),
         ("running", 1, "a program is running"),
         ("done", 1, "the last program reached HALT; cleared by start and reset"),
         ("error", 1, "the last program stopped with an error; cleared by reset"),
-        ("resetting", 1, "a soft reset is under way")), reset=1),
+        ("resetting", 1, "a soft reset or a scrub is under way")), reset=1),
     Register("IRQ_STATUS", 0x010, "w1c", "pending interrupts; also cleared by reset", _EVENTS),
     Register("IRQ_ENABLE", 0x014, "rw", "interrupts that drive the irq pin", _EVENTS),
     Register("ERROR_CODE", 0x018, "ro", "the first error of the run, see the error codes; cleared by reset",
              width=5),
     Register("ERROR_INSTRUCTION", 0x01C, "ro", "number of the instruction of the error, from 0", width=NUMBER_BITS),
     Register("ERROR_ENGINE", 0x020, "ro", "where it was found: 0 memory, 1 matrix, 2 vector, 3 control unit", width=2),
-    Register("PROGRAM_ADDRESS", 0x024, "rw", "byte address of the program; the low 6 bits are taken as zero"),
+    Register("PROGRAM_ADDRESS", 0x024, "rw", "byte address of the program from MEMORY_BASE on; the low 6 bits are taken as "
+             "zero"),
     Register("PROGRAM_LENGTH", 0x028, "rw", "instructions in the program, HALT included", width=NUMBER_BITS),
     Register("WATCHDOG", 0x02C, "rw", "cycles without any completed instruction that stop a run; 0 turns it off",
              reset=0x0100_0000),
@@ -170,6 +185,30 @@ _CONFIG = (
     Register("CONFIG_MAX_INNER", 0x064, "ro", "largest inner dimension of a product, in elements", reset=None, constant=True),
     Register("CONFIG_LOOP_ORDERS", 0x068, "ro", "bit n: loop order n is built", width=len(LoopOrder), reset=None,
              constant=True),
+    Register("CONFIG_ADDRESS", 0x06C, "ro", "bits of an address of main memory: 32 or 64", width=7, reset=None, constant=True),
+)
+
+def _address(name, offset, doc, *, limit=False, lockable=True):
+    """A 64-bit address in whole pages, as a low and a high word."""
+    ones = 0xFFFF_FFFF if limit else 0
+    taken = "ones" if limit else "zeros"
+    return (
+        Register(name, offset, "rw", f"{doc}, bits 31 to 0; the low {PAGE_BITS} bits are taken as {taken}", reset=ones,
+                 lockable=lockable),
+        Register(f"{name}_HI", offset + 4, "rw", f"{doc}, bits 63 to 32", reset=ones, lockable=lockable, high_word=True),
+    )
+
+
+_ACCESS = (
+    *_address("MEMORY_BASE", 0x080, "added to every address of a program and of its instructions", lockable=False),
+    *_address("READ_BASE", 0x088, "first byte that may be read from main memory"),
+    *_address("READ_LIMIT", 0x090, "last byte that may be read from main memory", limit=True),
+    *_address("WRITE_BASE", 0x098, "first byte that may be written to main memory"),
+    *_address("WRITE_LIMIT", 0x0A0, "last byte that may be written to main memory", limit=True),
+    Register("BUS_ATTRIBUTES", 0x0A8, "rw", "what goes with every burst", _fields(
+        ("prot", 3, "AxPROT"), (None, 1, ""), ("cache", 4, "AxCACHE")), reset=0b0011 << 4, lockable=True),
+    Register("ACCESS_LOCK", 0x0AC, "w1s", "keeps windows and attributes as they are, until the reset pin", _fields(
+        ("locked", 1, "writes to the READ_, WRITE_ and BUS_ATTRIBUTES registers answer SLVERR"),)),
 )
 
 _COUNTER_BASE, _TAU_BASE, _CURVE_BASE = 0x100, 0x400, 0x800
@@ -190,7 +229,7 @@ _WINDOWS = (
              count=32 * CURVE_STRIDE),
 )
 
-REGISTERS = (*_CONTROL, *_CONFIG, *_COUNTER_REGISTERS, *_WINDOWS)
+REGISTERS = (*_CONTROL, *_CONFIG, *_ACCESS, *_COUNTER_REGISTERS, *_WINDOWS)
 """Every register, in the order of the offsets."""
 
 
@@ -231,6 +270,7 @@ def config_values(config, loop_orders=tuple(LoopOrder)):
         "CONFIG_CONTROL": {"prune_curves": config.prune_curves, "instruction_queue": config.instruction_queue},
         "CONFIG_MAX_INNER": {"value": config.max_inner},
         "CONFIG_LOOP_ORDERS": {"value": sum(1 << order for order in set(loop_orders))},
+        "CONFIG_ADDRESS": {"value": config.address_bits},
     }
     return {name: pack(by_name(name), **fields) for name, fields in values.items()}
 
@@ -241,7 +281,7 @@ def to_json():
         "address_bits": ADDRESS_BITS,
         "registers": [{
             "name": r.name, "offset": r.offset, "count": r.count, "width": r.width, "access": r.access,
-            "reset": r.reset, "constant": r.constant, "doc": r.doc,
+            "reset": r.reset, "constant": r.constant, "lockable": r.lockable, "high_word": r.high_word, "doc": r.doc,
             "fields": [{"name": f.name, "offset": f.offset, "bits": f.bits, "doc": f.doc} for f in r.fields],
         } for r in REGISTERS],
         "error_codes": {c.name: int(c) for c in ErrorCode},
@@ -274,7 +314,7 @@ def to_markdown():
         "AXI4-Lite, 32-bit data, byte offsets. Unmapped addresses, writes to read-only registers and writes that do",
         "not enable all four bytes answer SLVERR and change nothing. Bits above those listed read zero and are ignored",
         "when written. Reset values are those after the reset pin. Access: ro is read-only, rw is read and write, wo",
-        "reads zero, w1c clears the bits that are written as 1.",
+        "reads zero, w1c clears the bits that are written as 1, w1s sets them until the reset pin.",
         "", "| offset | register | access | reset | meaning |", "|---|---|---|---|---|",
     ]
     for r in REGISTERS:

@@ -13,7 +13,8 @@ module testbench;
     parameter CHECK_X = 1;                  // fail if any output of the accelerator is undefined after reset
 
     localparam DATA = /*DATA*/, WORD_BYTES = DATA / 8, WORDS = /*WORDS*/, EXPECTED_BYTES = /*EXPECTED_BYTES*/;
-    localparam [31:0] BASE = /*BASE*/;
+    localparam ADDRESS = /*ADDRESS*/;
+    localparam [ADDRESS-1:0] BASE = /*BASE*/;
 
     reg clk = 0, rst = 0;
 /*DECLARATIONS*/
@@ -24,7 +25,7 @@ module testbench;
     );
 
     wire unsupported;
-    testbench_memory #(.DATA(DATA), .WORDS(WORDS), .BASE(BASE), .LATENCY(LATENCY)) memory(
+    testbench_memory #(.DATA(DATA), .ADDRESS(ADDRESS), .WORDS(WORDS), .BASE(BASE), .LATENCY(LATENCY)) memory(
         .clk(clk), .rst(rst), .unsupported(unsupported),
         .araddr(m_axi__araddr), .arlen(m_axi__arlen), .arid(m_axi__arid), .arsize(m_axi__arsize), .arburst(m_axi__arburst),
         .arvalid(m_axi__arvalid), .arready(m_axi__arready),
@@ -185,7 +186,7 @@ module testbench;
         begin
             bad = 0;
             for (byte_number = 0; byte_number < bytes; byte_number = byte_number + 1) begin
-                place = address - BASE + byte_number;
+                place = address + byte_number;
                 word = memory.words[place / WORD_BYTES] >> (8 * (place % WORD_BYTES));
                 found = word[7:0];
                 want = expected[start + byte_number];
@@ -258,14 +259,15 @@ endmodule
 module testbench_memory #(
     parameter DATA = 64,
     parameter WORDS = 1024,
-    parameter [31:0] BASE = 0,
+    parameter ADDRESS = 32,
+    parameter [ADDRESS-1:0] BASE = 0,
     parameter LATENCY = 40,
     parameter QUEUE = 16
 ) (
     input  wire              clk,
     input  wire              rst,
     output reg               unsupported,
-    input  wire [31:0]       araddr,
+    input  wire [ADDRESS-1:0] araddr,
     input  wire [7:0]        arlen,
     input  wire [0:0]        arid,
     input  wire [2:0]        arsize,
@@ -278,7 +280,7 @@ module testbench_memory #(
     output wire              rlast,
     output wire              rvalid,
     input  wire              rready,
-    input  wire [31:0]       awaddr,
+    input  wire [ADDRESS-1:0] awaddr,
     input  wire [7:0]        awlen,
     input  wire [0:0]        awid,
     input  wire [2:0]        awsize,
@@ -301,14 +303,14 @@ module testbench_memory #(
 
     // Reads: a ring of bursts, each with the time from which it may be answered.
     reg [31:0] now;
-    reg [31:0] address [0:QUEUE-1];
+    reg [ADDRESS-1:0] address [0:QUEUE-1];
     reg [7:0]  length  [0:QUEUE-1];
     reg [0:0]  id      [0:QUEUE-1];
     reg [31:0] due     [0:QUEUE-1];
     integer head, tail, count;
     reg [7:0]  beat;
 
-    wire [31:0] read_word = ((address[head] - BASE) >> SIZE) + {24'd0, beat};
+    wire [ADDRESS-1:0] read_word = ((address[head] - BASE) >> SIZE) + {{(ADDRESS-8){1'b0}}, beat};
     wire read_inside = read_word < WORDS; // An address below BASE wraps to a word beyond all of them.
     assign arready = count < QUEUE;
     assign rvalid = count != 0 && now >= due[head];
@@ -342,10 +344,10 @@ module testbench_memory #(
 
     // Writes: one burst at a time.
     reg        writing;
-    reg [31:0] target;
+    reg [ADDRESS-1:0] target;
     reg [7:0]  left;
     integer    lane;
-    wire [31:0] write_word = (target - BASE) >> SIZE;
+    wire [ADDRESS-1:0] write_word = (target - BASE) >> SIZE;
     wire write_inside = write_word < WORDS;
     assign awready = !writing && !bvalid;
     assign wready = writing;

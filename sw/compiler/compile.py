@@ -3,20 +3,23 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from ..ir.errors import CapacityError, CompileError
 from ..models.outline import outline_encoder
 from ..models.quantise import quantise_encoder
 from .allocate import place_activations, place_blocks, tensor_slots
+from .bucket import with_sentences
 from .capacity import ADDRESSED, IN_ORDER, LARGEST_PROGRAM, check_fit, fits
 from .cost import Cost
-from .emit import emit
+from .emit import Scheduled, emit
 from .lower import lower
 from .planner import Room, plan_order, plan_times
 from .schedule import chain, check_progress, insert_loads, semaphores
 from .steps import LoadStep
 
-__all__ = ["check_batch", "compile_encoder", "compile_graph", "compile_quantised", "largest_batch"]
+__all__ = ["bucket_tokens", "check_batch", "compile_buckets", "compile_encoder", "compile_graph", "compile_quantised",
+           "largest_batch"]
 
 _CHUNKS = 4
 """Groups of tile rows per sequence in a plan."""
@@ -73,7 +76,44 @@ def compile_quantised(encoder, config, ids, lengths, *, tokens=None, order=None,
     columns = len(ids[0])
     fitted = {name: options[name] for name in ("overlap", "resident", "memory") if name in options}
     check_batch(encoder, config, lengths, columns, tokens, **fitted)
-    return compile_graph(encoder.build_graph(lengths, columns, tokens=tokens), config, ids, order=order, **options)
+    graph = encoder.build_graph(lengths, columns, tokens=tokens)
+    longest = min(max(graph.token_rows), encoder.model.max_position_embeddings)
+    return compile_graph(graph, config, ids, order=order, longest=longest, **options)
+
+
+def bucket_tokens(model, config, wanted):
+    """The most tokens of a bucket that is to hold `wanted`: whole tiles, as far as the positions of an EncoderConfig go."""
+    whole = -(-wanted // config.tile) * config.tile
+    return min(whole, max(wanted, model.max_position_embeddings))
+
+
+def compile_buckets(encoder, config, sentences, *, order=None, base=0, memory=ADDRESSED, **options):
+    """Programs for sentences of any length, one for each bucket, in one image.
+
+    Parameters
+    ----------
+    encoder : QuantisedEncoder for `config`
+    sentences : {most tokens of a bucket's sentences, see `bucket_tokens`: token numbers of the one that it begins with}
+    order, options, base, memory : see `compile_graph`
+
+    Returns
+    -------
+    list of Program, from the shortest bucket on
+
+    Raises
+    ------
+    CapacityError : naming also the tokens that would fit
+    CompileError : where model, request and configuration do not fit together, or what the model reads is compiled in
+    """
+    parts, graphs, sentences = [], [], dict(sorted(sentences.items()))
+    for tokens, ids in sentences.items():
+        fitted = {name: options[name] for name in ("overlap", "resident") if name in options}
+        check_batch(encoder, config, [tokens], tokens, memory=memory, **fitted)
+        graph = encoder.build_graph([tokens], tokens)
+        parts.append(_part(graph, config, torch.zeros(1, 1, dtype=torch.int64), order=order, longest=tokens, **options))
+        graphs.append(encoder.build_graph([len(ids)], tokens, full=True))
+    programs = with_sentences(_emitted(parts, config, base, memory), [[ids] for ids in sentences.values()])
+    return [replace(program, graph=graph) for program, graph in zip(programs, graphs, strict=True)]
 
 
 def check_batch(encoder, config, lengths, columns, tokens=None, **options):
@@ -133,7 +173,7 @@ def _smaller(encoder, config, lengths, columns, tokens, options):
     return []
 
 
-def compile_graph(graph, config, ids=None, *, order=None, overlap=True, resident=False, base=0, memory=ADDRESSED):
+def compile_graph(graph, config, ids=None, *, base=0, memory=ADDRESSED, **options):
     """Lower, order, place and emit a graph.
 
     Parameters
@@ -145,14 +185,21 @@ def compile_graph(graph, config, ids=None, *, order=None, overlap=True, resident
     overlap : False makes every instruction wait for the one before it
     resident : weights, vectors, position rows, padding and loaded tensors are brought by a program of their own, the preload;
         the program proper, which may run any number of times after it, leaves them where they are
-    base : address of the memory image, a multiple of 4096
-    memory : bytes of main memory
+    longest : most tokens of a sentence that the program may run; by default as many as the graph has rows for
+    base : address at which the image is to lie, a multiple of 4096
+    memory : bytes of main memory, from there on
 
     Raises
     ------
     CapacityError : what is needed does not fit; before anything is planned
     """
-    check_fit(graph, config, overlap=overlap, resident=resident, memory=memory)
+    fitted = {name: options[name] for name in ("overlap", "resident") if name in options}
+    check_fit(graph, config, memory=memory, **fitted)
+    return _emitted([_part(graph, config, ids, **options)], config, base, memory)[0]
+
+
+def _part(graph, config, ids, *, order=None, overlap=True, resident=False, longest=None):
+    """The Scheduled of a graph."""
     steps, preload, blocks, placements, planned = _scheduled(graph, config, order, overlap, resident)
 
     def slots_of(region):
@@ -166,16 +213,20 @@ def compile_graph(graph, config, ids=None, *, order=None, overlap=True, resident
         marks = semaphores(part, slots_of, sizes) if overlap else chain(part)
         check_progress([step.engine for step in part], marks, config.instruction_queue)
         programs.append((part, marks))
+    return Scheduled(graph=graph, programs=tuple(programs), blocks=blocks, placements=placements, ids=ids,
+                     tokens=longest or graph.sequence, planned=planned)
+
+
+def _emitted(parts, config, base, memory):
     try:
-        program = replace(emit(graph, config, programs, blocks, placements, ids, base), planned_cycles=planned)
+        programs = emit(parts, config, base)
     except CompileError:
         raise
     except ValueError as error:
         raise CompileError(error) from None
-    if base + len(program.image) > memory:
-        raise CompileError(f"the memory image ends at {base + len(program.image):,}, main memory has {memory:,} bytes: use a "
-                           "smaller model")
-    return program
+    if (size := len(programs[0].image)) > memory:
+        raise CompileError(f"the memory image has {size:,} bytes, main memory {memory:,}: use a smaller model")
+    return programs
 
 
 def _scheduled(graph, config, order, overlap, resident):

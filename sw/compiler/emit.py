@@ -1,73 +1,130 @@
 """Emission: scheduled steps and placements to instructions and the memory image."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ...hw.spec.isa import INSTRUCTION_BYTES, Opcode, encode
+from ...hw.spec.registers import PAGE_BITS
 from ..ir.errors import CompileError
+from ..ir.graph import Gather
+from . import descriptor
+from .bucket import Bucket, Run
+from .capacity import ADDRESSED
 from .image import Image, pack_matrix, pack_table, pack_values
 from .program import Program
-from .steps import Places, StoreStep
+from .steps import GatherStep, Places, SoftmaxStep, StoreStep
 
-__all__ = ["emit"]
-
-_ADDRESS_BITS = 32
+__all__ = ["Scheduled", "check_base", "emit"]
 
 
-def emit(graph, config, programs, blocks, placements, ids, base=0):
-    """Encode a scheduled program, with its preload, and lay out their memory.
+@dataclass(frozen=True, kw_only=True)
+class Scheduled:
+    """What is emitted for one bucket.
 
     Parameters
     ----------
-    graph, config : what is compiled, and for what
+    graph : Graph
     programs : (steps in program order, LOADs included; Semaphores of every step) of the program and of its preload
     blocks : Block by owner
     placements : Placement by owner, of all three buffers
     ids : int64 [batch, columns]; None without gathers
-    base : address of the image
+    tokens : the most of a sentence
+    planned : cycles, where they are planned
+    """
+
+    graph: object
+    programs: tuple
+    blocks: dict
+    placements: dict
+    ids: object
+    tokens: int
+    planned: int | None
+
+    @property
+    def steps(self):
+        """Those of the preload, then of the program."""
+        (program, _), (preload, _) = self.programs
+        return [*preload, *program]
+
+
+def emit(parts, config, base=0):
+    """Encode scheduled programs, with their preloads, and lay out the memory that they share.
+
+    Every address in the image is one from its first byte on.
+
+    Parameters
+    ----------
+    parts : Scheduled of each bucket, from the shortest on
+    config : for what they are compiled
+    base : address at which the image is to lie
 
     Returns
     -------
-    Program
+    list of Program
+
+    Raises
+    ------
+    CompileError : the image is too large, for its base or for the instructions' addresses
     """
-    program, preload = programs
-    return _Emission(graph, config, blocks, placements, base).run(program, preload, ids)
+    return _Emission(config).run(parts, base)
 
 
 class _Emission:
-    def __init__(self, graph, config, blocks, placements, base):
-        self.graph, self.config, self.blocks, self.placements = graph, config, blocks, placements
-        self.image = Image(base)
-        self.places = Places(placements, {}, {})
+    def __init__(self, config):
+        self.config = config
+        self.image = Image()
         self.bus_bytes = config.bus_width // 8
         self.packed = {}
 
-    def run(self, program, preload, ids):
+    def run(self, parts, base):
         """Memory first, since instructions hold addresses."""
-        image, graph = self.image, self.graph
+        image = self.image
+        image.section("descriptor")
+        image.add(descriptor.largest([_counts(part) for part in parts]))
         image.section("program")
-        entries = [image.add((len(steps) + 1) * INSTRUCTION_BYTES) for steps, _ in (program, preload) if steps]
-        self._blocks()
-        steps, indices = preload[0] + program[0], graph.indices(ids)
-        self._transfers("activations", steps, indices)
-        self._tables()
-        self._transfers("indices", steps, indices)
-        self._transfers("outputs", steps, indices)
-        if image.end > 1 << _ADDRESS_BITS:
-            raise CompileError(f"the memory image ends at {image.end}, instructions address {1 << _ADDRESS_BITS}: "
-                               "use a smaller model")
+        entries = [[image.add((len(steps) + 1) * INSTRUCTION_BYTES) for steps, _ in part.programs if steps] for part in parts]
+        places = [Places(part.placements, {}, {}) for part in parts]
+        for home, contents in (("vector", self._vectors), ("weight", self._weights)):
+            image.section(home + "s")
+            for part, place in zip(parts, places, strict=True):
+                for owner, block in part.blocks.items():
+                    if block.home == home:
+                        self._add(place, owner, contents(part.graph, block), image.share)
+        indices = [part.graph.indices(part.ids) for part in parts]
+        self._transfers("activations", parts, places, indices, image.share)
+        self._tables(parts, places)
+        self._transfers("indices", parts, places, indices, image.add)
+        self._transfers("outputs", parts, places, indices, image.add)
+        if image.end > ADDRESSED:
+            raise CompileError(f"the memory image ends at {image.end}, instructions address {ADDRESSED}: use a smaller model")
+        lists = [self._encoded(part, entry, place) for part, entry, place in zip(parts, entries, places, strict=True)]
+        programs = [self._program(*one) for one in zip(parts, entries, places, lists, strict=True)]
+        image.replace(0, descriptor.build(programs, self.config, image.size))
+        raw = image.to_bytes()
+        check_base(base, len(raw), self.config)
+        sections = {name: tuple(span) for name, span in image.sections.items()}
+        return [Program(**program | {"image": raw, "base": base, "sections": sections}) for program in map(vars, programs)]
+
+    def _encoded(self, part, entries, places):
+        """Instructions of the program and of the preload; they are put where there is room for them."""
         lists = []
-        for entry, (steps, marks) in zip(entries, (program, preload), strict=False):
-            instructions = [(step.opcode, mark.header() | step.fields(self.places))
-                            for step, mark in zip(steps, marks, strict=True)]
+        for entry, (steps, marks) in zip(entries, part.programs, strict=False):
+            instructions = [(step.opcode, mark.header() | step.fields(places)) for step, mark in zip(steps, marks, strict=True)]
             instructions.append((Opcode.HALT, {}))
-            image.replace(entry, b"".join(self._encode(*instruction) for instruction in instructions))
+            self.image.replace(entry, b"".join(self._encode(*instruction) for instruction in instructions))
             lists.append(instructions)
+        return lists
+
+    def _program(self, part, entries, places, lists):
+        (steps, _), (preload, _) = part.programs
+        graph = part.graph
         return Program(
-            instructions=lists[0], image=image.to_bytes(), base=image.base, entry=entries[0],
-            preload={"entry": entries[1], "instructions": len(lists[1])} if preload[0] else None,
-            curves=[list(curve) for curve in graph.curves], target=graph.target, outputs=self._outputs(program[0]),
-            tensors=self._tensors(program[0], preload[0]),
-            sections={name: tuple(span) for name, span in image.sections.items()}, config=self.config, graph=graph,
+            instructions=lists[0], image=b"", base=0, entry=entries[0],
+            preload={"entry": entries[1], "instructions": len(lists[1])} if preload else None,
+            curves=[list(curve) for curve in graph.curves], target=graph.target, outputs=self._outputs(graph, steps, places),
+            tensors=self._tensors(part), sections={}, config=self.config, bucket=self._bucket(part, places),
+            planned_cycles=part.planned, graph=graph,
         )
 
     def _encode(self, opcode, fields):
@@ -76,63 +133,118 @@ class _Emission:
         except ValueError as error:
             raise CompileError(f"{error}: use a smaller model or batch") from None
 
-    def _blocks(self):
-        for home, contents in (("vector", self._vectors), ("weight", self._weights)):
-            self.image.section(home + "s")
-            for owner, block in self.blocks.items():
-                if block.home == home:
-                    self._add(owner, contents(block), self.image.share)
-
-    def _transfers(self, section, steps, indices):
+    def _transfers(self, section, parts, places, indices, add):
         self.image.section(section)
-        for step in steps:
-            if step.section == section and step.tensor not in self.blocks:
-                self._add(step, step.contents(self.graph, self.config, indices))
+        for part, place, numbers in zip(parts, places, indices, strict=True):
+            for step in part.steps:
+                if step.section == section and step.tensor not in part.blocks:
+                    self._add(place, step, step.contents(part.graph, self.config, numbers), add)
 
-    def _tables(self):
+    def _tables(self, parts, places):
         self.image.section("tables")
-        for name, tensor in self.graph.tensors.items():
-            if tensor.home == "table":
-                raw, pitch = pack_table(self.graph.constants[name].numpy(), self.config.width, self.bus_bytes)
-                self.places.tables[name] = self.image.add(raw), pitch
+        for part, place in zip(parts, places, strict=True):
+            for name, tensor in part.graph.tensors.items():
+                if tensor.home == "table":
+                    values = part.graph.constants[name]
+                    raw, pitch = self._packed(id(values), lambda values=values: pack_table(
+                        values.numpy(), self.config.width, self.bus_bytes))
+                    place.tables[name] = self.image.share(raw), pitch
 
-    def _add(self, key, raw, add=None):
+    def _add(self, places, key, raw, add):
         size = raw if isinstance(raw, int) else len(raw)
-        self.places.addresses[key] = (add or self.image.add)(raw), -(-size // self.bus_bytes) * self.bus_bytes
+        places.addresses[key] = add(raw), -(-size // self.bus_bytes) * self.bus_bytes
 
-    def _weights(self, block):
-        size = self.graph.tile
-        matrix = self.graph.constants[block.sources[0]]
-        # Layers that share weights have the same tensor.
-        key = id(matrix), block.column, block.columns
+    def _packed(self, key, make):
+        """Programs of one encoder, and layers that share weights, have the same constants: they are packed once."""
         if key not in self.packed:
-            part = matrix.numpy()[:, block.column * size: (block.column + block.columns) * size]
-            self.packed[key] = pack_matrix(part, size, self.config.width)
+            self.packed[key] = make()
         return self.packed[key]
 
-    def _vectors(self, block):
-        lines = np.concatenate([self.graph.constants[name].numpy() for name in block.sources])
-        return pack_values(lines.reshape(block.columns, self.graph.tile), self.config.width).tobytes()
+    def _weights(self, graph, block):
+        size = graph.tile
+        matrix = graph.constants[block.sources[0]]
+        columns = slice(block.column * size, (block.column + block.columns) * size)
+        return self._packed((id(matrix), block.column, block.columns),
+                            lambda: pack_matrix(matrix.numpy()[:, columns], size, self.config.width))
 
-    def _outputs(self, steps):
+    def _vectors(self, graph, block):
+        lines = np.concatenate([graph.constants[name].numpy() for name in block.sources])
+        return pack_values(lines.reshape(block.columns, graph.tile), self.config.width).tobytes()
+
+    def _outputs(self, graph, steps, places):
         outputs = {}
         for step in steps:
             if isinstance(step, StoreStep):
-                tensor = self.graph.tensors[step.x.owner]
+                tensor = graph.tensors[step.x.owner]
                 outputs[step.operation.output] = {
-                    "tensor": tensor.name, "address": self.places.addresses[step][0], "bytes": step.most_bytes(self.config),
+                    "tensor": tensor.name, "address": places.addresses[step][0], "bytes": step.most_bytes(self.config),
                     "rows": step.x.rows, "columns": step.x.columns, "frac": tensor.frac, "shape": list(step.operation.shape),
                 }
         return outputs
 
-    def _tensors(self, steps, preload):
+    def _tensors(self, part):
+        graph = part.graph
+        (steps, _), (preload, _) = part.programs
         tensors: dict[str, dict] = {}
         for number, step in [*((None, step) for step in preload), *enumerate(steps)]:
-            if step.tensor in self.graph.tensors and self.graph.tensors[step.tensor].home == "activation":
-                tensor, place = self.graph.tensors[step.tensor], self.placements[step.tensor]
+            if step.tensor in graph.tensors and graph.tensors[step.tensor].home == "activation":
+                tensor, place = graph.tensors[step.tensor], part.placements[step.tensor]
                 entry = tensors.setdefault(step.tensor, {
-                    "steps": [], "slot": place.slot, "pitch": place.pitch, "rows": tensor.rows // self.graph.tile,
-                    "columns": tensor.columns // self.graph.tile, "frac": tensor.frac, "kind": tensor.kind,
+                    "steps": [], "slot": place.slot, "pitch": place.pitch, "rows": tensor.rows // graph.tile,
+                    "columns": tensor.columns // graph.tile, "frac": tensor.frac, "kind": tensor.kind,
                 })
                 entry["steps"] += [] if number is None else [number]
         return tensors
+
+    def _bucket(self, part, places):
+        graph, steps = part.graph, part.programs[0][0]
+        tables = [graph.tensors[operation.table].rows for operation in graph.operations if isinstance(operation, Gather)]
+        softmaxes = [(number, graph.tensors[step.operation.o.tensor].sequences) for number, step in enumerate(steps)
+                     if isinstance(step, SoftmaxStep)]
+        fixed = graph.fixed or (None if tables and all(len(sequences) == 1 for _, sequences in softmaxes) else "data")
+        return Bucket(tokens=part.tokens, sentences=graph.batch, words=min(tables, default=0), fixed=fixed,
+                      runs=() if fixed else tuple(_runs(graph, steps, places)),
+                      softmaxes=() if fixed else tuple((number, sequence) for number, (sequence,) in softmaxes))
+
+
+def check_base(base, size, config):
+    """Refuse an address at which an image of `size` bytes cannot lie.
+
+    Raises
+    ------
+    CompileError : says which could
+    """
+    page, end = 1 << PAGE_BITS, 1 << config.address_bits
+    if base % page or base < 0:
+        raise CompileError(f"base = {base:#x}: is no multiple of {page:,}; choose {max(0, base // page * page):#x}")
+    if base + size > end:
+        raise CompileError(f"base = {base:#x}: the image of {size:,} bytes ends beyond addresses of {config.address_bits} "
+                           f"bits; choose {max(0, (end - size) // page * page):#x} or less")
+
+
+def _counts(part):
+    """What `descriptor.largest` asks for."""
+    gathers, softmaxes, stores = (sum(isinstance(step, kind) for step in part.steps)
+                                  for kind in (GatherStep, SoftmaxStep, StoreStep))
+    return gathers, softmaxes, part.graph.batch, stores, len(part.graph.curves)
+
+
+def _runs(graph, steps, places):
+    """Token numbers by sentence, those that lie one behind the other together."""
+    starts = np.cumsum([0, *graph.token_rows])
+    gathers = sorted((step for step in steps if isinstance(step, GatherStep)), key=lambda step: step.o.row)
+    merged: list[Run] = []
+    for step in gathers:
+        first, end = step.o.row * graph.tile, (step.o.row + step.o.rows) * graph.tile
+        address = places.addresses[step][0]
+        for sentence in range(graph.batch):
+            low, high = max(first, starts[sentence]), min(end, starts[sentence + 1])
+            if low >= high:
+                continue
+            run = Run(int(address + 4 * (low - first)), sentence, int(low - starts[sentence]), int(high - low))
+            last = merged[-1] if merged else None
+            if last and last.sentence == sentence and last.offset + 4 * last.count == run.offset:
+                merged[-1] = Run(last.offset, sentence, last.first, last.count + run.count)
+            else:
+                merged.append(run)
+    return merged

@@ -14,15 +14,10 @@ PIECE = 64
 
 
 class Image:
-    """Collects pieces and gives each an address.
+    """Collects pieces and gives each an address, from the image's first byte on: it may lie anywhere."""
 
-    Parameters
-    ----------
-    base : address of the first byte
-    """
-
-    def __init__(self, base=0):
-        self.base, self.end = base, base
+    def __init__(self):
+        self.end = 0
         self.sections, self._pieces, self._shared = {}, [], {}
 
     def section(self, name):
@@ -51,11 +46,16 @@ class Image:
         """Fill a piece that was added empty."""
         self._pieces.append((address, raw))
 
+    @property
+    def size(self):
+        """Bytes of the whole image, in whole sections."""
+        return _up(self.end, SECTION)
+
     def to_bytes(self):
-        """The whole image, from `base` on."""
-        memory = np.zeros(_up(self.end, SECTION) - self.base, dtype=np.uint8)
+        """The whole image."""
+        memory = np.zeros(self.size, dtype=np.uint8)
         for address, raw in self._pieces:
-            memory[address - self.base: address - self.base + len(raw)] = np.frombuffer(raw, np.uint8)
+            memory[address: address + len(raw)] = np.frombuffer(raw, np.uint8)
         return memory.tobytes()
 
 

@@ -1,26 +1,41 @@
 """One driver for simulations and boards: the order in which registers and main memory are written and read.
 
-Each function is a generator of requests, see `sw.host.bus`. Addresses, lengths and images are those of a `Program`.
+Each function is a generator of requests, see `sw.host.bus`. Images are those of a `Program`, and lie at any address of whole
+pages: `base`, by default the program's own. Addresses and lengths of programs count from there.
 """
 
-from ...hw.spec.registers import COUNTERS, CURVE_STRIDE, IDENTIFIER, by_name, config_values, pack
+from dataclasses import dataclass
+
+from ...hw.spec.registers import COUNTERS, CURVE_STRIDE, IDENTIFIER, PAGE_BITS, by_name, config_values, pack
+from ..compiler.bucket import sentence_writes
 from .bus import ReadMemory, ReadRegister, Wait, WriteMemory, WriteRegister
 from .errors import DeviceError
 from .run import Outcome, Run
 
-__all__ = ["EVENTS", "IDLE", "RESET", "START", "check_identity", "enable_interrupts", "load_image", "load_program", "outcome",
-           "read_counter", "read_counters", "read_output", "run", "run_program", "set_thresholds", "set_watchdog",
-           "soft_reset", "start"]
+__all__ = ["EVENTS", "IDLE", "RESET", "SCRUB", "START", "Probe", "check_identity", "enable_interrupts", "load_image",
+           "load_program", "lock", "outcome", "preload", "probe", "read_counter", "read_counters", "read_output", "run",
+           "run_program", "scrub", "set_attributes", "set_base", "set_sentences", "set_thresholds", "set_watchdog",
+           "set_windows", "soft_reset", "start"]
 
-START, RESET = pack(by_name("CONTROL"), start=1), pack(by_name("CONTROL"), reset=1)
+START, RESET, SCRUB = (pack(by_name("CONTROL"), **{name: 1}) for name in ("start", "reset", "scrub"))
 EVENTS = pack(by_name("IRQ_STATUS"), done=1, error=1)
 IDLE = pack(by_name("STATUS"), idle=1)
 
 _PIECE = 1 << 20
 """Bytes of an image that are written at once."""
 
+_PAGE = 1 << PAGE_BITS
 _RESET_POLLS = 100_000
 _OUTCOME = ("STATUS", "IRQ_STATUS", "ERROR_CODE", "ERROR_ENGINE", "ERROR_INSTRUCTION")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What an accelerator says of itself: words of its registers, and the bits of its addresses."""
+
+    version: int
+    identity: int
+    address_bits: int
 
 
 def _read(name):
@@ -31,6 +46,22 @@ def _write(name, value, word=0):
     yield WriteRegister(by_name(name).offset + 4 * word, value)
 
 
+def probe():
+    """See that there is an accelerator at the other end; its `Probe`.
+
+    Raises
+    ------
+    DeviceError : there is none
+    """
+    found = yield from _read("ID")
+    if found != IDENTIFIER:
+        raise DeviceError(f"ID reads {found:#010x}, and that of an accelerator is {IDENTIFIER:#010x}: the registers are not "
+                          "where they are looked for, or the device is not configured")
+    version = yield from _read("VERSION")
+    identity = yield from _read("CONFIG_IDENTITY")
+    return Probe(version=version, identity=identity, address_bits=(yield from _read("CONFIG_ADDRESS")))
+
+
 def check_identity(config):
     """See that there is an accelerator of `config` at the other end.
 
@@ -38,26 +69,20 @@ def check_identity(config):
     ------
     DeviceError : there is none, it is of another version of the generator, or of another configuration
     """
-    wanted = config_values(config)
-    found = yield from _read("ID")
-    if found != IDENTIFIER:
-        raise DeviceError(f"ID reads {found:#010x}, and that of an accelerator is {IDENTIFIER:#010x}: the registers are not "
-                          "where they are looked for, or the device is not configured")
-    found = yield from _read("VERSION")
-    if found >> 8 != wanted["VERSION"] >> 8:
-        raise DeviceError(f"the accelerator is of generator version {_version(found)}, and the program of version "
+    wanted, found = config_values(config), (yield from probe())
+    if found.version >> 8 != wanted["VERSION"] >> 8:
+        raise DeviceError(f"the accelerator is of generator version {_version(found.version)}, and the program of version "
                           f"{_version(wanted['VERSION'])}: generate it again, or compile with its version")
-    found = yield from _read("CONFIG_IDENTITY")
-    if found != wanted["CONFIG_IDENTITY"]:
-        raise DeviceError(f"the accelerator's configuration has the identity {found:#010x}, and {config.name}, which the "
-                          f"program is compiled for, {wanted['CONFIG_IDENTITY']:#010x}: compile it for the accelerator's")
+    if found.identity != wanted["CONFIG_IDENTITY"]:
+        raise DeviceError(f"the accelerator's configuration has the identity {found.identity:#010x}, and {config.name}, which "
+                          f"the program is compiled for, {wanted['CONFIG_IDENTITY']:#010x}: compile it for the accelerator's")
 
 
 def _version(word):
     return f"{word >> 16 & 255}.{word >> 8 & 255}.{word & 255}"
 
 
-def load_image(image, base, *, memory_bytes=None):
+def load_image(image, base, *, memory_bytes=None, address_bits=64):
     """Write an image to main memory.
 
     Parameters
@@ -65,17 +90,87 @@ def load_image(image, base, *, memory_bytes=None):
     image : bytes
     base : address of the first
     memory_bytes : end of main memory, where it is known
+    address_bits : of the accelerator
 
     Raises
     ------
-    DeviceError : the image ends beyond it
+    DeviceError : the image ends beyond it, or beyond the accelerator's addresses, or it would not begin with a page
     """
     end = base + len(image)
+    if base % _PAGE:
+        raise DeviceError(f"base = {base:#x}: an image begins at a multiple of {_PAGE:,}; choose {base // _PAGE * _PAGE:#x}")
+    if end > 1 << address_bits:
+        raise DeviceError(f"base = {base:#x}: the image ends at {end:#x}, and the accelerator has addresses of {address_bits} "
+                          "bits; choose a lower one")
     if memory_bytes is not None and end > memory_bytes:
         raise DeviceError(f"the image ends at byte {end:,}, and main memory has {memory_bytes:,}: compile fewer sentences, or "
                           "give the accelerator more memory")
     for first in range(0, len(image), _PIECE):
         yield WriteMemory(base + first, bytes(image[first: first + _PIECE]))
+
+
+def set_base(config, base):
+    """Write where main memory begins for a program: what is added to every address of it.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig, which tells how wide addresses are
+    base : the address, of whole pages
+    """
+    yield from _write_address(config, "MEMORY_BASE", base)
+
+
+def set_windows(config, *, read, write):
+    """Confine the accelerator to parts of main memory: an access outside stops the program, and the bus is not asked.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+    read, write : (first byte, number of bytes) that it may read, fetches included, and write; whole pages, as the bus has them
+
+    Raises
+    ------
+    DeviceError : they are no whole pages, or locked
+    """
+    for what, (first, count) in (("read", read), ("write", write)):
+        if first % _PAGE or count % _PAGE or count <= 0 or first + count > 1 << config.address_bits:
+            raise DeviceError(f"{what} = ({first:#x}, {count:#x}): a window is of whole pages of {_PAGE:,} bytes, below "
+                              f"{1 << config.address_bits:#x}; choose such")
+    yield from _unlocked("windows")
+    for what, (first, count) in (("READ", read), ("WRITE", write)):
+        for name, address in ((f"{what}_BASE", first), (f"{what}_LIMIT", first + count - 1)):
+            yield from _write_address(config, name, address)
+
+
+def set_attributes(*, prot, cache):
+    """What goes with every burst: AxPROT and AxCACHE.
+
+    Raises
+    ------
+    DeviceError : a value has too many bits, or they are locked
+    """
+    try:
+        word = pack(by_name("BUS_ATTRIBUTES"), prot=prot, cache=cache)
+    except ValueError as error:
+        raise DeviceError(f"{error}: prot has 3 bits and cache 4") from None
+    yield from _unlocked("attributes")
+    yield from _write("BUS_ATTRIBUTES", word)
+
+
+def lock():
+    """Keep windows and attributes as they are, until the reset pin."""
+    yield from _write("ACCESS_LOCK", pack(by_name("ACCESS_LOCK"), locked=1))
+
+
+def _unlocked(what):
+    if (yield from _read("ACCESS_LOCK")):
+        raise DeviceError(f"{what} are locked: only the reset pin unlocks them")
+
+
+def _write_address(config, name, value):
+    yield from _write(name, value & 0xFFFF_FFFF)
+    if by_name(f"{name}_HI").built(config.address_bits):
+        yield from _write(f"{name}_HI", value >> 32)
 
 
 def set_thresholds(curves, target):
@@ -152,20 +247,39 @@ def soft_reset(*, polls=_RESET_POLLS):
     ------
     DeviceError : the accelerator is not idle after so many looks at its status
     """
-    yield from _write("CONTROL", RESET)
+    yield from _reset(RESET, "a soft reset", polls)
+
+
+def scrub(*, polls=_RESET_POLLS):
+    """A soft reset that leaves nothing of what was computed: buffers, threshold curves and counters are zero after it.
+
+    A program needs its thresholds and its preload again: `load_program`.
+
+    Raises
+    ------
+    DeviceError : see `soft_reset`
+    """
+    yield from _reset(SCRUB, "a scrub", polls)
+
+
+def _reset(command, what, polls):
+    yield from _write("CONTROL", command)
     for _ in range(polls):
         status = yield from _read("STATUS")
         if status == IDLE:
             return
-    raise DeviceError(f"the accelerator does not become idle after a soft reset (status {status:#x}): reset it by its pin")
+    raise DeviceError(f"the accelerator does not become idle after {what} (status {status:#x}): reset it by its pin")
 
 
-def load_program(program, *, memory_bytes=None, watchdog=None, limit):
-    """Get an accelerator ready for a program: identity, image, thresholds, interrupts and, where there is one, the preload.
+def load_program(program, *, base=None, memory_bytes=None, watchdog=None, limit):
+    """Get an accelerator ready for a program: identity, image, base, thresholds, interrupts and the preload, if there is one.
+
+    Programs of one image share all but the preload: for another of them, run `preload` alone.
 
     Parameters
     ----------
     program : Program
+    base : address of the image; None: the program's own
     memory_bytes : see `load_image`
     watchdog : see `set_watchdog`; None leaves it as it is
     limit : see `run`
@@ -174,14 +288,44 @@ def load_program(program, *, memory_bytes=None, watchdog=None, limit):
     ------
     DeviceError : see `check_identity` and `load_image`; or the preload does not end, or stops with an error
     """
+    base = program.base if base is None else base
     yield from check_identity(program.config)
-    yield from load_image(program.image, program.base, memory_bytes=memory_bytes)
+    yield from load_image(program.image, base, memory_bytes=memory_bytes, address_bits=program.config.address_bits)
+    yield from set_base(program.config, base)
     yield from set_thresholds(program.curves, program.target)
     if watchdog is not None:
         yield from set_watchdog(watchdog)
     yield from enable_interrupts()
+    yield from preload(program, limit=limit)
+
+
+def preload(program, *, limit):
+    """Fill the buffers for a program that finds its weights there; nothing where it loads them itself.
+
+    Raises
+    ------
+    DeviceError : it does not end, or stops with an error
+    """
     if program.preload:
         yield from _run_well("the preload", program.preload["entry"], program.preload["instructions"], limit)
+
+
+def set_sentences(program, sentences, *, base=None):
+    """Let a program that was loaded run other sentences: their token numbers and lengths go to main memory.
+
+    Parameters
+    ----------
+    program : Program, that of a bucket in which they fit, see `choose`
+    sentences : token numbers of each, those that the model adds included
+    base : see `load_program`
+
+    Raises
+    ------
+    CompileError : the program cannot run them, see `sentence_writes`
+    """
+    base = program.base if base is None else base
+    for offset, raw in sentence_writes(program, sentences).items():
+        yield WriteMemory(base + offset, raw)
 
 
 def run_program(program, *, limit):
@@ -208,8 +352,8 @@ def _run_well(what, address, length, limit):
     return done
 
 
-def read_output(program, name):
-    """The integers and floats of an output after a run, see `Program.result`."""
+def read_output(program, name, *, base=None):
+    """The integers and floats of an output after a run, see `Program.result`; `base` as in `load_program`."""
     output = program.outputs[name]
-    raw = yield ReadMemory(output["address"], output["bytes"])
+    raw = yield ReadMemory((program.base if base is None else base) + output["address"], output["bytes"])
     return program.output(name, raw)

@@ -217,6 +217,8 @@ class Graph:
     layers : encoder layers of the model that run
     losses, weight_sparsity : what became of the model's constants, see `QuantisedEncoder`
     curves, target : threshold curves and the wanted sparsity in 1/256, as the hardware's registers hold them
+    full : tile rows without valid tokens are gathered too, as token 0: the operations are those of the longest sentences
+    fixed : what of the sentences is in the operations besides their lengths, in words; None: nothing
     """
 
     tile: int
@@ -232,6 +234,8 @@ class Graph:
     weight_sparsity: float = 0.0
     curves: list[tuple[int, ...]] = field(default_factory=list)
     target: int = 0
+    full: bool = False
+    fixed: str | None = None
 
     def add(self, tensor, values=None):
         """Register a tensor, with its integers where it is a constant."""
@@ -250,8 +254,8 @@ class Graph:
     def indices(self, ids):
         """Table rows that the gathers fetch, int64 [rows of `token_rows`], by the name of the index array, such as ``ids``.
 
-        These are the tokens in the tile rows that have valid ones, token 0 where the last of a sequence is not full. Without
-        gathers there are none, and `ids` is ignored.
+        These are the tokens in the tile rows that are gathered, token 0 behind the valid ones. Without gathers there are none,
+        and `ids` is ignored.
 
         Raises
         ------
@@ -268,13 +272,14 @@ class Graph:
             raise ValueError(f"token {int(ids.max())} is outside the word table of {words} rows")
         padded = torch.zeros(self.batch, self.sequence, dtype=torch.int64)
         padded[:, : ids.shape[1]] = ids
+        padded[torch.arange(self.sequence) >= torch.tensor(self.lengths)[:, None]] = 0
         tokens = torch.cat([row[:count] for row, count in zip(padded, self.token_rows, strict=True)])
         return {operation.indices: tokens for operation in gathers}
 
     @property
     def token_rows(self):
-        """Rows of each sequence, in whole tiles, that hold its valid tokens."""
-        return [-(-length // self.tile) * self.tile for length in self.lengths]
+        """Rows of each sequence that are gathered: the whole tiles that hold its valid tokens, or all."""
+        return [self.sequence] * self.batch if self.full else [-(-length // self.tile) * self.tile for length in self.lengths]
 
     def tau(self, curve):
         """The integer threshold of a curve number (0: nothing is pruned), as the threshold calculator gives it."""

@@ -16,7 +16,7 @@ from .tokens import Tokens, default_places, masked_rows
 __all__ = ["build_graph"]
 
 
-def build_graph(encoder, lengths, columns, separate=None, *, tokens=None):
+def build_graph(encoder, lengths, columns, separate=None, *, tokens=None, full=False):
     """Lay a quantised encoder out for sequences of given lengths.
 
     Activations are matrices [batch * sequence, width], and a projection of the whole batch is one product; or, `separate`,
@@ -32,6 +32,7 @@ def build_graph(encoder, lengths, columns, separate=None, *, tokens=None):
     separate : by default where the tile rows of a sequence fill the grid, and the weights, which every sequence needs again,
         fit their buffer
     tokens : Tokens of each sequence; by default they follow each other, and all are of the first type
+    full : the graph of sequences as long as `columns`, but for the lengths that softmaxes know
 
     Returns
     -------
@@ -51,23 +52,29 @@ def build_graph(encoder, lengths, columns, separate=None, *, tokens=None):
         raise CompileError(f"tokens = {len(tokens)}: give those of each of the {len(lengths)} sequences")
     if encoder.parts.head_rows == "masked" and not all(one.masked for one in tokens):
         raise CompileError("masked = (): a sequence has no token that is to be predicted; give the numbers of some in each")
-    return _EncoderGraph(encoder, lengths, columns, separate, tokens).build()
+    return _EncoderGraph(encoder, lengths, columns, separate, tokens, full).build()
 
 
 class _EncoderGraph:
-    def __init__(self, encoder, lengths, columns, separate, tokens):
+    def __init__(self, encoder, lengths, columns, separate, tokens, full):
         size = encoder.hardware.tile
         self.encoder, self.parts, self.tokens = encoder, encoder.parts, tokens
         self.graph = Graph(tile=size, width=encoder.hardware.width, batch=len(lengths),
                            sequence=-(-columns // size) * size, lengths=lengths, layers=encoder.parts.layers,
                            curves=encoder.curves, target=encoder.target, losses=encoder.losses,
-                           weight_sparsity=encoder.weight_sparsity)
+                           weight_sparsity=encoder.weight_sparsity, full=full, fixed=self._fixed())
         self.builder = GraphBuilder(self.graph, encoder.curve_numbers)
         if separate is None:
             separate = self.graph.sequence // size % encoder.hardware.grid_rows == 0 and self._weights_fit()
         separate = separate and len(lengths) > 1
         self.groups = [(f".{n}", range(n, n + 1)) for n in range(self.graph.batch)] if separate else [
             ("", range(self.graph.batch))]
+
+    def _fixed(self):
+        """What of its sentences a graph has in its operations, see `Graph`."""
+        if self.parts.head_rows == "masked":
+            return "masked tokens"
+        return "token types or positions" if any(one.places is not None for one in self.tokens) else None
 
     def _weights_fit(self):
         hardware, constants = self.encoder.hardware, self.encoder.constants

@@ -58,9 +58,9 @@ class QuantisedEncoder:
     profiles: dict[str, np.ndarray]
     score_bias: torch.Tensor | None = None
 
-    def build_graph(self, lengths, columns, separate=None, *, tokens=None):
+    def build_graph(self, lengths, columns, separate=None, *, tokens=None, full=False):
         """The Graph for sequences of given lengths, see `build_encoder.build_graph`."""
-        return build_graph(self, lengths, columns, separate, tokens=tokens)
+        return build_graph(self, lengths, columns, separate, tokens=tokens, full=full)
 
 
 def prune_weights(weight, sparsity):

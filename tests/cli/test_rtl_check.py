@@ -15,7 +15,7 @@ from support.configs import CONFIGS
 from support.models import make_checkpoint, random_texts
 
 
-@pytest.mark.builds
+@pytest.mark.slow
 def test_predictions_and_cycles(tmp_path):
     config = CONFIGS["four_pes"]
     model = build_system(config, memory_bits=20)

@@ -12,8 +12,8 @@ import pytest
 
 from acceltran.cli import main as cli
 from acceltran.cli import saved_run
-from acceltran.sw.compiler import Program
-from acceltran.sw.compiler.program import FORMAT
+from acceltran.sw.compiler import load_program, load_programs, save_programs
+from acceltran.sw.compiler.saved import FORMAT
 from support.configs import CONFIGS
 from support.models import make_checkpoint, random_texts
 
@@ -74,10 +74,10 @@ def test_the_report_is_that_of_run(call, inputs, tmp_path):
     assert call("run", "--program", "program", "--latency", 1, "--json", "saved.json")[0] == 0
     assert json.loads(Path("saved.json").read_text())["cycles"] < slow
 
-    program = Program.load("program")
-    image, at = bytearray(program.image), program.sections["weights"][0] - program.base + CONFIG.mask_bits // 8
+    program = load_program("program")
+    image, at = bytearray(program.image), program.sections["weights"][0] + CONFIG.mask_bits // 8
     image[at + 1] ^= 0xFF
-    replace(program, image=bytes(image)).save("changed")
+    save_programs([replace(program, image=bytes(image))], "changed")
     code, out, _ = call("run", "--program", "changed", "--json", "changed.json")
     values = json.loads(Path("changed.json").read_text())
     assert code == 1 and "at least" in out and "integers differ" in out
@@ -88,9 +88,26 @@ def test_the_report_is_that_of_run(call, inputs, tmp_path):
 
 def test_resident_programs_run_their_preload(call, inputs):
     assert call("compile", *inputs, "--text", TEXTS[0], "--resident", "-o", "program")[0] == 0
-    assert Program.load("program").preload
+    assert load_program("program").preload
     code, out, err = call("run", "--program", "program")
     assert code == 0 and "intermediate tensors equal" in out, err
+
+
+def test_programs_of_buckets_run_all_or_one(call, inputs):
+    """With the built-in sentence; a recording shows one of them."""
+    assert call("compile", *inputs, "--buckets", "16,7", "-o", "program")[0] == 0
+    assert [program.bucket.tokens for program in load_programs("program")] == [8, 16]
+    for options, count in (([], 2), (["--length", 8], 1), (["--length", 9, "--trace", "trace.json"], 1)):
+        code, out, err = call("run", "--program", "program", *options, "--json", "run.json")
+        values = json.loads(Path("run.json").read_text())
+        assert code == 0 and values["mismatches"] == 0 and len(values["predictions"]) == len(values["batches"]) == count, err
+    assert Path("trace.json").exists()
+    for options, message in ((["--length", 17], "has 17 tokens, and the longest bucket 16"),
+                             (["--waves", "waves.fst"], "--waves: shows one program, and program holds those for up to 8, 16"),
+                             (["--base", "4097"], "base = 0x1001: is no multiple of 4,096; choose 0x1000"),
+                             (["--base", "here"], "--base here: give an address, such as 0x80000000")):
+        code, out, err = call("run", "--program", "program", *options)
+        assert code == 2 and not out and message in err and err.count("\n") == 1, err
 
 
 @pytest.mark.slow
@@ -149,7 +166,7 @@ def test_another_folder_is_refused(call, compiled, monkeypatch):
     (compiled / "image.bin").write_bytes(raw[:100] + b"\1" + raw[101:])
     refused("image.bin: does not belong to manifest.json")
     (compiled / "image.bin").write_bytes(raw)
-    replace(Program.load(compiled), expected=None).save(compiled)
+    save_programs([replace(load_program(compiled), expected=None)], compiled)
     refused("saved without the results that it must give")
     for name in ("manifest.json", "program.bin"):
         (compiled / name).unlink()

@@ -9,6 +9,7 @@ from cocotb.utils import get_sim_time
 from acceltran.hw.memory.axi_reader import AxiReader
 from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import simulate_component
+from support.access import access_word
 from support.axi_memory import AxiMemory
 from support.streams import collect, send, start
 
@@ -20,6 +21,7 @@ BEAT_BITS = 29
 async def begin(dut, rng, **options):
     await start(dut, "request__0", "request__1")
     dut.flush.value = 0
+    dut.access.value = access_word()
     for n in range(2):
         getattr(dut, f"o__{n}__ready").value = 0
     memory = AxiMemory(dut, "axi__", rng, burst_beats=BURST, write=False, **options)
@@ -85,6 +87,41 @@ async def check_rate(dut):
     cocotb.start_soon(send(dut, "request__0", [64 | 400 << BEAT_BITS]))
     assert await collect(dut, "o__0", 400) == beats_of(memory, [(64, 400)])
     assert (get_sim_time("ns") - begun) / PERIOD <= 400 + 16
+
+
+@cocotb.test(timeout_time=400, timeout_unit="us")
+async def check_window(dut):
+    """Beats outside come as refused, in their place among the others; what lies inside is read from the base on."""
+    rng = random.Random(5)
+    memory = await begin(dut, rng)
+    for stall, latency, take in ((0, 0, 0), (0.4, 20, 0.5)):
+        memory.stall, memory.latency = stall, latency
+        for base, first, last in ((1 << 12, 3, 40), (0xFFFF_0000, 0xF_FFF4, 0xF_FFFF), (0, 60, 59)):
+            memory.allowed = {"ar": (first << 12, (last << 12) + 4095)}
+            memory.attributes = (rng.randrange(8), rng.randrange(16))
+            dut.access.value = access_word(base=base, read=memory.allowed["ar"], prot=memory.attributes[0],
+                                           cache=memory.attributes[1])
+            wishes = [requests(rng, 20, 60), requests(rng, 20, 20)]
+            wanted = [[], []]
+            for n in range(2):
+                for beat, beats in wishes[n]:
+                    for at in range(beat, beat + beats):
+                        address = base + at * BYTES
+                        inside = first << 12 <= address < last + 1 << 12
+                        word = int.from_bytes(memory.data[address % len(memory.data):][:BYTES], "little")
+                        wanted[n].append((inside, word))
+            tasks = [cocotb.start_soon(send(dut, f"request__{n}", [b | c << BEAT_BITS for b, c in wishes[n]], rng, stall))
+                     for n in range(2)]
+            got = [cocotb.start_soon(collect(dut, f"o__{n}", len(wanted[n]), rng, take)) for n in range(2)]
+            for n in range(2):
+                await tasks[n]
+                for answer, (inside, word) in zip(await got[n], wanted[n], strict=True):
+                    assert answer >> BUS == (0 if inside else 3)
+                    assert not inside or answer == word
+            assert {inside for part in wanted for inside, _ in part} == ({True, False} if first <= last else {False})
+            await ClockCycles(dut.clk, 3)
+            await FallingEdge(dut.clk)
+            assert dut.idle.value
 
 
 @cocotb.test(timeout_time=200, timeout_unit="us")

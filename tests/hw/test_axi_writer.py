@@ -9,6 +9,7 @@ from cocotb.utils import get_sim_time
 from acceltran.hw.memory.axi_writer import AxiWriter
 from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import simulate_component
+from support.access import access_word
 from support.axi_memory import AxiMemory
 from support.streams import send, start
 
@@ -19,6 +20,7 @@ BYTES = BUS // 8
 async def begin(dut, rng, **options):
     await start(dut, "i")
     dut.flush.value = dut.address.value = 0
+    dut.access.value = access_word()
     memory = AxiMemory(dut, "axi__", rng, burst_beats=BURST, read=False, **options)
     cocotb.start_soon(memory.run())
     return memory
@@ -27,6 +29,7 @@ async def begin(dut, rng, **options):
 async def store(dut, rng, beat, words, idle=0.0):
     """Start a store; returns the task that sends it."""
     dut.address.value = beat
+    await FallingEdge(dut.clk)
     payloads = [w | (n == len(words) - 1) << BUS for n, w in enumerate(words)]
     return cocotb.start_soon(send(dut, "i", payloads, rng, idle))
 
@@ -83,6 +86,31 @@ async def check_error(dut):
     assert await done(dut) and not dut.error.value
     await store(dut, rng, 10, [5] * 80)
     assert not await done(dut, 400) and dut.error.value and memory.idle
+
+
+@cocotb.test()
+async def check_window(dut):
+    """Addresses count from the base; a burst outside is not begun, nor one behind it, and what was begun before it is whole."""
+    rng = random.Random(5)
+    memory = await begin(dut, rng)
+    for base, beat, first, last, stays in ((5 << 12, 10, 5, 6, None), (1 << 12, 500, 1, 1, 12), (1 << 12, 500, 2, 9, 0),
+                                           (0xFFFF_F000, 500, 0, 0xF_FFFF, 12), (0xFFFF_F000, 514, 0, 0, 0),
+                                           (7 << 12, 0, 8, 7, 0)):
+        memory.stall = rng.choice((0, 0.5))
+        memory.allowed = {"aw": (first << 12, (last << 12) + 4095)}
+        memory.attributes = (rng.randrange(8), rng.randrange(16))
+        dut.access.value = access_word(base=base, write=memory.allowed["aw"], prot=memory.attributes[0],
+                                       cache=memory.attributes[1])
+        image = bytearray(memory.data)
+        words = [rng.getrandbits(BUS) for _ in range(40)]
+        put(image, (base // BYTES + beat) % (len(image) // BYTES), words[:stays])
+        task = await store(dut, rng, beat, words)
+        assert await done(dut, 400) == (stays is None)
+        assert memory.data == image and memory.idle and bool(dut.refused.value) == (stays is not None)
+        task.cancel()
+        dut.rst.value, dut.i__valid.value = 1, 0
+        await FallingEdge(dut.clk)
+        dut.rst.value = 0
 
 
 @cocotb.test()

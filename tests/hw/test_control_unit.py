@@ -15,7 +15,8 @@ from acceltran.hw.spec.registers import COUNTERS, CURVE_STRIDE, KNOTS, REGISTERS
 from acceltran.hw.spec.widths import NUMBER_BITS
 from acceltran.sim.unit import simulate_component
 from acceltran.sw.golden.threshold import threshold
-from support.control_bench import DONE, HALT, IDLE, RUNNING, START, Bench
+from support.access import access_word
+from support.control_bench import DONE, HALT, IDLE, RESET, RESETTING, RUNNING, SCRUB, START, Bench
 from support.engines import Model, make, random_program
 
 
@@ -26,7 +27,7 @@ async def check_registers(dut):
     for name, value in config_values(config).items():
         assert await host.read(name) == value
         await host.write(name, 0, resp=AxiResp.SLVERR)
-    mapped = {r.offset for r in REGISTERS if r.count == 1}
+    mapped = {r.offset for r in REGISTERS if r.count == 1 and r.built(config.address_bits)}
     mapped |= {by_name("TAU").offset + 4 * c for c in range(config.prune_curves)}
     mapped |= {by_name("CURVE").offset + 4 * (CURVE_STRIDE * c + n)
                for c in range(config.prune_curves) for n in range(KNOTS)}
@@ -39,7 +40,7 @@ async def check_registers(dut):
         if r.count == 1 and r.access == "ro":
             await host.write(r.name, 0xFFFF_FFFF, resp=AxiResp.SLVERR)
     stored = {}
-    for r in (r for r in REGISTERS if r.access == "rw" and r.count == 1):
+    for r in (r for r in REGISTERS if r.access == "rw" and r.count == 1 and r.built(config.address_bits)):
         assert await host.read(r.name) == r.reset
         value = rng.getrandbits(32)
         await host.write(r.name, value)
@@ -256,6 +257,64 @@ async def check_soft_reset(dut):
         if n % 4 == 0:
             await bench.good_run()
     assert len(pulses) == 13 and tail == [1] * 13
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
+async def check_scrub(dut):
+    """A scrub is a reset, then zeroes what the control unit keeps of a program, and waits for the buffers."""
+    bench = await Bench(dut, 8).open()
+    host, rng, config = bench.host, bench.rng, bench.config
+    await host.write("TARGET_SPARSITY", 100)
+    for moment in ("idle", "running", "in reset", "error"):
+        words = [CURVE_STRIDE * c + rng.choice((0, 3, 4, KNOTS - 1)) for c in range(config.prune_curves)]
+        for word in words:
+            await host.write("CURVE", 1 + rng.getrandbits(config.width - 2), word)
+        await bench.good_run(10)
+        if moment in ("running", "error"):
+            program = [{"word": 0}] if moment == "error" else [*random_program(rng, 200, 0.2, bench.legal), HALT]
+            await bench.load(program)
+            bench.engines(Model([i for i in program if "engine" in i]))
+            await host.write("CONTROL", START)
+            await bench.cycles(60)
+        elif moment == "in reset":
+            await host.write("CONTROL", RESET)
+        await host.write("CONTROL", SCRUB | (START | RESET if moment == "idle" else 0))
+        bench.stop_engines()
+        asked = 0
+        for wait in (0, 300):
+            for _ in range(wait):
+                await FallingEdge(dut.clk)
+                asked += int(dut.scrub.value)
+            assert await host.read("STATUS") & RESETTING
+        assert asked <= 1
+        await FallingEdge(dut.clk)
+        dut.scrubbed.value = 1
+        await FallingEdge(dut.clk)
+        dut.scrubbed.value = 0
+        await bench.until_idle()
+        for c, word in enumerate(words):
+            assert await host.read("TAU", c) == await host.read("CURVE", word) == 0
+        for name, _ in COUNTERS:
+            assert await host.counter(name) == 0
+    await bench.good_run()
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def check_access(dut):
+    """What the memory side may reach is what the registers say: everything after a reset."""
+    bench = await Bench(dut, 10).open()
+    host, rng, bits = bench.host, bench.rng, bench.config.address_bits
+    assert int(dut.access.value) == access_word(bits)
+    for _ in range(5):
+        words = {r.name: rng.getrandbits(32) for r in REGISTERS if r.built(bits) and r.name.startswith(
+            ("MEMORY_BASE", "READ_", "WRITE_", "BUS_"))}
+        for name, value in words.items():
+            await host.write(name, value)
+        at = {name: value | words.get(f"{name}_HI", 0) << 32 for name, value in words.items()}
+        attributes = words["BUS_ATTRIBUTES"]
+        assert int(dut.access.value) == access_word(
+            bits, base=at["MEMORY_BASE"], read=(at["READ_BASE"], at["READ_LIMIT"]),
+            write=(at["WRITE_BASE"], at["WRITE_LIMIT"]), prot=attributes & 7, cache=attributes >> 4 & 15)
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")

@@ -53,8 +53,8 @@ async def again(dut):
     dut.rst.value = 0
 
 
-def word(instruction, number, error=0):
-    return instruction | (number | error << NUMBER_BITS) << BITS
+def word(instruction, number, error=0, refused=0):
+    return instruction | (number | (error | refused << 1) << NUMBER_BITS) << BITS
 
 
 async def outcome(dut, cycles=8):
@@ -124,6 +124,11 @@ async def check_ends(dut):
     await again(dut)
     await send(dut, "i", [word(rng.getrandbits(BITS), 7, error=1)])
     assert await outcome(dut) == ([], 0, (ErrorCode.FETCH_BUS, ErrorSource.CONTROL, 7))
+
+    # One that was refused is an error of its own.
+    await again(dut)
+    await send(dut, "i", [word(rng.getrandbits(BITS), 8, error=1, refused=1)])
+    assert await outcome(dut) == ([], 0, (ErrorCode.FETCH_WINDOW, ErrorSource.CONTROL, 8))
 
     # The end of the program without HALT, but not before the last instruction has been handed over.
     await again(dut)

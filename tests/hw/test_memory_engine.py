@@ -1,5 +1,7 @@
 """Memory engine: random programs against a reference, fetches, errors, rates, and soft resets at any moment."""
 
+from unittest.mock import ANY
+
 import cocotb
 import pytest
 from cocotb.triggers import ClockCycles, FallingEdge
@@ -8,6 +10,7 @@ from acceltran.hw.memory.memory_engine import MemoryEngine
 from acceltran.hw.spec.error_codes import MemoryFault
 from acceltran.hw.spec.isa import Buffer, Opcode
 from acceltran.sim.unit import parameters, simulate_component
+from support.access import access_word
 from support.memory_bench import MemoryBench
 
 CONFIGURATIONS = {
@@ -233,6 +236,59 @@ async def check_faulting_instruction(dut, latency):
 
 @cocotb.test()
 @cocotb.parametrize(latency=[0, 30])
+async def check_windows(dut, latency):
+    """An instruction that leaves its window is named, as one that main memory refuses is, and the bus does not see it."""
+    b = await bench(dut, f"windows {latency}", latency=latency)
+    b.memory.allowed = {"ar": (0, BAD - 1), "aw": (1 << 13, BAD - 1)}
+    dut.access.value = access_word(read=b.memory.allowed["ar"], write=b.memory.allowed["aw"])
+    b.memory.data[BAD - 4096:BAD + 4096] = b"\xff" * 8192
+    codes = {MemoryFault.BUS_READ: MemoryFault.READ_WINDOW, MemoryFault.BUS_WRITE: MemoryFault.WRITE_WINDOW}
+    for first in (Opcode.LOAD, Opcode.GATHER, Opcode.STORE):
+        for second in (Opcode.LOAD, Opcode.GATHER, Opcode.STORE):
+            for kind in range(2):
+                b.errors, dones = [], b.dones
+                opcode, values, code = faulty(b, second, kind)
+                program = [sound(b, first, 1), (opcode, values), sound(b, Opcode.LOAD, 3)]
+                task = cocotb.start_soon(b.issue(program))
+                for _ in range(6000):
+                    if b.errors:
+                        break
+                    await FallingEdge(dut.clk)
+                assert (b.errors, b.dones - dones) == ([codes[code]], 1), (first.name, second.name, kind)
+                await ClockCycles(dut.clk, 50)
+                assert b.dones - dones == 1
+                await FallingEdge(dut.clk)
+                await b.soft_reset([task])
+    assert await b.fetch([64, BAD, 128]) == [
+        (int.from_bytes(b.memory.data[64:128], "little"), 0), (ANY, 3), (int.from_bytes(b.memory.data[128:192], "little"), 0)]
+    await b.run([sound(b, opcode, 1) for opcode in (Opcode.LOAD, Opcode.GATHER, Opcode.STORE)])
+
+
+@cocotb.test()
+async def check_scrub(dut):
+    """Every word of every buffer is written with zeros, in the cycles that are promised, and the engine works on."""
+    b = await bench(dut, "scrub")
+    p = parameters()
+    for stall in (0, 0.3):
+        b.stall = 0
+        await b.run(b.state.random_program(b.rng, 4, 1 << 14))
+        b.stall, cycles = stall, 0
+        dut.scrub.value = 1
+        await FallingEdge(dut.clk)
+        dut.scrub.value = 0
+        while not dut.scrubbed.value:
+            await FallingEdge(dut.clk)
+            cycles += 1
+        most = max(max(p["weight_tiles"], p["activation_tiles"]) * p["tile"] // p["lines_per_beat"], p["vector_lines"])
+        assert stall or cycles == most + 1
+        assert all(slot == [0, [0] * p["tile"]] for slots in (b.state.weight, b.state.activation) for slot in slots)
+        assert b.state.vector == [0] * p["vector_lines"] and not dut.scrub.value
+    b.stall = 0
+    await b.run(b.state.random_program(b.rng, 4, 1 << 14))
+
+
+@cocotb.test()
+@cocotb.parametrize(latency=[0, 30])
 async def check_surplus(dut, latency):
     """A LOAD that fetches more than its tiles take is done when the rest has come; an error in the rest is its own."""
     b = await bench(dut, f"surplus {latency}", latency=latency)
@@ -293,7 +349,7 @@ def check(name, testcase):
     simulate_component(__name__, MemoryEngine(**p), testcase=testcase, **p)
 
 
-NUMBERED = "check_faulting_instruction|check_surplus|check_rows_of_lines"
+NUMBERED = "check_faulting_instruction|check_surplus|check_rows_of_lines|check_windows"
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
@@ -304,6 +360,11 @@ def test_memory_engine(name):
 @pytest.mark.parametrize("name", ["nano", "mini", "odd", "wide"])
 def test_h1_the_faulting_instruction_is_named_whatever_was_read_ahead(name):
     check(name, "check_faulting_instruction")
+
+
+@pytest.mark.parametrize("name", ["nano", "mini", "odd", "wide"])
+def test_an_instruction_that_leaves_its_window_is_named(name):
+    check(name, "check_windows")
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)

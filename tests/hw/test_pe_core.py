@@ -304,6 +304,7 @@ def test_pe_core_speed():
     core_test(16, 8, 4, "both", 4, 2, 1, **{"50x50": 2.5, "50x100": 1.75, "10x100": 3.8})
 
 
+@pytest.mark.slow
 def test_pe_core_speed_of_two_partial_sums():
     core_test(16, 8, 4, "both", 4, 2, 2, **{"50x50": 2.4, "50x100": 1.75, "10x100": 4.8})
 

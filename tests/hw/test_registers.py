@@ -28,14 +28,17 @@ from acceltran.hw.spec.registers import (
     to_markdown,
 )
 from acceltran.sim.unit import simulate_component
-from support.control_bench import DONE, HALT, IDLE, START, Bench
+from support.control_bench import DONE, HALT, IDLE, RESET, START, Bench
 
 _WORDS = 1 << ADDRESS_BITS - 2
+
+ACCESS_CYCLES = 5
+"""Of a register access, as docs/integration.md has it."""
 
 
 def _mapped(config):
     """(register, word of its window) by offset, of everything that answers in an accelerator."""
-    mapped = {r.offset: (r, 0) for r in REGISTERS if r.count == 1}
+    mapped = {r.offset: (r, 0) for r in REGISTERS if r.count == 1 and r.built(config.address_bits)}
     tau, curve = by_name("TAU"), by_name("CURVE")
     mapped |= {tau.offset + 4 * c: (tau, c) for c in range(config.prune_curves)}
     mapped |= {curve.offset + 4 * n: (curve, n) for n in range(CURVE_STRIDE * config.prune_curves) if n % CURVE_STRIDE < KNOTS}
@@ -80,8 +83,21 @@ async def check_every_register(dut):
             await host.write(offset, 0)
         else:
             await host.write(offset, 0xFFFF_FFFF)
+            if register.access == "w1s":
+                stored[offset] = _used(register, config)
     for offset in sorted({*range(0, 4 * _WORDS, 4)} - {*_mapped(config)}):
         await host.write(offset, 0xFFFF_FFFF, resp=AxiResp.SLVERR)
+    await _read_all(bench, stored)
+
+    # Nothing unlocks, and what is locked stays.
+    await host.write("ACCESS_LOCK", 0)
+    for offset, (register, _) in _mapped(config).items():
+        if register.lockable:
+            await host.write(offset, ~stored[offset] & 0xFFFF_FFFF, resp=AxiResp.SLVERR)
+    assert sum(register.lockable for register, _ in _mapped(config).values()) == 5 + 4 * (config.address_bits > 32)
+    await host.write("CONTROL", RESET)
+    while await host.read("STATUS") != IDLE:
+        pass
     await _read_all(bench, stored)
 
     # What a run sets, writing zeros keeps and writing ones clears.
@@ -103,9 +119,41 @@ async def check_every_register(dut):
     await _read_all(bench, {o: v for o, v in stored.items() if _mapped(config)[o][0].reset is None})
 
 
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def check_latency(dut):
+    """Cycles from the one in which an access is offered to that in which its answer is there, as the documents say."""
+    bench = await Bench(dut, 12).open()
+    await bench.cycles(20)
+
+    async def cycles_until(name):
+        count = 0
+        while not int(getattr(dut, f"csr__{name}").value):
+            await FallingEdge(dut.clk)
+            count += 1
+            assert count < 50
+        return count
+
+    def offer(channels, value):
+        for name in channels:
+            getattr(dut, f"csr__{name}valid").value = value
+
+    await FallingEdge(dut.clk)
+    for channels, answer, ready in ((("ar",), "rvalid", "rready"), (("aw", "w"), "bvalid", "bready")):
+        dut.csr__araddr.value = dut.csr__awaddr.value = by_name("WATCHDOG").offset
+        dut.csr__wstrb.value, dut.csr__wdata.value = 15, 77
+        offer(channels, 1)
+        await FallingEdge(dut.clk)
+        offer(channels, 0)
+        assert await cycles_until(answer) + 1 == ACCESS_CYCLES, answer
+        getattr(dut, f"csr__{ready}").value = 1
+        await FallingEdge(dut.clk)
+        assert not int(getattr(dut, f"csr__{answer}").value)
+
+
 @pytest.mark.parametrize("values", [
     {"tile": 8, "integer_bits": 4, "fraction_bits": 4, "lines_per_beat": 1, "prune_curves": 4, "instruction_queue": 2}, {},
-], ids=["small", "default"])
+    {"address_bits": 64},
+], ids=["small", "default", "wide addresses"])
 def test_v5_the_map_says_what_the_hardware_reads(values):
     config = AcceleratorConfig.from_dict(values)
     simulate_component(__name__, ControlUnit(config=config), config=config.to_dict())

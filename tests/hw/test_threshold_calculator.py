@@ -62,7 +62,7 @@ async def thresholds(dut, curves):
 
 
 async def prepare(dut):
-    for port in ("start", "write", "target", "curve", "knot", "write_data", "matrix_curve", "vector_curve"):
+    for port in ("start", "erase", "write", "target", "curve", "knot", "write_data", "matrix_curve", "vector_curve"):
         getattr(dut, port).value = 0
     await start(dut)
 
@@ -100,6 +100,29 @@ async def check_restart(dut):
         target = rng.randint(0, 256)
         await calculate(dut, target, curves)
         assert await thresholds(dut, curves) == threshold(torch.tensor(knots), target).tolist()
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def check_erase(dut):
+    values = parameters()
+    rng, curves = random.Random(7), values["curves"]
+    await prepare(dut)
+    await write_curves(dut, [[1 + rng.getrandbits(4) for _ in range(KNOTS)] for _ in range(curves)])
+    await calculate(dut, 100, curves)
+    dut.erase.value = dut.write.value = 1
+    dut.write_data.value = 3
+    cycles = 0
+    while not int(dut.erased.value):
+        await FallingEdge(dut.clk)
+        dut.erase.value, cycles = 0, cycles + 1
+    dut.write.value = 0
+    assert cycles == KNOTS * curves + 1
+    assert await thresholds(dut, curves) == [0] * curves
+    for c in range(curves):
+        for n in range(KNOTS):
+            dut.curve.value, dut.knot.value = c, n
+            await FallingEdge(dut.clk)
+            assert int(dut.read_data.value) == 0
 
 
 @pytest.mark.parametrize(("curves", "width", "step"), [(4, 20, 1), (32, 8, 0)])

@@ -33,6 +33,7 @@ def check_product(config, folder, model, **shape):
     return result
 
 
+@pytest.mark.slow
 def test_pe_is_a_block(tmp_path):
     """Six PEs that are one library: the grid is not square, and every anti-diagonal has another number of PEs."""
     config = replace(CONFIGS["four_pes"], name="six_pes", grid_columns=3, weight_banks=4, softmax_units=1, layernorm_units=1,

@@ -5,12 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from acceltran.cli import main as cli
-from acceltran.hw.generate import WAIVERS
+from acceltran.hw.generate import SOURCES, WAIVERS, package
+from acceltran.hw.packaging.ports import ports
+from acceltran.hw.packaging.wrapper import WRAPPER, to_wrapper
 from acceltran.hw.spec.config import PRESETS, AcceleratorConfig
 from acceltran.sim.design import accelerator_verilog
 from acceltran.sim.icarus import STANDARDS
@@ -19,6 +22,7 @@ from acceltran.sim.verilator import toolchain
 from acceltran.sw.compiler import CompileError
 from acceltran.sw.ir.execute import results
 from acceltran.sw.models.checkpoint import load_checkpoint
+from support.fusesoc import fusesoc
 from support.models import make_checkpoint
 from support.testbenches import NANO, ODD, icarus, smallest, write
 from support.tools import debian_verilator, tool
@@ -53,6 +57,36 @@ def test_v2_right_outputs_pass(nano, standard):
     assert lines[-1].startswith("PASS: all 1 outputs equal, ") and lines[-1].endswith(" cycles")
 
 
+def test_fusesoc_runs_it(nano, tmp_path):
+    """From a copy, so that the files are found where FuseSoC puts them."""
+    program, folder, _ = nano
+    tool("make")
+    copy = shutil.copytree(folder, tmp_path / "nano", ignore=shutil.ignore_patterns("testbench-*"))
+    for name, text in package(program.config, dict.fromkeys((TESTBENCH, MEMORY, EXPECTED), "")).items():
+        (copy / name).write_text(text)
+    code, said = fusesoc(copy, "testbench", tmp_path)
+    assert code == 0 and "PASS: all 1 outputs equal, " in said, said
+    lines = (copy / EXPECTED).read_text().splitlines()
+    (copy / EXPECTED).write_text("\n".join([*lines[:-1], f"{int(lines[-1], 16) ^ 1:02x}"]) + "\n")
+    code, said = fusesoc(copy, "testbench", tmp_path)
+    assert code != 0 and "FAIL: 1 of 1 outputs differ" in said, said
+
+
+def test_the_same_through_the_wrapper(nano, tmp_path):
+    """Writes to main memory included, which the smoke test has none of."""
+    program, folder, run = nano
+    copy = shutil.copytree(folder, tmp_path / "nano", ignore=shutil.ignore_patterns("testbench-*"))
+    (copy / WRAPPER).write_text(to_wrapper(program.config, observe=True))
+    text = (copy / TESTBENCH).read_text()
+    for old, new in (("accelerator dut(", "acceltran dut("), (".clk(clk), .rst(rst),\n", ".aclk(clk), .aresetn(!rst),\n"),
+                     *((f".{port.inner}({port.inner})", f".{port.name}({port.inner})") for port in ports(program.config))):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    (copy / TESTBENCH).write_text(text)
+    (copy / "testbench.f").write_text("".join(f"{copy / name}\n" for name in (*SOURCES, TESTBENCH)))
+    assert icarus(copy)() == run()
+
+
 def test_a_wrong_byte_fails(nano, tmp_path):
     """What is expected differs in the last byte, so that every byte before is seen to be compared."""
     _, folder, run = nano
@@ -76,7 +110,7 @@ def test_a_damaged_image_fails(nano, tmp_path):
             lines[n] = f"{int(lines[n], 16) ^ (lines[n] != '0' * 16) << 60:016x}"
 
     def instruction(lines):
-        lines[0] = "f" * 16
+        lines[program.entry // 8] = "f" * 16
 
     _, lines = run(moved(folder, tmp_path / "weights", MEMORY, weights))
     assert lines[-1].startswith("FAIL: ")
@@ -96,6 +130,14 @@ def test_a_run_that_takes_too_long_fails(nano):
     _, folder, _ = nano
     code, lines = icarus(folder, TIMEOUT=30)()
     assert (code, lines) == (0, ["FAIL: no interrupt within 30 cycles"])
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_an_image_elsewhere(bits, tmp_path):
+    """The same image at another address, beyond those of 32 bits where there are."""
+    program, golden = smallest(replace(NANO, address_bits=bits))
+    code, lines = icarus(write(tmp_path / "high", replace(program, base=(bits == 64) * (3 << 32) + 0x9000_0000), golden))()
+    assert code == 0 and lines[-1].startswith("PASS: all 1 outputs equal, ")
 
 
 def test_an_odd_configuration_with_a_preload(tmp_path):

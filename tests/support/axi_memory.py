@@ -6,18 +6,19 @@ from cocotb.triggers import FallingEdge, ReadOnly
 
 __all__ = ["AxiMemory"]
 
-_ADDRESS = ("id", "addr", "len", "size", "burst")
+_ADDRESS = ("id", "addr", "len", "size", "burst", "prot", "cache")
 _DATA = ("data", "strb", "last")
 
 
 class AxiMemory:
     """Serves the port whose signals start with `prefix`, a cycle at a time, from ``self.data``.
 
-    Addresses count modulo the size. `stall` is the probability that any channel rests for a cycle, `latency` the least
-    cycles from a read address to its first beat. Beats of different ids are mixed at random, those of one id keep their
-    order. `order` says how write addresses and data depend on each other: "any", "address" (no data is taken before
-    its address) or "data" (no address is taken before the last beat of its data). Beats that
-    touch one of the ranges `bad` are answered with SLVERR.
+    Addresses count modulo the size; `allowed` are the (first, last) bytes that may be touched at all, by direction "ar" and
+    "aw", and `attributes` what AxPROT and AxCACHE have to be. `stall` is the probability that any channel rests for a cycle,
+    `latency` the least cycles from a read address to its first beat. Beats of different ids are mixed at random, those of one
+    id keep their order. `order` says how write addresses and data depend on each other: "any", "address" (no data is taken
+    before its address) or "data" (no address is taken before the last beat of its data). Beats that touch one of the ranges
+    `bad` are answered with SLVERR.
 
     Checked: offers stay unchanged until taken, bursts are INCR, full width, aligned, at most `burst_beats` long and
     inside 4 KiB, ``wlast`` is where it belongs, and no response waits for the manager.
@@ -38,6 +39,7 @@ class AxiMemory:
         self._offered_read = self._offered_answer = None
         self._addresses, self._writes, self._whole, self._answers = deque(), deque(), 0, deque()
         self._held = {}
+        self.allowed, self.attributes = {}, (0, 3)
 
     def _signal(self, name):
         return getattr(self._dut, self._prefix + name)
@@ -55,7 +57,9 @@ class AxiMemory:
         self._held[channel] = None if taken else offer
         return offer if taken else None
 
-    def _check(self, a):
+    def _check(self, channel, a):
+        first, last = self.allowed.get(channel, (0, 1 << 64))
+        assert first <= a["addr"] <= last and (a["prot"], a["cache"]) == self.attributes, (channel, a)
         assert a["burst"] == 1 and 1 << a["size"] == self.width and a["addr"] % self.width == 0, a
         length = (a["len"] + 1) * self.width
         assert a["len"] < self._burst_beats and a["addr"] % 4096 + length <= 4096, a
@@ -106,7 +110,7 @@ class AxiMemory:
     def _observe(self):
         if self._read_port:
             if a := self._sample("ar", _ADDRESS):
-                self._check(a)
+                self._check("ar", a)
                 n = a["id"]
                 self.flying[n] += 1
                 self.most_flying[n] = max(self.most_flying[n], self.flying[n])
@@ -119,7 +123,7 @@ class AxiMemory:
                 self._offered_read = None
         if self._write_port:
             if a := self._sample("aw", _ADDRESS):
-                self._check(a)
+                self._check("aw", a)
                 assert a["id"] == 0
                 self._addresses.append(a)
             if w := self._sample("w", _DATA):

@@ -9,7 +9,7 @@ from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 from acceltran.hw.control.layouts import ENGINES, INSTRUCTION_BITS
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.hw.spec.isa import Opcode, encode
-from acceltran.hw.spec.registers import by_name
+from acceltran.hw.spec.registers import by_name, pack
 from acceltran.sim.unit import parameters
 from acceltran.sw.host import driver, perform_async
 from acceltran.sw.host.driver import IDLE, RESET, START
@@ -17,10 +17,11 @@ from acceltran.sw.host.driver import IDLE, RESET, START
 from .engines import Model, engine, random_program
 from .streams import start
 
-__all__ = ["DONE", "ERROR", "HALT", "IDLE", "RESETTING", "RUNNING", "START", "Bench", "Host"]
+__all__ = ["DONE", "ERROR", "HALT", "IDLE", "RESET", "RESETTING", "RUNNING", "SCRUB", "START", "Bench", "Host"]
 
 HALT = {"word": int.from_bytes(encode(Opcode.HALT), "little")}
 RUNNING, DONE, ERROR, RESETTING = 2, 4, 8, 16
+SCRUB = pack(by_name("CONTROL"), scrub=1)
 
 
 class Host:
@@ -68,6 +69,7 @@ class Bench:
     async def open(self):
         dut = self.dut
         dut.memory_idle.value = 1
+        dut.scrubbed.value = 0
         dut.events.value = dut.matrix_curve.value = dut.vector_curve.value = dut.fetch_request__ready.value = 0
         for name in ENGINES:
             for port in ("done", "error", "busy", "stalled", "instruction__ready"):

@@ -44,7 +44,7 @@ class Machine:
 
     def run_from(self, entry, missing):
         """Until HALT; a tensor is whole when the last of the instructions that it is `missing` is complete."""
-        start = entry - self.program.base
+        start = entry
         queues, flights = ({engine: deque() for engine in Engine} for _ in range(2))
         tokens = {(p, c): 0 for p in Engine for c in Engine}
         number = 0
@@ -110,7 +110,7 @@ class Machine:
 
     def _address(self, address):
         assert address % (self.config.bus_width // 8) == 0
-        return address - self.program.base
+        return address
 
     def _load(self, f):
         size, width, at = self.config.tile, self.config.width, self._address(f["address"])

@@ -10,6 +10,7 @@ from cocotbext.axi import AxiBus, AxiSlave
 from acceltran.hw.spec.isa import Buffer, Opcode, encode
 from acceltran.sw.golden.tiles import to_stream
 
+from .access import access_word
 from .axi_memory import AxiMemory
 from .streams import start
 
@@ -187,7 +188,8 @@ class MemoryBench:
     async def begin(self):
         dut, p = self.dut, self.p
         await start(dut, "instruction", "fetch_request", "read")
-        dut.flush.value = dut.core_reset.value = dut.fetch__ready.value = 0
+        dut.flush.value = dut.core_reset.value = dut.fetch__ready.value = dut.scrub.value = 0
+        dut.access.value = access_word()
         for name in ("weight_write", "activation_write", "vector_write", "read_request"):
             getattr(dut, f"{name}__ready").value = 0
         if self.model == "own":

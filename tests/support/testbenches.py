@@ -5,6 +5,7 @@ import subprocess
 
 from acceltran.hw.buffer.sram import SRAM_VERILOG
 from acceltran.hw.generate import WAIVERS
+from acceltran.hw.packaging.wrapper import WRAPPER, to_wrapper
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.hw.streams.crossbar import CROSSBAR_VERILOG
 from acceltran.sim.design import accelerator_verilog
@@ -35,6 +36,7 @@ def write(folder, program, golden, accelerator=None):
     for path in (SRAM_VERILOG, CROSSBAR_VERILOG, WAIVERS):
         shutil.copy(path, folder)
     (folder / "accelerator.v").write_text(accelerator or accelerator_verilog(program.config))
+    (folder / WRAPPER).write_text(to_wrapper(program.config))
     for name, text in make_testbench(program, golden, folder).items():
         (folder / name).write_text(text)
     return folder

@@ -188,7 +188,7 @@ def test_m12_the_image_itself_is_held_to_the_memory(checkpoints):
     program = compiled(checkpoints["plain"], NANO, [9])
     size = len(program.image)
     compiled(checkpoints["plain"], NANO, [9], memory=size)
-    with pytest.raises(CompileError, match=f"ends at {size:,}, main memory has {size - 1:,} bytes"):
+    with pytest.raises(CompileError, match=f"has {size:,} bytes, main memory {size - 1:,}: "):
         compiled(checkpoints["plain"], NANO, [9], memory=size - 1)
 
 

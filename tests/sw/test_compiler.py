@@ -11,10 +11,10 @@ import torch
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.hw.spec.isa import INSTRUCTION_BYTES, LoopOrder, Opcode
 from acceltran.sim.expectation import expectation
-from acceltran.sw.compiler import CompileError, Program, compile_encoder
+from acceltran.sw.compiler import CompileError, compile_encoder, load_program, save_programs
 from acceltran.sw.compiler.expected import tensor_bytes, tensor_hash
 from acceltran.sw.compiler.image import Image, pack_matrix, pack_table, pack_values
-from acceltran.sw.compiler.program import FORMAT, _checksum
+from acceltran.sw.compiler.saved import FORMAT, _checksum
 from acceltran.sw.golden.tiles import lines_to_bytes, to_stream
 from acceltran.sw.ir.execute import golden_run, results
 from acceltran.sw.models.answers import answers_of
@@ -58,13 +58,14 @@ def test_packing_is_that_of_the_golden_functions(width, size):
 
 
 def test_image_aligns_sections_and_pieces():
-    image = Image(base=8192)
+    image = Image()
     image.section("a")
-    assert [image.add(b"xyz"), image.add(5), image.add(b"q")] == [8192, 8256, 8320]
+    assert [image.add(b"xyz"), image.add(5), image.add(b"q")] == [0, 64, 128]
     image.section("b")
-    assert image.add(b"w") == 12288
-    image.replace(8256, b"hello")
-    assert image.sections == {"a": [8192, 192], "b": [12288, 64]}
+    assert image.add(b"w") == 4096
+    image.replace(64, b"hello")
+    assert image.sections == {"a": [0, 192], "b": [4096, 64]}
+    assert image.size == 8192
     raw = image.to_bytes()
     assert (len(raw), raw[:4], raw[64:70], raw[4096:4098]) == (8192, b"xyz\0", b"hello\0", b"w\0")
 
@@ -117,7 +118,7 @@ def test_outputs(models, model, options, shapes):
 
 def test_instructions_keep_to_their_buffers_and_sections(models):
     program, *_ = compiled(models["plain"], NANO, TEXTS[:2], base=4096)
-    config, end = program.config, program.base + len(program.image)
+    config, end = program.config, len(program.image)
     spans = {Opcode.LOAD: ("vectors", "weights", "activations"), Opcode.GATHER: ("tables",), Opcode.STORE: ("outputs",)}
     for opcode, fields in program.instructions:
         if opcode in spans:
@@ -148,12 +149,12 @@ def test_pitch_falls_back_to_odd_where_wide_banks_waste_too_much(models):
 
 def test_save_and_load(models, tmp_path):
     program, ids, lengths = compiled(models["plain"], NANO, TEXTS[:2], tau=0.02)
-    program.save(tmp_path / "p")
-    program.save(tmp_path / "p")
-    assert sorted(path.name for path in (tmp_path / "p").iterdir()) == ["image.bin", "manifest.json", "program.bin"]
-    loaded = Program.load(tmp_path / "p")
+    save_programs([program], tmp_path / "p")
+    save_programs([program], tmp_path / "p")
+    assert sorted(path.name for path in (tmp_path / "p").iterdir()) == ["image.bin", "manifest.json", "model.h", "program.bin"]
+    loaded = load_program(tmp_path / "p")
     assert replace(loaded, graph=program.graph) == program
-    assert loaded.raw == program.raw == program.image[: len(program.raw)]
+    assert loaded.raw == program.raw == program.image[program.entry: program.entry + len(program.raw)]
     assert len(program.raw) == INSTRUCTION_BYTES * len(program.instructions)
     with pytest.raises(ValueError, match="compile it again"):
         golden_run(loaded, ids, lengths)
@@ -170,10 +171,10 @@ def test_a_saved_program_says_what_it_must_give(models, tmp_path):
     program, ids, lengths = compiled(models["relu"], NANO, TEXTS[:2])
     golden, expected = expected_of(models["relu"], program, ids, lengths)
     program = replace(program, expected=expected)
-    manifest = program.save(tmp_path)
-    loaded = Program.load(tmp_path)
+    manifest = save_programs([program], tmp_path)
+    loaded = load_program(tmp_path)
     assert replace(loaded, graph=program.graph) == program
-    assert manifest["format"] == FORMAT and manifest["expected"]["inputs"] == {"texts": TEXTS[:2]}
+    assert manifest["format"] == FORMAT and manifest["buckets"][0]["expected"]["inputs"] == {"texts": TEXTS[:2]}
     assert loaded.expected.hashes.keys() == program.tensors.keys() == golden.keys()
     for name, matrix in golden.items():
         raw = b"".join(int(value).to_bytes(4, "little", signed=True) for value in matrix.reshape(-1))
@@ -199,17 +200,17 @@ def edited(folder, change):
     (lambda m: m.pop("format"), "it names no format"),
     (lambda m: m.pop("target"), "has no field target"),
     (lambda m: m.update(colour=1), "has an unknown field colour"),
-    (lambda m: m["expected"].pop("hashes"), r"does not fit this version \(expected: hashes\)"),
-    (lambda m: m["expected"].update(taste=1), r"does not fit this version \(expected: taste\)"),
+    (lambda m: m["buckets"][0]["expected"].pop("hashes"), r"does not fit this version \(expected: hashes\)"),
+    (lambda m: m["buckets"][0]["expected"].update(taste=1), r"does not fit this version \(expected: taste\)"),
     (lambda m: m["config"].update(tile=7), "does not fit this version"),
-    (lambda m: m["outputs"]["logits"].update(rows=9), "results.bin has"),
+    (lambda m: m["buckets"][0]["outputs"]["logits"].update(rows=9), "results.bin has"),
 ])
 def test_programs_of_another_version_are_refused(models, tmp_path, change, message):
     program, ids, lengths = compiled(models["relu"], NANO, TEXTS[:2])
-    replace(program, expected=expected_of(models["relu"], program, ids, lengths)[1]).save(tmp_path)
+    save_programs([replace(program, expected=expected_of(models["relu"], program, ids, lengths)[1])], tmp_path)
     edited(tmp_path, change)
     with pytest.raises(CompileError, match=f"manifest.json: .*{message}.*: compile the program again") as error:
-        Program.load(tmp_path)
+        load_program(tmp_path)
     assert "\n" not in str(error.value)
 
 
@@ -217,19 +218,19 @@ def test_mixed_up_programs_are_refused(models, tmp_path):
     """Of two programs with equal instructions and outputs of the same size."""
     for name, texts in (("a", TEXTS[:2]), ("b", TEXTS[2:4])):
         program, ids, lengths = compiled(models["relu"], NANO, texts)
-        replace(program, expected=expected_of(models["relu"], program, ids, lengths)[1]).save(tmp_path / name)
+        save_programs([replace(program, expected=expected_of(models["relu"], program, ids, lengths)[1])], tmp_path / name)
     for name in ("results.bin", "image.bin"):
         mine, other = ((tmp_path / folder / name).read_bytes() for folder in "ab")
         assert mine != other and len(mine) == len(other)
         (tmp_path / "a" / name).write_bytes(other)
         with pytest.raises(CompileError, match=f"{name}: does not belong to manifest.json"):
-            Program.load(tmp_path / "a")
+            load_program(tmp_path / "a")
         (tmp_path / "a" / name).write_bytes(mine)
     text = (tmp_path / "a" / "manifest.json").read_text()
-    digit = next(iter(json.loads(text)["expected"]["hashes"].values()))
+    digit = next(iter(json.loads(text)["buckets"][0]["expected"]["hashes"].values()))
     (tmp_path / "a" / "manifest.json").write_text(text.replace(digit, digit[::-1]))
     with pytest.raises(CompileError, match="manifest.json: was changed since it was written"):
-        Program.load(tmp_path / "a")
+        load_program(tmp_path / "a")
 
 
 @pytest.mark.parametrize(("name", "change", "message"), [
@@ -240,14 +241,14 @@ def test_mixed_up_programs_are_refused(models, tmp_path):
     ("program.bin", None, "No such file"),
 ])
 def test_damaged_files_are_refused(models, tmp_path, name, change, message):
-    compiled(models["encoder"], NANO, TEXTS[:1])[0].save(tmp_path)
+    save_programs([compiled(models["encoder"], NANO, TEXTS[:1])[0]], tmp_path)
     path = tmp_path / name
     if change is None:
         path.unlink()
     else:
         path.write_bytes(change(path.read_bytes()))
     with pytest.raises(CompileError, match=message) as error:
-        Program.load(tmp_path)
+        load_program(tmp_path)
     assert "\n" not in str(error.value)
 
 

@@ -7,96 +7,16 @@ import pytest
 
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.hw.spec.error_codes import ErrorCode, ErrorSource
-from acceltran.hw.spec.registers import COUNTERS, CURVE_STRIDE, REGISTERS, by_name, config_values, pack
+from acceltran.hw.spec.registers import COUNTERS, CURVE_STRIDE, by_name, pack
 from acceltran.sw.compiler import compile_encoder
 from acceltran.sw.host import Bus, DeviceError, driver, perform, perform_async
 from acceltran.sw.models.checkpoint import load_checkpoint
 from acceltran.sw.models.sentences import encode_texts
 from support.machine import Machine
 from support.models import make_checkpoint, random_texts
+from support.register_model import ModelBus
 
 NANO = AcceleratorConfig.load("nano")
-OFFSETS = {register.offset + 4 * word: (register, word) for register in REGISTERS for word in range(register.count)}
-
-
-class ModelBus(Bus):
-    """Registers and main memory; a program runs when CONTROL.start is written, on the accelerator in Python.
-
-    `log` has the accesses in order, registers by name and word. Counters are their number in the list beyond 32 bits.
-    """
-
-    poll_seconds = 0.0
-
-    def __init__(self, config, memory_bytes=1 << 20):
-        self.values = {by_name(name).offset: value for name, value in config_values(config).items()}
-        self.values[by_name("STATUS").offset] = driver.IDLE
-        self.memory, self.log, self.ended, self.high = bytearray(memory_bytes), [], [], 0
-        self.on_start, self.busy_polls = lambda bus: None, 0
-
-    def _name(self, offset):
-        register, word = OFFSETS[offset]
-        return register.name if register.count == 1 else (register.name, word)
-
-    def get(self, name):
-        return self.values.get(by_name(name).offset, 0)
-
-    def set(self, name, value):
-        self.values[by_name(name).offset] = value
-
-    def read_register(self, offset):
-        name = self._name(offset)
-        self.log.append(("read", name))
-        assert OFFSETS[offset][0].access != "wo", name
-        if name == "STATUS" and self.busy_polls:
-            self.busy_polls -= 1
-            return pack(by_name("STATUS"), resetting=1)
-        for number, (counter, _) in enumerate(COUNTERS):
-            if name == f"{counter.upper()}_LO":
-                self.high = number + 1
-                return 1000 + number
-            if name == f"{counter.upper()}_HI":
-                return self.high
-        return self.values.get(offset, 0)
-
-    def write_register(self, offset, value):
-        name = self._name(offset)
-        self.log.append(("write", name, value))
-        access = OFFSETS[offset][0].access
-        assert access != "ro" and 0 <= value < 1 << 32, name
-        if access == "w1c":
-            self.values[offset] = self.values.get(offset, 0) & ~value
-        elif name == "CONTROL":
-            self._control(value)
-        else:
-            self.values[offset] = value
-
-    def _control(self, value):
-        if value == driver.RESET:
-            self.set("STATUS", driver.IDLE)
-            self.set("IRQ_STATUS", 0)
-            self.set("ERROR_CODE", 0)
-        elif value == driver.START and self.get("STATUS") & 1:
-            self.set("STATUS", pack(by_name("STATUS"), idle=1, done=1))
-            self.set("IRQ_STATUS", pack(by_name("IRQ_STATUS"), done=1))
-            self.ended.append((self.get("PROGRAM_ADDRESS"), self.get("PROGRAM_LENGTH")))
-            self.on_start(self)
-
-    def stop(self, code, source, number):
-        """End a run with an error."""
-        self.set("STATUS", pack(by_name("STATUS"), error=1))
-        self.set("IRQ_STATUS", pack(by_name("IRQ_STATUS"), error=1))
-        for name, value in (("CODE", code), ("ENGINE", source), ("INSTRUCTION", number)):
-            self.set(f"ERROR_{name}", int(value))
-
-    def read_memory(self, address, count):
-        self.log.append(("read memory", address, count))
-        assert address + count <= len(self.memory)
-        return bytes(self.memory[address: address + count])
-
-    def write_memory(self, address, raw):
-        self.log.append(("write memory", address, len(raw)))
-        assert address % 64 == 0 and address + len(raw) <= len(self.memory)
-        self.memory[address: address + len(raw)] = raw
 
 
 class Coroutines:
@@ -131,7 +51,7 @@ def test_a_program_from_identity_to_output(program):
     at = output["address"]
 
     def compute(bus):
-        bus.memory[at: at + output["bytes"]] = machine.memory[at - 4096: at - 4096 + output["bytes"]]
+        bus.memory[4096 + at: 4096 + at + output["bytes"]] = machine.memory[at: at + output["bytes"]]
 
     bus.on_start = compute
     perform(bus, driver.load_program(program, memory_bytes=len(bus.memory), watchdog=5000, limit=1.0))
@@ -140,12 +60,12 @@ def test_a_program_from_identity_to_output(program):
     integers, floats = perform(bus, driver.read_output(program, name))
 
     assert setup[:3] == [("read", "ID"), ("read", "VERSION"), ("read", "CONFIG_IDENTITY")]
-    assert bytes(bus.memory[4096: 4096 + len(program.raw)]) == program.raw
+    assert bytes(bus.memory[4096: 4096 + len(program.image)])[program.entry:].startswith(program.raw)
     written = [entry[1:] for entry in setup if entry[0] == "write"]
     knots = [(("CURVE", CURVE_STRIDE * c + n), value) for c, curve in enumerate(program.curves)
              for n, value in enumerate(curve)]
-    assert knots and written[: len(knots) + 3] == [
-        *knots, ("TARGET_SPARSITY", program.target), ("WATCHDOG", 5000), ("IRQ_ENABLE", 3)]
+    assert knots and written[: len(knots) + 4] == [
+        ("MEMORY_BASE", 4096), *knots, ("TARGET_SPARSITY", program.target), ("WATCHDOG", 5000), ("IRQ_ENABLE", 3)]
     runs = [(program.entry, len(program.instructions))]
     if program.preload:
         runs.insert(0, (program.preload["entry"], program.preload["instructions"]))
@@ -203,8 +123,8 @@ def test_an_image_that_is_too_large_is_refused(program):
 def test_large_images_are_written_in_pieces():
     bus = ModelBus(NANO, memory_bytes=4 << 20)
     image = bytes(range(256)) * (10 << 10)
-    perform(bus, driver.load_image(image, 64, memory_bytes=4 << 20))
-    assert len(bus.log) == 3 and bytes(bus.memory[64: 64 + len(image)]) == image
+    perform(bus, driver.load_image(image, 4096, memory_bytes=4 << 20))
+    assert len(bus.log) == 3 and bytes(bus.memory[4096: 4096 + len(image)]) == image
 
 
 @pytest.mark.parametrize("code", ErrorCode)
@@ -276,3 +196,53 @@ def test_a_bus_says_what_it_lacks():
                           ("write_memory", (0, b""))):
         with pytest.raises(NotImplementedError):
             getattr(Bus(), method)(*given)
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_windows_attributes_and_lock(bits):
+    """High words only where they are built; what is locked is refused before it is written."""
+    config = replace(NANO, address_bits=bits)
+    bus, high = ModelBus(config), (bits == 64) * (3 << 32)
+    assert perform(bus, driver.probe()).address_bits == bits
+    perform(bus, driver.set_windows(config, read=(high + 4096, 8192), write=(0, 1 << 32)))
+    perform(bus, driver.set_attributes(prot=2, cache=15))
+    perform(bus, driver.set_base(config, high + 0x9000_0000))
+    assert (bus.get("READ_BASE"), bus.get("READ_LIMIT"), bus.get("WRITE_BASE"), bus.get("WRITE_LIMIT")) == (
+        4096, 12287, 0, 0xFFFF_FFFF)
+    assert bus.get("READ_LIMIT_HI") == bus.get("READ_BASE_HI") == high >> 32 and bus.base == high + 0x9000_0000
+    assert bus.get("BUS_ATTRIBUTES") == pack(by_name("BUS_ATTRIBUTES"), prot=2, cache=15)
+    for read in ((1, 4096), (0, 4095), (0, 0), (4096, 1 << bits)):
+        with pytest.raises(DeviceError, match=r"read = .* is of whole pages of 4,096 bytes, below 0x1"):
+            perform(bus, driver.set_windows(config, read=read, write=(0, 4096)))
+    with pytest.raises(DeviceError, match="prot has 3 bits and cache 4"):
+        perform(bus, driver.set_attributes(prot=8, cache=0))
+    perform(bus, driver.lock())
+    for steps in (driver.set_windows(config, read=(0, 4096), write=(0, 4096)), driver.set_attributes(prot=0, cache=0)):
+        with pytest.raises(DeviceError, match="are locked: only the reset pin unlocks them"):
+            perform(bus, steps)
+
+
+def test_a_scrub_waits_for_idle_and_needs_thresholds_again(program):
+    bus = ModelBus(program.config)
+    perform(bus, driver.load_program(program, limit=1.0))
+    curve = by_name("CURVE")
+    assert any(bus.values.get(curve.offset + 4 * n) for n in range(curve.count))
+    bus.busy_polls = 5
+    perform(bus, driver.scrub())
+    assert ("write", "CONTROL", driver.SCRUB) in bus.log
+    assert not any(bus.values[curve.offset + 4 * n] for n in range(curve.count))
+    bus.busy_polls = 9
+    with pytest.raises(DeviceError, match="does not become idle after a scrub"):
+        perform(bus, driver.scrub(polls=4))
+
+
+def test_an_image_lies_at_any_page(program):
+    bus = ModelBus(program.config)
+    perform(bus, driver.load_program(program, base=0x8000, limit=1.0))
+    assert bus.base == 0x8000 and bytes(bus.memory[0x8000: 0x8000 + len(program.image)]) == program.image
+    for base, message in ((0x8800, "begins at a multiple of 4,096; choose 0x8000"),
+                          ((1 << 32) - 4096, "has addresses of 32 bits")):
+        bus.log.clear()
+        with pytest.raises(DeviceError, match=message):
+            perform(bus, driver.load_program(program, base=base, limit=1.0))
+        assert not any(entry[0].startswith("write") for entry in bus.log)

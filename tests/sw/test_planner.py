@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.hw.spec.isa import Buffer, Engine, Opcode
-from acceltran.sw.compiler import CompileError, Program, compile_graph, quantise_encoder
+from acceltran.sw.compiler import CompileError, compile_graph, load_program, quantise_encoder, save_programs
 from acceltran.sw.compiler.allocate import Placement
 from acceltran.sw.compiler.cost import Cost
 from acceltran.sw.compiler.lower import lower
@@ -214,8 +214,8 @@ def test_a_resident_program_loads_nothing_and_can_run_again(model, tmp_path):
     machine.run_from(program.entry, {max(t["steps"]): [name] for name, t in program.tensors.items() if t["steps"]})
     assert all((machine.seen[name] == golden[name]).all() for name in golden)
     assert all((a == b).all() for a, b in zip(written, (machine.weight, machine.vector), strict=True))
-    program.save(tmp_path)
-    assert Program.load(tmp_path).preload == program.preload
+    save_programs([program], tmp_path)
+    assert load_program(tmp_path).preload == program.preload
 
 
 def test_resident_weights_that_do_not_fit_are_refused(model):
