@@ -115,7 +115,7 @@ def test_awkward_traffic(name, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_million_cycles_of_awkward_traffic(name, tmp_path):
-    counts = traffic(name, tmp_path, {0: 250, 30: 250, 700: 60, 5000: 12})
+    counts = traffic(name, tmp_path, {0: 220, 30: 220, 700: 80, 5000: 12})
     assert counts["cycles"] >= 1_000_000, counts
     assert counts["interleaved"] > 100 and counts["overtaking"] > 100 and counts["writes"] > 1000, counts
 

@@ -57,6 +57,7 @@ class Attack:
         for _ in range(count):
             text = b"".join(self._program())
             if place + len(text) > _DATA:
+                assert not harmless, "too many programs for their place: later ones would lie over earlier ones"
                 place = _PROGRAMS + 64 * self.rng.randrange(32)
             # A later program may lie over an earlier one: who reads it is after all allowed to.
             cut = self.rng.randrange(1, 600) if self.rng.random() < 0.1 else None
