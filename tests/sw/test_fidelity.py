@@ -382,7 +382,7 @@ def test_m4_compile_warns_and_strict_fails(command, tmp_path):
     assert "against the float model: cosine 0.9" in out and "layer0.hidden" in out
     manifest = json.loads((tmp_path / "m.json").read_text())
     assert manifest == json.loads((tmp_path / "program" / "manifest.json").read_text())
-    assert manifest["expected"]["fidelity"]["tensors"]["layer0.hidden"]["saturated"] == 1
+    assert manifest["buckets"][0]["expected"]["fidelity"]["tensors"]["layer0.hidden"]["saturated"] == 1
     (tmp_path / "m.json").unlink()
     assert command(*compile_, "unlike.txt", "--strict")[0] == 1
     assert (tmp_path / "m.json").exists(), "written all the same"
