@@ -8,6 +8,8 @@ from acceltran.silicon.design import accelerator_modules
 from acceltran.sw.models.checkpoint import load_checkpoint
 from support.models import TWO_PES, make_checkpoint, random_texts
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def values(tmp_path_factory):
