@@ -108,7 +108,7 @@ class ThresholdCalculator(wiring.Component):
         for c in range(curves):
             with m.If(valid & (index == 2 * c + 1)):
                 m.d.sync += self.tau[c].eq(low_3 + (product >> 5))
-            with m.If(self.erase):
+            with m.If(erasing):  # Longer than what is still being calculated takes.
                 m.d.sync += self.tau[c].eq(0)
         m.d.sync += self.done.eq(stages[4][0] & (stages[4][1] == 2 * curves - 1) & ~self.start)
 

@@ -5,7 +5,7 @@ from amaranth.lib import data
 from ..spec.registers import PAGE_BITS
 from .axi import size_code
 
-__all__ = ["access_layout", "page_of", "within"]
+__all__ = ["access_layout", "within"]
 
 
 def access_layout(address_bits):
@@ -19,15 +19,10 @@ def access_layout(address_bits):
     return data.StructLayout({"memory_base": pages, "read": window, "write": window, "prot": 3, "cache": 4})
 
 
-def page_of(beat, data_width):
-    """The page of a beat address."""
-    return beat[PAGE_BITS - size_code(data_width):]
-
-
 def within(window, beat, data_width):
     """Whether the page of a beat address, which may have more bits than the bus, lies inside a window.
 
     No burst crosses a page: one beat of it tells for all.
     """
-    page = page_of(beat, data_width)
+    page = beat[PAGE_BITS - size_code(data_width):]
     return (page >= window.base) & (page <= window.limit)

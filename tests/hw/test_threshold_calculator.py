@@ -109,6 +109,12 @@ async def check_erase(dut):
     await prepare(dut)
     await write_curves(dut, [[1 + rng.getrandbits(4) for _ in range(KNOTS)] for _ in range(curves)])
     await calculate(dut, 100, curves)
+    # Thresholds that are on their way are erased too.
+    dut.start.value = 1
+    await FallingEdge(dut.clk)
+    dut.start.value = 0
+    for _ in range(2):
+        await FallingEdge(dut.clk)
     dut.erase.value = dut.write.value = 1
     dut.write_data.value = 3
     cycles = 0
