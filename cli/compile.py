@@ -15,7 +15,7 @@ from .console import check_outputs, console, print_fidelity, tell, told_cut, war
 from .hardware import loop_order
 from .inputs import address_of, calibration_options, load_inputs, longest_of, site_options
 
-__all__ = ["compile_command"]
+__all__ = ["compile_command", "with_expected"]
 
 
 _WITHOUT_LAYERS = ("the program does not hold the layers behind the pooling: acceltran run --program gives the hidden states, "
@@ -41,15 +41,8 @@ def compile_command(*, config, model, texts, text_pairs, file, length, order, ou
         longest = longest_of(checkpoint, data, length, truncate)
         batch = encode_sentences(checkpoint, data.sentences, length, longest=longest)
         compiled = [(compile_encoder(checkpoint, config, batch.ids, batch.lengths, tokens=batch.tokens, **options), batch)]
-    programs, notes = [], []
-    for program, batch in compiled:
-        golden, fidelity = golden_fidelity(checkpoint, program.graph, batch)
-        answers = answers_of(checkpoint, batch, layers=program.graph.layers, tile=config.tile)
-        notes = [_WITHOUT_LAYERS] if answers.loses_layers else []
-        inputs = {"texts": data.texts, "pairs": data.pairs, "lines": data.lines, "reading": data.reading, "cut": batch.cut,
-                  "longest": longest, "notes": notes}
-        programs.append(replace(program, expected=expectation(
-            program, golden, fidelity=fidelity.to_dict(limits), answers=answers, inputs=inputs)))
+    programs = [with_expected(checkpoint, program, batch, data, limits, longest) for program, batch in compiled]
+    notes = programs[-1].expected.inputs["notes"]
     manifest = save_programs(programs, output)
     if json_path:
         write_json(json_path, manifest)
@@ -61,6 +54,25 @@ def compile_command(*, config, model, texts, text_pairs, file, length, order, ou
     _print_programs(programs, output)
     print_fidelity(programs[-1].expected.fidelity)
     return int(any([warn(program.expected.fidelity) for program in programs]))
+
+
+def with_expected(checkpoint, program, batch, data, limits, longest):
+    """A compiled program with what it must give, by the golden model.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    program : Program with its graph
+    batch, data : Batch of its sentences, and the Data that they are of
+    limits : Limits of the fidelity
+    longest : tokens to which sentences were cut
+    """
+    golden, fidelity = golden_fidelity(checkpoint, program.graph, batch)
+    answers = answers_of(checkpoint, batch, layers=program.graph.layers, tile=program.config.tile)
+    inputs = {"texts": data.texts, "pairs": data.pairs, "lines": data.lines, "reading": data.reading, "cut": batch.cut,
+              "longest": longest, "notes": [_WITHOUT_LAYERS] if answers.loses_layers else []}
+    return replace(program, expected=expectation(program, golden, fidelity=fidelity.to_dict(limits), answers=answers,
+                                                 inputs=inputs))
 
 
 def _print_programs(programs, output):

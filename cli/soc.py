@@ -2,14 +2,12 @@
 
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from rich.markup import escape
 
 from ..hw.spec.files import write_json
 from ..silicon.soc import soc_utilisation
-from ..sim.expectation import expectation
 from ..sim.soc import MOST_MEMORY, build_firmware, console_text, memory_size, run_soc
 from ..sw.compiler import CompileError, quantise_encoder, save_programs
 from ..sw.compiler.bucket import choose
@@ -17,10 +15,10 @@ from ..sw.compiler.model_header import c_text
 from ..sw.ir.execute import execute
 from ..sw.ir.graph import Store
 from ..sw.models.answers import answers_of
-from ..sw.models.fidelity import golden_fidelity
 from ..sw.models.limits import Limits
 from ..sw.models.sentences import encode_sentences
 from .buckets import compile_all, load_bucket_inputs
+from .compile import with_expected
 from .console import check_outputs, console, stages, tell
 from .inputs import read_texts
 
@@ -45,7 +43,9 @@ def soc_command(*, config, model, texts, buckets, output, json_path, latency, sh
     with stages(config.name) as stage, tempfile.TemporaryDirectory(prefix="acceltran-") as scratch:
         folder = Path(output or scratch)
         stage("compiling the model")
-        programs = _compile(checkpoint, config, first, sizes, folder / "program")
+        programs = [with_expected(checkpoint, program, batch, first, Limits(), sizes[-1])
+                    for program, batch in compile_all(checkpoint, config, first.sentences, sizes, {})]
+        save_programs(programs, folder / "program")
         stage("golden model")
         if (size := len(programs[0].image)) > MOST_MEMORY:
             raise CompileError(f"the image has {size:,} bytes, and the system on chip {MOST_MEMORY:,} of main memory: use a "
@@ -78,18 +78,6 @@ def soc_command(*, config, model, texts, buckets, output, json_path, latency, sh
             "driver_bytes": firmware.driver_bytes, "firmware_bytes": len(firmware.image),
             "image_bytes": len(programs[0].image), "sentences": sentences, "ecp5": taken})
     return int(not equal)
-
-
-def _compile(checkpoint, config, data, sizes, folder):
-    """Programs of all buckets in one image, saved to `folder`."""
-    programs = []
-    for program, batch in compile_all(checkpoint, config, data.sentences, sizes, {}):
-        golden, fidelity = golden_fidelity(checkpoint, program.graph, batch)
-        answers = answers_of(checkpoint, batch, layers=program.graph.layers, tile=config.tile)
-        programs.append(replace(program, expected=expectation(
-            program, golden, fidelity=fidelity.to_dict(Limits()), answers=answers, inputs={"texts": data.texts})))
-    save_programs(programs, folder)
-    return programs
 
 
 def _expected(checkpoint, encoder, programs, sentence):
