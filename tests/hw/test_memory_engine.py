@@ -261,7 +261,7 @@ async def check_windows(dut, latency):
                 await b.soft_reset([task])
     assert await b.fetch([64, BAD, 128]) == [
         (int.from_bytes(b.memory.data[64:128], "little"), 0), (ANY, 3), (int.from_bytes(b.memory.data[128:192], "little"), 0)]
-    await b.run([sound(b, opcode, 1) for opcode in (Opcode.LOAD, Opcode.GATHER, Opcode.STORE)])
+    await b.run([sound(b, opcode, 1 + n) for n, opcode in enumerate((Opcode.LOAD, Opcode.GATHER, Opcode.STORE))])
 
 
 @cocotb.test()
