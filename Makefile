@@ -67,6 +67,7 @@ train: $(VENV)/ready ## train the packaged models again
 	$(ACCELTRAN) train --variant dense
 	$(ACCELTRAN) train --variant sparse
 	$(ACCELTRAN) train --variant relu
+	$(ACCELTRAN) train --variant nm
 
 lint: $(VENV)/ready ## style, and which package may import which
 	$(BIN)/ruff check hw sw sim silicon cli tests

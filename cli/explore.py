@@ -11,6 +11,7 @@ from ..hw.spec.errors import ConfigError
 from ..hw.spec.files import write_json, write_text
 from ..sim.grid_model import run_points
 from ..sim.grid_work import GridPoint
+from ..sw.models.weight_sparsity import GroupSparsity
 from .console import check_outputs, console, progress
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
 
 PAIRS = ((0.5, 0.5), (0.5, 0.0), (0.9, 0.0), (0.0, 0.5), (0.7, 0.5))
 _SHORT = ((0.5, 0.5), (0.5, 0.0))
+_WEIGHTS = (*((0.0, b) for b in (0.5, GroupSparsity("2:4"), GroupSparsity("1:4"), GroupSparsity("4:8"))),
+            *((0.5, b) for b in (0.5, GroupSparsity("2:4"))))
 _SEEDS = (1, 2, 3)
 
 
@@ -85,6 +88,7 @@ def _grid(**lists):
 
 
 _MINI = GridPoint(m=128, k=512, n=64)
+_BUILT = _MINI.but(psum_tiles=2, a_rows=8, write_lines=4)
 _ONE = GridPoint(rows=1, columns=1, m=128, k=512, n=16)
 _EDGE = GridPoint(rows=8, columns=8, operand_slots=3, m=512, k=128, n=128)
 _SHARING = (
@@ -122,6 +126,9 @@ SECTIONS = (
     Section(key="one", base=_ONE, changes=_FACTORIAL),
     Section(key="mini", base=_MINI, changes=_FACTORIAL),
     Section(key="mini-sharing", base=_MINI, changes=_SHARING),
+    Section(key="mini-weights", base=_BUILT, changes=(
+        *({"window": n} for n in (2, 4, 5, 6, 8)), {"operand_slots": 3}, {"shared": "a"}, {"psum_tiles": 1},
+    ), pairs=_WEIGHTS),
     Section(key="mini-short", base=_MINI.but(m=256, k=64, n=128), changes=(
         {}, {"write_lines": 2}, {"write_lines": 4}, {"write_lines": 4, "drain": 2}, {"ports": "balanced"},
         {"ports": "balanced", "write_lines": 4, "drain": 2}, {"holds": 2, "write_lines": 4},
@@ -184,7 +191,7 @@ def explore(finished=None, sections=SECTIONS):
 
 
 def _percent(value):
-    return f"{100 * value:.0f}"
+    return value if isinstance(value, str) else f"{100 * value:.0f}"
 
 
 def _pair(a, b):

@@ -9,14 +9,16 @@ from typing import Annotated
 
 import typer
 
+from ..hw.spec.errors import InputError
 from ..sw.models.limits import Limits
 from ..sw.models.tasks import POOLINGS, TASKS
+from ..sw.models.weight_sparsity import as_weight_sparsity
 from .data_files import Layout
 
 __all__ = [
     "CACHE", "CALIBRATION", "DEFAULT_MODEL", "DYNATRAN", "EXCLUSIONS", "JOBS", "LABELLED", "LAYERS", "LAYOUT", "LIBERTY",
     "LIMITS", "MAPPING", "MODEL", "OPERANDS", "OWN", "Options", "ORDER", "PRUNING", "SENTENCES", "SKIP", "TASK", "TRACE",
-    "TRUNCATE", "WEIGHTS", "config", "document", "json", "takes",
+    "TRUNCATE", "WEIGHTS", "config", "document", "json", "takes", "weights_option",
 ]
 
 DEFAULT_MODEL = Path("models/bert-tiny-reviews")
@@ -138,14 +140,30 @@ SITES = Options({"sites": (Annotated[Path | None, typer.Option(
     help="DynaTran: file of acceltran calibrate with thresholds for each site. --target-sparsity then chooses the operating "
     "point (default: the one that was calibrated).")], None)})
 
-WEIGHTS = Options({"weight_sparsity": (Annotated[float, typer.Option(
-    min=0, max=0.99, help="Share of the weights to set to zero, the smallest first.")], 0.0)})
+
+def weights_option(what, most=0.99):
+    """An option that takes a share of the weights up to `most`, or N:M; `what` is its help."""
+    def parse(text):
+        try:
+            return as_weight_sparsity(text, most=most)
+        except InputError as error:
+            raise typer.BadParameter(str(error)) from None
+
+    return typer.Option("--weight-sparsity", parser=parse, metavar="SHARE|N:M", help=what)
+
+
+WEIGHTS = Options({"weight_sparsity": (Annotated[float, weights_option(
+    "Weights of the encoder layers to set to zero, the smallest first: a share of each matrix, such as 0.5, or N:M, such as "
+    "2:4, which keeps the N largest of every M weights that follow each other along the inner dimension of a product. 2:4 has "
+    "as many zeros as 0.5, but spreads them evenly, so that the multipliers of a lane wait less for each other.")], 0.0)})
 
 PRUNING = DYNATRAN | SITES | WEIGHTS
 
 OPERANDS = Options({
     "act_sparsity": (Annotated[float, typer.Option(min=0, max=1, help="Probability that an element of A is zero.")], 0.0),
-    "weight_sparsity": (Annotated[float, typer.Option(min=0, max=1, help="Probability that an element of B is zero.")], 0.0),
+    "weight_sparsity": (Annotated[float, weights_option(
+        "Probability that an element of B is zero, or N:M, such as 2:4: of every M elements of a column that follow each "
+        "other, N drawn ones are not zero.", most=1.0)], 0.0),
 })
 
 ORDER = Options({

@@ -26,7 +26,7 @@ WINDOW = 256
 """Sentences that are sorted by length, and known at a time."""
 
 _QUANTISED = ("tau", "target_sparsity", "site_taus", "weight_sparsity", "calibration_texts", "layers")
-_ASKED = ("tau", "target_sparsity", "site_taus", "layers")
+_ASKED = ("tau", "target_sparsity", "site_taus", "weight_sparsity", "layers")
 _FITTED = ("overlap", "resident")
 
 

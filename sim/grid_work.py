@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..sw.models.weight_sparsity import GroupSparsity, random_mask
+
 __all__ = ["PORTS", "GridPoint", "GridWork", "batch_work"]
 
 PORTS = ("diagonal", "balanced", "own")
@@ -30,7 +32,7 @@ class GridPoint:
         equal ``(2 r + c) mod 2 max(R, C)``; "own", none
     step_queue : steps waiting at a PE, beside the four in its ring
     m, k, n : the product, in elements
-    a_sparsity, b_sparsity : share of zeros, each drawn by itself
+    a_sparsity, b_sparsity : share of zeros, each drawn by itself; of B also a GroupSparsity, drawn group by group
     transpose : B arrives transposed
     seed : of the masks
     """
@@ -58,7 +60,7 @@ class GridPoint:
     k: int = 512
     n: int = 128
     a_sparsity: float = 0.0
-    b_sparsity: float = 0.0
+    b_sparsity: float | GroupSparsity = 0.0
     transpose: bool = False
     seed: int = 1
 
@@ -133,7 +135,7 @@ def grid_work(point):
     rng = np.random.default_rng(p.seed)
     i, j, k = p.m // tile, p.n // tile, p.k // tile
     a = rng.random((i, k, tile, tile)) >= p.a_sparsity
-    b = rng.random((k, j, tile, tile)) >= p.b_sparsity
+    b = random_mask(rng, (k, j, tile, tile), p.b_sparsity)
 
     row_blocks, column_blocks = np.arange(i // p.rows), np.arange(j // p.columns)
     group = p.psum_tiles

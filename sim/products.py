@@ -13,6 +13,7 @@ from ..sw.compiler.allocate import activation_slots
 from ..sw.compiler.loop_order import best_order
 from ..sw.golden.matmul import matmul
 from ..sw.golden.post_process import post_process
+from ..sw.models.weight_sparsity import GroupSparsity, as_weight_sparsity, random_mask, zero_share
 from .design import build_system
 from .errors import SimulationError
 from .hand_program import HandProgram
@@ -34,7 +35,8 @@ class Product:
     ----------
     m, k, n : elements; padded with zeros to whole tiles
     batch : products
-    act_sparsity, weight_sparsity : probability that an element of A, of B is zero, each on its own
+    act_sparsity, weight_sparsity : probability that an element of A, of B is zero, each on its own; for B also a GroupSparsity,
+        of whose groups along k any elements may be zero
     order : loop order, as in `LoopOrder`; None for the one that the compiler would choose at these sparsities
     b_from : "weight" or "activation", the buffer that B is in
     seed : of the random operands
@@ -45,7 +47,7 @@ class Product:
     n: int
     batch: int = 1
     act_sparsity: float = 0.0
-    weight_sparsity: float = 0.0
+    weight_sparsity: float | GroupSparsity = 0.0
     order: str | None = None
     b_from: str = "weight"
     seed: int = 0
@@ -66,7 +68,7 @@ class Product:
 
         def sparse(sparsity, *shape):
             values = rng.integers(-(1 << (width - 1)), (1 << (width - 1)) - 1, shape)
-            return (values + (values >= 0)) * (rng.random(shape) >= sparsity)
+            return (values + (values >= 0)) * random_mask(rng, shape, sparsity)
 
         return (sparse(self.act_sparsity, self.batch, self.m, self.k),
                 sparse(self.weight_sparsity, self.batch, self.k, self.n))
@@ -100,9 +102,10 @@ def place_operands(config, product):
     for name in ("m", "k", "n", "batch"):
         if getattr(product, name) < 1:
             raise CompileError(f"{name} = {getattr(product, name)}: at least 1")
-    for name in ("act_sparsity", "weight_sparsity"):
-        if not 0 <= getattr(product, name) <= 1:
-            raise CompileError(f"{name} = {getattr(product, name)}: from 0 to 1")
+    if not 0 <= product.act_sparsity <= 1:
+        raise CompileError(f"act_sparsity = {product.act_sparsity}: from 0 to 1")
+    if isinstance(as_weight_sparsity(product.weight_sparsity), GroupSparsity):
+        product.weight_sparsity.check(t)
     if product.k > c.max_inner:
         raise CompileError(f"k = {product.k}: {c.name} sums up to max_inner = {c.max_inner}; lower k or raise max_inner")
     rows, inner, columns = (-(-size // t) for size in (product.m, product.k, product.n))
@@ -134,8 +137,9 @@ def _ordered(config, product, place):
     """The product with a loop order."""
     if product.order:
         return product
-    order = best_order(place.rows, place.inner, place.columns, product.batch, config,
-                       a_density=1 - product.act_sparsity, b_density=1 - product.weight_sparsity)
+    order = best_order(place.rows, place.inner, place.columns, product.batch, config, a_density=1 - product.act_sparsity,
+                       b_density=1 - zero_share(product.weight_sparsity),
+                       b_even=isinstance(product.weight_sparsity, GroupSparsity))
     return replace(product, order=order.name.lower())
 
 

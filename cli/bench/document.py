@@ -1,6 +1,7 @@
 """The measurements as a document."""
 
 from ...hw.spec.files import write_text
+from ...sw.models.weight_sparsity import sparsity_text
 from .plots import plot_all
 from .points import ORDER_BATCH, ORDER_SHAPES
 
@@ -107,7 +108,7 @@ def _products(values):
             lost = r["lost_cycles"]
             rows.append((
                 f"`{r['config']}`", r["skip"], f"{r['m']} x {r['k']} x {r['n']}",
-                f"{r['act_sparsity']:.0%} x {r['weight_sparsity']:.0%}", r["b_from"], f"{r['cycles']:,}",
+                f"{r['act_sparsity']:.0%} x {sparsity_text(r['weight_sparsity'])}", r["b_from"], f"{r['cycles']:,}",
                 f"{r['ideal_cycles']:,}", f"{r['utilisation']:.1%}",
                 *(f"{lost[cause]:,.0f}" for cause in ("operands", "output", "imbalance", "fill_drain")),
                 f"{r['mismatches']:,}",

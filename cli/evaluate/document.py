@@ -39,7 +39,10 @@ def formats(values):
 
 
 def _title(model, weight_sparsity):
-    weights = f"{weight_sparsity:.0%} of the weights pruned" if weight_sparsity else "weights as trained"
+    if isinstance(weight_sparsity, str):
+        weights = f"weights pruned {weight_sparsity}"
+    else:
+        weights = f"{weight_sparsity:.0%} of the weights pruned" if weight_sparsity else "weights as trained"
     return f"{model.rpartition('/')[2]}, {weights}"
 
 

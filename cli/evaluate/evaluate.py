@@ -16,6 +16,7 @@ from ...sw.models.errors import ModelError
 from ...sw.models.fidelity import FidelityMeter, combine
 from ...sw.models.quantise import quantise_encoder
 from ...sw.models.sentences import encode_sentences
+from ...sw.models.weight_sparsity import GroupSparsity
 from ..labels import check_classifier
 from .float_runs import below
 from .sites import SiteCurves, site_names
@@ -35,7 +36,7 @@ class Method:
     name : "none"; "dynatran", below `tau`, or by the profiled curves at `target`; "per-site", by the thresholds of `sites` at
         the operating point `target`, theirs if that is None; "top-k", all but the `keep` largest probabilities of each row
     tau, target, sites, keep : see above; `sites` is a SiteCurves
-    weight_sparsity : share of every encoder weight matrix that is zeroed by magnitude
+    weight_sparsity : share of every encoder weight matrix that is zeroed by magnitude, or a GroupSparsity
     """
 
     name: str = "none"
@@ -43,7 +44,7 @@ class Method:
     target: float | None = None
     sites: SiteCurves | None = None
     keep: int | None = None
-    weight_sparsity: float = 0.0
+    weight_sparsity: float | GroupSparsity = 0.0
 
     def __post_init__(self):
         needs = {"none": ([],), "dynatran": (["tau"], ["target"]), "per-site": (["sites"], ["target", "sites"]),

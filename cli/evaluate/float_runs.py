@@ -30,7 +30,7 @@ class FloatRuns:
     ----------
     checkpoint : Checkpoint with a classifier of two classes or more
     texts, labels : sentences, cut to the model's positions, and the number of the right class of each
-    weight_sparsity : share of every encoder weight matrix that is zeroed by magnitude before
+    weight_sparsity : share of every encoder weight matrix that is zeroed by magnitude before, or a GroupSparsity
 
     Attributes
     ----------

@@ -14,7 +14,8 @@ from .sites import SiteCurves
 __all__ = ["run_seeds", "seed_table"]
 
 
-def run_seeds(seeds, reviews, calibrate, hardware, texts, labels, *, folder, cache, report=lambda text: None):
+def run_seeds(seeds, reviews, calibrate, hardware, texts, labels, *, folder, cache, variants=tuple(VARIANTS),
+              report=lambda text: None):
     """Train, calibrate and evaluate what `folder` lacks.
 
     Parameters
@@ -25,6 +26,7 @@ def run_seeds(seeds, reviews, calibrate, hardware, texts, labels, *, folder, cac
     hardware, texts, labels : as for `evaluate`
     folder : keeps models, thresholds and results
     cache : see `train_into`
+    variants : names in `VARIANTS`; those that they start from are trained too
     report : called with a line before each step
 
     Returns
@@ -33,12 +35,18 @@ def run_seeds(seeds, reviews, calibrate, hardware, texts, labels, *, folder, cac
     """
     results = folder / "results.json"
     values = json.loads(results.read_text()) if results.exists() else {}
+
+    def trained(name, seed):
+        model, start = folder / f"{name}-{seed}", VARIANTS[name].start
+        if not (model / "tokenizer.json").exists():
+            first = start and trained(start, seed)
+            report(f"training {model.name}")
+            train_into(model, name, seed, first, reviews, cache)
+        return model
+
     for seed in seeds:
-        for name, variant in VARIANTS.items():
-            model, sites = folder / f"{name}-{seed}", folder / f"{name}-{seed}.json"
-            if not (model / "tokenizer.json").exists():
-                report(f"training {model.name}")
-                train_into(model, name, seed, variant.start and folder / f"{variant.start}-{seed}", reviews, cache)
+        for name in variants:
+            model, sites = trained(name, seed), folder / f"{name}-{seed}.json"
             if not sites.exists():
                 calibrate(model, sites)
             if f"{name} {seed}" in values:

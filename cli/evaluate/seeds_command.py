@@ -7,8 +7,8 @@ from ..console import announce, check_outputs, console, progress
 from ..data_files import read_labelled, write_tsv
 from ..documents import update_part
 from ..labels import Targets
-from ..train.train import CONFIG
-from ..train.train_command import split_data
+from ..train.train import CONFIG, VARIANTS
+from ..train.train_command import check_variant, split_data
 from .calibrate_command import SEARCH, calibrate_command
 from .seeds import run_seeds, seed_table
 from .study import BUDGETS
@@ -16,9 +16,11 @@ from .study import BUDGETS
 __all__ = ["seeds_command"]
 
 
-def seeds_command(*, data, seeds, config, folder, cache, exclusions, output, layout=None):
+def seeds_command(*, data, seeds, variants, config, folder, cache, exclusions, output, layout=None):
     """Options are those of the command, see its help."""
     hardware = AcceleratorConfig.load(config)
+    for variant in variants or ():
+        check_variant(variant)
     check_outputs(output)
     found = read_labelled(data, Targets(CONFIG), layout)
     announce(found)
@@ -33,6 +35,6 @@ def seeds_command(*, data, seeds, config, folder, cache, exclusions, output, lay
                           check=None, seed=0)
 
     values = run_seeds(range(seeds), training, calibrate, hardware, found.texts, found.labels, folder=folder, cache=cache,
-                       report=lambda line: progress.print(f"seeds: {line} ..."))
+                       variants=variants or tuple(VARIANTS), report=lambda line: progress.print(f"seeds: {line} ..."))
     update_part(output, "seeds", seed_table(values))
     console.print(f"wrote {output}")

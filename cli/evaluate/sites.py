@@ -96,7 +96,7 @@ def calibrate_sites(checkpoint, search, check, *, budget, weight_sparsity=0.0, f
     checkpoint : Checkpoint with a classifier
     search, check : (texts, labels); some hundred sentences, and some thousand, since a point of accuracy is to be seen
     budget : accuracy, in points, that may be given up
-    weight_sparsity : share of every encoder weight matrix that is zeroed by magnitude before
+    weight_sparsity : share of every encoder weight matrix that is zeroed by magnitude before, or a GroupSparsity
     floor : accuracy lost, as a share, at which the search ends
     report : called with the share of multiplications removed after each step
 

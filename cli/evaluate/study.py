@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, replace
 
 from ...hw.spec.files import write_json
+from ...sw.models.weight_sparsity import GroupSparsity
 from .choose import choose
 from .evaluate import Method, evaluate, with_format
 from .float_runs import FloatRuns
@@ -31,7 +32,7 @@ class Curve:
     """
 
     model: str
-    weight_sparsity: float
+    weight_sparsity: float | GroupSparsity
     method: str
     settings: dict
     word_format: str | None = None

@@ -7,6 +7,7 @@ from ...hw.spec.config import AcceleratorConfig
 from ...sw.models.checkpoint import load_checkpoint
 from ...sw.models.errors import ModelError
 from ...sw.models.quantise import weight_zeros
+from ...sw.models.weight_sparsity import zero_share
 from ..console import announce, check_outputs, console, progress
 from ..data_files import read_labelled
 from ..labels import Targets, check_classifier
@@ -30,7 +31,7 @@ def study_command(*, data, train, models, weight_sparsities, config, length, res
         announce(part)
     for model in models:
         there = weight_zeros(load(model))
-        for weights in [0.0, *(share for share in weight_sparsities if share > there)]:
+        for weights in [0.0, *(one for one in weight_sparsities if zero_share(one) > there)]:
             sites = results.with_name(f"{results.stem}-{model.replace('/', '_')}-{weights}.json")
             if not sites.exists():
                 calibrate_command(data=train, output=sites, model=model, budget=BUDGETS[-1], weight_sparsity=weights,

@@ -26,6 +26,7 @@ from ..options import (
     document,
     json,
     takes,
+    weights_option,
 )
 
 __all__ = ["app"]
@@ -118,8 +119,9 @@ def study(
     data: Annotated[Path, typer.Option(help="Labelled sentences to report on: csv, tsv or jsonl.")],
     train: Annotated[Path, typer.Option(help="Other labelled sentences, to choose thresholds and strengths on.")],
     model: Annotated[list[Path] | None, typer.Option(help="Hugging Face BERT folders (default: the packaged one).")] = None,
-    weight_sparsity: Annotated[list[float] | None, typer.Option(help="Evaluate each model also with this share of its weights "
-                                              "set to zero, if it has fewer zeros (default: 0.5).")] = None,
+    weight_sparsities: Annotated[list[float] | None, weights_option(
+        "Evaluate each model also with this share of its weights set to zero, or with N:M, if it "
+        "has fewer zeros (default: 0.5). Give the option several times for several.")] = None,
     length: Annotated[int, typer.Option(min=2, help="Tokens to which sentences are padded, for the figures with "
                                                     "padding.")] = 128,
     results: Annotated[Path, typer.Option(help="File that keeps the evaluations; what is in it is not run again.")] = Path(
@@ -130,7 +132,7 @@ def study(
 
     Example: acceltran study --data dev.tsv --train train.tsv
     """
-    return study_command(data=data, train=train, models=model or [DEFAULT_MODEL], weight_sparsities=weight_sparsity or [0.5],
+    return study_command(data=data, train=train, models=model or [DEFAULT_MODEL], weight_sparsities=weight_sparsities or [0.5],
                          length=length, results=results, **shared)
 
 
@@ -139,6 +141,9 @@ def study(
 def seeds(
     data: Annotated[Path, typer.Option(help="Labelled sentences to report on: csv, tsv or jsonl.")],
     count: Annotated[int, typer.Option(min=1, help="How many seeds of each variant, from 0 on.")] = 3,
+    variant: Annotated[list[str] | None, typer.Option(help="Only this variant of acceltran train, and in the table those that "
+                                                      "--folder holds already; give the option several times for "
+                                                      "several.")] = None,
     folder: Annotated[Path, typer.Option(help="Folder that keeps models and results; what is in it is not made again.")] = Path(
         "build/seeds"),
     **shared,
@@ -147,4 +152,4 @@ def seeds(
 
     Example: acceltran seeds --data dev.tsv
     """
-    return seeds_command(data=data, seeds=count, folder=folder, **shared)
+    return seeds_command(data=data, seeds=count, variants=variant, folder=folder, **shared)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 
 from ...sw.models.quantise import prune_weights
+from ...sw.models.weight_sparsity import GroupSparsity
 
 __all__ = ["Pruning"]
 
@@ -20,13 +21,14 @@ class Pruning:
 
     Parameters
     ----------
-    weight_sparsity : of every weight matrix of the encoder layers
+    weight_sparsity : of every weight matrix of the encoder layers; with a GroupSparsity, the rising share is that of the
+        weights which it does not keep, the smallest first
     activation_sparsity : by the last part of the activation's name, as `FloatEncoder` calls it; each tensor is pruned below
         the quantile of its own magnitudes in the batch
     begin, end : see above
     """
 
-    weight_sparsity: float = 0.6
+    weight_sparsity: float | GroupSparsity = 0.6
     activation_sparsity: dict = field(default_factory=lambda: {
         "query": 0.3, "key": 0.3, "value": 0.3, "probabilities": 0.5, "context": 0.3, "attention_norm": 0.3, "hidden": 0.6,
         "output_norm": 0.3})
@@ -40,12 +42,20 @@ class Pruning:
 
     def weights(self, tensors, progress):
         """All tensors, with the encoder's weight matrices pruned."""
-        share = self.weight_sparsity * self.strength(progress)
-        return {name: _below(tensor, _quantile(tensor.detach().abs(), share)) if _is_matrix(name) and share else tensor
+        strength = self.strength(progress)
+        if not strength:
+            return tensors
+        return {name: _without(tensor, self._zeroed(tensor.detach().abs(), strength)) if _is_matrix(name) else tensor
                 for name, tensor in tensors.items()}
 
+    def _zeroed(self, magnitudes, strength):
+        if not isinstance(self.weight_sparsity, GroupSparsity):
+            return magnitudes < _quantile(magnitudes, self.weight_sparsity * strength)
+        dropped = ~torch.from_numpy(self.weight_sparsity.keeps(magnitudes.numpy()))
+        return dropped & (magnitudes <= _quantile(magnitudes[dropped], strength)) if dropped.any() else dropped
+
     def final_weights(self, tensors):
-        """All tensors, with exactly the final share of each matrix zero."""
+        """All tensors, with each matrix pruned exactly as `prune_weights` does."""
         return {name: prune_weights(tensor, self.weight_sparsity) if _is_matrix(name) else tensor
                 for name, tensor in tensors.items()}
 
@@ -57,7 +67,7 @@ class Pruning:
         magnitudes = values.detach().abs().flatten()
         sample = magnitudes[torch.randint(len(magnitudes), (_SAMPLE,), generator=generator)]
         sample = sample[sample > 0]
-        return _below(values, _quantile(sample, share)) if len(sample) else values
+        return _without(values, values.abs() < _quantile(sample, share)) if len(sample) else values
 
 
 def _is_matrix(name):
@@ -69,6 +79,6 @@ def _quantile(magnitudes, share):
     return ordered[min(len(ordered) - 1, round(share * len(ordered)))]
 
 
-def _below(values, threshold):
-    """Zero below the threshold, with the gradient of the identity."""
-    return values - (values * (values.abs() < threshold)).detach()
+def _without(values, zeroed):
+    """Zero where told, with the gradient of the identity."""
+    return values - (values * zeroed).detach()

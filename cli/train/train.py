@@ -16,6 +16,7 @@ from ...sw.models.float_encoder import FUNCTIONS, FloatEncoder
 from ...sw.models.registry import FAMILIES
 from ...sw.models.sentences import encode_texts
 from ...sw.models.tasks import TASKS
+from ...sw.models.weight_sparsity import GroupSparsity
 from .prune_training import Pruning
 
 __all__ = ["CONFIG", "Recipe", "VARIANTS", "Variant", "accuracy", "forward", "initial_tensors", "save_model", "split_reviews",
@@ -78,6 +79,8 @@ VARIANTS = {
     "dense": Variant(recipe=Recipe(), folder="bert-tiny-reviews"),
     "sparse": Variant(recipe=Recipe(rate=1e-4), folder="bert-tiny-sparse", pruning=Pruning(), start="dense"),
     "relu": Variant(recipe=Recipe(rate=1e-4), folder="bert-tiny-relu", hidden_act="relu", pruning=Pruning(), start="dense"),
+    "nm": Variant(recipe=Recipe(rate=1e-4), folder="bert-tiny-nm", pruning=Pruning(weight_sparsity=GroupSparsity("2:4")),
+                  start="dense"),
 }
 
 

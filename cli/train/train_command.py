@@ -16,14 +16,15 @@ from ..labels import Targets
 from .reviews import contains_excluded, fetch_minilm, fetch_reviews, read_exclusions, write_exclusions
 from .train import CONFIG, VARIANTS, accuracy, save_model, split_reviews, train
 
-__all__ = ["split_data", "train_command", "train_into"]
+__all__ = ["check_variant", "split_data", "train_command", "train_into"]
 
 
-def train_command(*, variant, seed, output, start, cache, exclusions, exclude, held_out, evaluate, train_model, json_path,
-                  layout=None):
+def train_command(*, variant, weight_sparsity, seed, output, start, cache, exclusions, exclude, held_out, evaluate, train_model,
+                  json_path, layout=None):
     """Options are those of the command, see its help."""
-    if variant not in VARIANTS:
-        raise ModelError(f"variant = {variant!r}: choose {', '.join(VARIANTS)}")
+    check_variant(variant)
+    if weight_sparsity is not None:
+        _check_weights(variant, weight_sparsity, output)
     check_outputs(json_path, held_out)
     if exclude is not None:
         found = read_sentences(exclude, layout)
@@ -41,7 +42,7 @@ def train_command(*, variant, seed, output, start, cache, exclusions, exclude, h
     if train_model:
         if VARIANTS[variant].start and start is None:
             start = models / VARIANTS[VARIANTS[variant].start].folder
-        train_into(output, variant, seed, start, training, cache)
+        train_into(output, variant, seed, start, training, cache, weight_sparsity)
     if measured:
         announce(measured)
         sets[evaluate.name] = measured.texts, measured.labels
@@ -52,6 +53,21 @@ def train_command(*, variant, seed, output, start, cache, exclusions, exclude, h
         console.print(f"{name}: {share:.2%} of {len(texts)} (standard error {error:.2%})")
     if json_path:
         write_json(json_path, {"model": str(output), "variant": variant, "seed": seed, "sets": values})
+
+
+def check_variant(variant):
+    """Refuse a name that is not in `VARIANTS`: ModelError."""
+    if variant not in VARIANTS:
+        raise ModelError(f"variant = {variant!r}: choose {', '.join(VARIANTS)}")
+
+
+def _check_weights(variant, weight_sparsity, output):
+    asked = f"weight_sparsity = {weight_sparsity}"
+    if VARIANTS[variant].pruning is None:
+        pruned = [name for name, one in VARIANTS.items() if one.pruning]
+        raise ModelError(f"{asked}: the variant {variant} is not pruned, choose --variant {' or '.join(pruned)}")
+    if output is None:
+        raise ModelError(f"{asked}: is not that of the packaged model, name another folder with --output")
 
 
 def split_data(cache, exclusions):
@@ -67,7 +83,7 @@ def split_data(cache, exclusions):
     return training, kept
 
 
-def train_into(output, variant, seed, start, reviews, cache):
+def train_into(output, variant, seed, start, reviews, cache, weight_sparsity=None):
     """Train a variant and write its folder.
 
     Parameters
@@ -78,15 +94,17 @@ def train_into(output, variant, seed, start, reviews, cache):
     start : folder of the model to go on from, or None
     reviews : Reviews to train on
     cache : folder that keeps MiniLM
+    weight_sparsity : in place of the variant's own; see `Pruning`
     """
     with progress.status("Fetching embeddings"):
         folder = fetch_minilm(cache)
     chosen = VARIANTS[variant]
+    pruning = chosen.pruning if weight_sparsity is None else replace(chosen.pruning, weight_sparsity=weight_sparsity)
     numbers = TextColumn("{task.completed}/{task.total} loss {task.fields[loss]:.3f}")
     with Progress(TextColumn(f"training {output.name}"), BarColumn(), numbers, TimeRemainingColumn(), console=progress,
                   transient=True) as bar:
         task = bar.add_task("training", total=None, loss=math.log(2))
         tensors = train(chosen.config, load_checkpoint(folder), reviews, replace(chosen.recipe, seed=seed),
                         lambda done, total, loss: bar.update(task, completed=done, total=total, loss=loss),
-                        start=start and load_checkpoint(start).tensors, pruning=chosen.pruning)
+                        start=start and load_checkpoint(start).tensors, pruning=pruning)
     save_model(output, chosen.config, tensors, folder / "tokenizer.json")

@@ -9,7 +9,7 @@ from pathlib import Path
 from .activations import ACTIVATIONS
 from .errors import ConfigError
 
-__all__ = ["PRESETS", "RULES", "AcceleratorConfig"]
+__all__ = ["PRESETS", "RULES", "TILES", "AcceleratorConfig"]
 
 _PRESET_FOLDER = Path(__file__).parent / "presets"
 PRESETS = tuple(sorted(p.stem for p in _PRESET_FOLDER.glob("*.toml")))
@@ -24,16 +24,18 @@ def _between(low, high):
 
 
 _FUNCTIONS = tuple(entry.name for entry in ACTIVATIONS)
+TILES = (8, 16)
+"""Sizes of a tile."""
 _POWERS = (1, 2, 4, 8, 16, 32, 64)
 
 RULES = {
-    "tile": _one_of(8, 16),
+    "tile": _one_of(*TILES),
     "integer_bits": _between(1, 16),
     "fraction_bits": _between(3, 20),
     "grid_rows": _between(1, 32),
     "grid_columns": _between(1, 32),
     "skip": _one_of("none", "activation", "both"),
-    "window": _one_of(2, 4, 8),
+    "window": _one_of(2, 4, 5, 6, 8),
     "operand_slots": _one_of(2, 3),
     "psum_tiles": _one_of(1, 2, 4),
     "b_memory": _one_of("registers", "ram"),

@@ -1,6 +1,7 @@
 """How long instructions take, roughly: what the planner decides by. The simulation, not this, says how long they do take."""
 
 from ..golden.tiles import tiles_of
+from ..ir.densities import is_even
 from .steps import LoadStep
 
 __all__ = ["Cost"]
@@ -25,7 +26,7 @@ class Cost:
 
     def __init__(self, graph, config):
         self.graph, self.config = graph, config
-        self._nonzeros = {}
+        self._nonzeros, self._even = {}, {}
 
     def servers(self, step):
         """How many parts of steps the resource of a step works on at once."""
@@ -51,10 +52,17 @@ class Cost:
             self._nonzeros[name] = (tiles_of(self.graph.constants[name].numpy(), self.graph.tile) != 0).sum((2, 3))
         return self._nonzeros[name]
 
+    def even(self, name):
+        """Whether the zeros of a constant are spread evenly, see `is_even`."""
+        if name not in self._even:
+            self._even[name] = is_even(self.graph.constants[name].numpy() != 0)
+        return self._even[name]
+
     def densities(self, operation, column, columns):
         """Expected densities of the operands of some tile columns of a MatMul, as `order_cost` takes them."""
         a, b = (self.graph.tensors[view.tensor] for view in (operation.a, operation.b))
-        share = b.density
+        share, even = b.density, False
         if b.home == "weight":
             share = float(self.nonzeros(b.name)[:, column: column + columns].mean()) / self.graph.tile**2
-        return {"a_density": a.density, "b_density": share}
+            even = self.even(b.name)
+        return {"a_density": a.density, "b_density": share, "b_even": even}

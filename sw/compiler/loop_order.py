@@ -9,8 +9,14 @@ __all__ = ["OrderCost", "best_order", "order_cost"]
 _A_EXPONENT = 0.85
 """Cycles of a step are the density of A to this power, from the measured speed-up of random masks."""
 
-_B_EXPONENTS = {2: 0.3, 4: 0.54, 8: 0.7}
+_B_EXPONENTS = {2: 0.3, 4: 0.54, 5: 0.56, 6: 0.6, 8: 0.7}
 """The same for B, by window: how far the MACs of a lane, of which each skips its own zeros, may drift apart."""
+
+_EVEN_B_EXPONENTS = {2: 0.42, 4: 0.84, 5: 0.98, 6: 0.98, 8: 0.98}
+"""The same where zeros are spread evenly over each column of B, as N:M pruning does: then the MACs drift apart less."""
+
+_ENTRIES = 2
+"""Activations that a lane takes per cycle at most, however few of its MACs need them."""
 
 
 @dataclass(frozen=True, order=True)
@@ -30,13 +36,14 @@ class OrderCost:
     b_loads: int
 
 
-def order_cost(order, rows, inner, columns, batch, config, *, a_density=1.0, b_density=1.0, shared_b=False):
+def order_cost(order, rows, inner, columns, batch, config, *, a_density=1.0, b_density=1.0, b_even=False, shared_b=False):
     """The cost of one order for a product of `batch` x (`rows` x `inner` x `columns`) tiles.
 
     Parameters
     ----------
     order : LoopOrder
     a_density, b_density : share of the operands' values that are not zero
+    b_even : B's zeros are spread evenly, see `densities.is_even`
     shared_b : the whole batch uses one B
 
     Returns
@@ -72,7 +79,9 @@ def order_cost(order, rows, inner, columns, batch, config, *, a_density=1.0, b_d
     if config.skip != "none":
         share *= a_density**_A_EXPONENT
     if config.skip == "both":
-        share *= b_density ** _B_EXPONENTS[config.window]
+        share *= b_density ** (_EVEN_B_EXPONENTS if b_even else _B_EXPONENTS)[config.window]
+        if b_even:
+            share = max(share, a_density / _ENTRIES)
     compute = config.tile * share
     a_rows = config.tile / min(config.lines_per_beat * config.psum_tiles, max(config.lines_per_beat, config.tile // 2))
     busy = max(pairs * compute, a_requests * max(words["a"], a_rows), b_requests * config.tile / config.lines_per_beat)

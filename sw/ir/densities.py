@@ -2,9 +2,22 @@
 
 import numpy as np
 
-__all__ = ["density", "profile"]
+__all__ = ["density", "is_even", "profile"]
 
 _SAMPLES = 1024
+_GROUP = 4
+
+
+def is_even(nonzero):
+    """Whether zeros are spread evenly over each column: groups of rows hold more equal numbers than chance would give them.
+
+    Parameters
+    ----------
+    nonzero : bool array [rows, columns], whole tiles
+    """
+    counts = nonzero.reshape(-1, _GROUP, nonzero.shape[1]).sum(1)
+    share = nonzero.mean()
+    return bool(counts.var() < _GROUP * share * (1 - share) * 2 / 3)
 
 
 def profile(magnitudes, units):

@@ -21,7 +21,7 @@ def outline_encoder(checkpoint, hardware, *, layers=None, **request):
     checkpoint : Checkpoint
     hardware : AcceleratorConfig
     layers : see `quantise_encoder`
-    request : tau, target_sparsity and site_taus, which are checked as there
+    request : tau, target_sparsity, site_taus and weight_sparsity, which are checked as there
 
     Raises
     ------

@@ -20,6 +20,7 @@ from .calibrate import calibrate
 from .encoder_config import EncoderConfig
 from .float_encoder import position_types
 from .parts import Parts
+from .weight_sparsity import GroupSparsity, as_weight_sparsity
 
 __all__ = ["QuantisedEncoder", "check_request", "constant_shapes", "prune_weights", "pruned_checkpoint", "quantise_encoder",
            "weight_zeros"]
@@ -37,7 +38,7 @@ class QuantisedEncoder:
     fracs : binary point of every activation, by its name in the float model
     maxima : largest magnitude expected of every activation, in its own units (`Parts.scale`)
     constants : (integers, binary point) of every table, weight matrix [in, out] and vector, by name
-    weight_sparsity : share of every encoder weight matrix that was zeroed
+    weight_sparsity : share of every encoder weight matrix that was zeroed, or a GroupSparsity
     losses : ConstantLosses of every constant, by name; of a table, by `Table.constant`
     curves, curve_numbers, target : DynaTran, see `Graph`; number 0 where nothing is pruned
     score_bias : bias of the scores in base-2 logarithms by bucket and head, see `relative_bias`; None without
@@ -50,7 +51,7 @@ class QuantisedEncoder:
     fracs: dict[str, int]
     maxima: dict[str, float]
     constants: dict[str, tuple[torch.Tensor, int]]
-    weight_sparsity: float
+    weight_sparsity: float | GroupSparsity
     losses: dict[str, ConstantLosses]
     curves: list[tuple[int, ...]]
     curve_numbers: dict[str, int]
@@ -64,9 +65,14 @@ class QuantisedEncoder:
 
 
 def prune_weights(weight, sparsity):
-    """A copy with exactly ``round(sparsity * size)`` of its elements, the smallest magnitudes, set to zero."""
-    if not 0 <= sparsity <= 1:
-        raise CompileError(f"weight_sparsity = {sparsity}: choose a number from 0 to 1")
+    """A copy of a matrix [out, in] with its smallest magnitudes set to zero.
+
+    With a share, exactly ``round(sparsity * size)`` elements of the matrix become zero; with a GroupSparsity, all but N of
+    every M along a row. Of equal magnitudes the first become zero.
+    """
+    sparsity = as_weight_sparsity(sparsity)
+    if isinstance(sparsity, GroupSparsity):
+        return weight.masked_fill(~torch.from_numpy(sparsity.keeps(weight.abs().numpy())), 0)
     pruned = weight.clone().flatten()
     pruned[weight.abs().flatten().argsort(stable=True)[: round(sparsity * weight.numel())]] = 0
     return pruned.view_as(weight)
@@ -83,7 +89,7 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, si
     tau : float threshold of DynaTran for every activation in front of a product; or
     target_sparsity : wanted sparsity of each of them, 0 to 1, by curves profiled in calibration; or
     site_taus : float thresholds of each of them at nine operating points, by name, of which `target_sparsity`, 0 to 1, chooses
-    weight_sparsity : part of every encoder weight matrix that becomes zero
+    weight_sparsity : share of every encoder weight matrix that becomes zero, or a GroupSparsity, see `prune_weights`
     calibration_texts : sentences, the built-in ones by default
     layers : encoder layers to run, all by default; with fewer, the last hidden state is the result
 
@@ -95,7 +101,7 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, si
     ------
     CompileError : for a model that the configuration cannot run, or a request out of range
     """
-    check_request(checkpoint, hardware, layers, tau, target_sparsity, site_taus)
+    check_request(checkpoint, hardware, layers, tau, target_sparsity, site_taus, weight_sparsity)
     parts = checkpoint.parts(layers)
     checkpoint = pruned_checkpoint(checkpoint, parts.layers, weight_sparsity)
     profiled = target_sparsity is not None and site_taus is None
@@ -141,7 +147,7 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, si
     )
 
 
-def check_request(checkpoint, hardware, layers=None, tau=None, target_sparsity=None, site_taus=None):
+def check_request(checkpoint, hardware, layers=None, tau=None, target_sparsity=None, site_taus=None, weight_sparsity=0.0):
     """Refuse what `quantise_encoder` cannot make, whatever the weights."""
     config = checkpoint.config
     if layers is not None and not 1 <= layers <= config.num_hidden_layers:
@@ -152,6 +158,8 @@ def check_request(checkpoint, hardware, layers=None, tau=None, target_sparsity=N
         raise CompileError(f"target_sparsity = {target_sparsity}: choose a number from 0 to 1")
     if site_taus is not None and target_sparsity is None:
         raise CompileError("site_taus need target_sparsity, the operating point on their curves, 0 to 1")
+    if isinstance(weight_sparsity, GroupSparsity):
+        weight_sparsity.check(hardware.tile)
     parts = checkpoint.parts(layers)
     for function, what in parts.functions:
         if function not in hardware.functions:
@@ -169,7 +177,7 @@ def check_request(checkpoint, hardware, layers=None, tau=None, target_sparsity=N
 
 
 def pruned_checkpoint(checkpoint, layers, sparsity):
-    """A Checkpoint whose first `layers` have this share of every weight matrix zero."""
+    """A Checkpoint with every weight matrix of the first `layers` pruned, see `prune_weights`."""
     if sparsity == 0:
         return checkpoint
     tensors = dict(checkpoint.tensors)

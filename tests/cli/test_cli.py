@@ -276,7 +276,10 @@ def test_bad_options(refuse, work):
     refuse(run_with("--tau", "0.1", "--target-sparsity", "0.5"), "tau", "target")
     refuse(run_with("--target-sparsity", "1.5"), "target-sparsity")
     refuse(run_with("--target-sparsity", "nan"), "sparsity")
-    refuse(run_with("--weight-sparsity", "nan"), "sparsity")
+    for value, remedy in (("nan", "0.5"), ("1.5", "0.99"), ("half", "2:4"), ("5:4", "up to M"), ("0:4", "at least 1"),
+                          ("2:3", "divides 16"), ("2:4:8", "N:M"), ("4:16", "divides 8, such as 4:8")):
+        refuse(run_with("--weight-sparsity", value), f"weight_sparsity = {value}", remedy)
+        refuse([*compile_to(), "--weight-sparsity", value], f"weight_sparsity = {value}", remedy)
     refuse(run_with("--layers", "0"), "layers")
     refuse(run_with("--nonsense"), "--nonsense")
     refuse(["nonsense"], "nonsense")
@@ -295,6 +298,7 @@ def test_bad_products(refuse, work):
     refuse([*product(8, 8, 8), "--skip", "some"], "skip", "some")
     refuse([*product(8, 8, 8), "--act-sparsity", "1.5"], "act-sparsity")
     refuse([*product(8, 8, 8), "--weight-sparsity", "nan"], "sparsity")
+    refuse([*product(8, 8, 8), "--weight-sparsity", "4:16"], "weight_sparsity = 4:16", "divides 8")
     refuse([*product(8, 8, 8), "--b-from", "vector"], "vector", "activation")
     refuse(["compile", "--text", "w1"], "--output")
 

@@ -10,7 +10,9 @@ from acceltran.cli.train.prune_training import Pruning
 from acceltran.cli.train.train import Recipe, accuracy, forward, initial_tensors, save_model, split_reviews, train
 from acceltran.sw.models.checkpoint import load_checkpoint
 from acceltran.sw.models.float_encoder import FloatEncoder
+from acceltran.sw.models.quantise import prune_weights
 from acceltran.sw.models.sentences import encode_texts
+from acceltran.sw.models.weight_sparsity import GroupSparsity
 from support.models import random_texts
 from support.word_reviews import word_reviews
 
@@ -57,6 +59,23 @@ def test_weights_are_pruned_with_straight_gradients():
     assert (tensors[matrix].grad == 1).all()
     final = pruning.final_weights({name: tensor.detach() for name, tensor in tensors.items()})
     assert int((final[matrix] == 0).sum()) == 1200 and (final[norm] == tensors[norm]).all()
+
+
+def test_groups_lose_their_smallest_weights_first():
+    """N:M rises like a share does: of the weights that it does not keep the smallest go first, and none that it keeps."""
+    matrix = "encoder.layer.0.output.dense.weight"
+    tensors = {matrix: torch.randn(40, 64, generator=torch.Generator().manual_seed(0), requires_grad=True)}
+    pruning = Pruning(weight_sparsity=GroupSparsity("2:4"), begin=0.0, end=1.0)
+    assert pruning.weights(tensors, 0.0)[matrix] is tensors[matrix]
+    dropped = prune_weights(tensors[matrix].detach(), pruning.weight_sparsity) == 0
+    used = pruning.weights(tensors, 0.5)[matrix]
+    zero = used == 0
+    assert float(zero.float().mean()) == pytest.approx(0.5 * 0.875, abs=1e-3) and not (zero & ~dropped).any()
+    assert tensors[matrix].abs()[zero].max() < tensors[matrix].abs()[dropped & ~zero].min()
+    used.sum().backward()
+    assert (tensors[matrix].grad == 1).all()
+    whole = pruning.weights(tensors, 1.0)[matrix]
+    assert torch.equal(whole, pruning.final_weights({matrix: tensors[matrix].detach()})[matrix])
 
 
 def test_activations_are_pruned_below_their_quantile():

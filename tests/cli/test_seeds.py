@@ -41,10 +41,15 @@ def test_missing_steps_are_made_in_order(tmp_path, monkeypatch):
     assert steps == [
         "calibrate dense-1", "evaluate dense-1 none", "evaluate dense-1 per-site",
         "train sparse-1 from dense-1", "calibrate sparse-1", "evaluate sparse-1 none", "evaluate sparse-1 per-site",
-        "train relu-1 from dense-1", "calibrate relu-1", "evaluate relu-1 none", "evaluate relu-1 per-site"]
+        "train relu-1 from dense-1", "calibrate relu-1", "evaluate relu-1 none", "evaluate relu-1 per-site",
+        "train nm-1 from dense-1", "calibrate nm-1", "evaluate nm-1 none", "evaluate nm-1 per-site"]
     assert values["relu 1"] == {"none": {"accuracy": 0.8}, "per-site": {"accuracy": 0.8}, "point": 0.25}
-    assert run_seeds([1], [], calibrate, None, [], [], **given) == values and len(steps) == 11
-    assert run_seeds([2], [], calibrate, None, [], [], **given).keys() == {f"{n} {s}" for n in VARIANTS for s in (1, 2)}
+    assert run_seeds([1], [], calibrate, None, [], [], **given) == values and len(steps) == 15
+    assert run_seeds([3], [], calibrate, None, [], [], **given, variants=("nm",)).keys() == {*values, "nm 3"}
+    assert steps[15:] == ["train dense-3 from None", "train nm-3 from dense-3", "calibrate nm-3", "evaluate nm-3 none",
+                          "evaluate nm-3 per-site"]
+    assert run_seeds([2], [], calibrate, None, [], [], **given).keys() == {"nm 3"} | {
+        f"{n} {s}" for n in VARIANTS for s in (1, 2)}
 
 
 def test_table():

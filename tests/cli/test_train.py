@@ -26,8 +26,9 @@ from acceltran.cli.train.reviews import (
 from acceltran.cli.train.train import VARIANTS, Recipe, accuracy, forward, initial_tensors, save_model, split_reviews, train
 from acceltran.sw.models.checkpoint import load_checkpoint
 from acceltran.sw.models.float_encoder import FloatEncoder
-from acceltran.sw.models.quantise import weight_zeros
+from acceltran.sw.models.quantise import prune_weights, weight_zeros
 from acceltran.sw.models.sentences import encode_texts
+from acceltran.sw.models.weight_sparsity import zero_share
 from support.models import random_texts
 from support.word_reviews import word_reviews
 
@@ -108,7 +109,11 @@ def test_command_reports_failures_in_one_line(tmp_path, monkeypatch, capsys):
     error = capsys.readouterr().err
     assert error.startswith("error: pip could not fetch vaderSentiment==3.3.2 (no net)") and error.count("\n") == 1
     assert command(monkeypatch, "--variant", "tiny") == 2
-    assert "choose dense, sparse, relu" in capsys.readouterr().err
+    assert "choose dense, sparse, relu, nm" in capsys.readouterr().err
+    assert command(monkeypatch, "--weight-sparsity", "2:4") == 2
+    assert "choose --variant sparse or relu or nm" in capsys.readouterr().err
+    assert command(monkeypatch, "--variant", "sparse", "--weight-sparsity", "2:4") == 2
+    assert "--output" in capsys.readouterr().err
 
 
 def test_command_trains_one_variant_from_another(teacher, config, tmp_path, monkeypatch, capsys):
@@ -122,6 +127,9 @@ def test_command_trains_one_variant_from_another(teacher, config, tmp_path, monk
     (tmp_path / "list").write_text("")
     given = ["--cache", tmp_path / "cache", "--exclusions", tmp_path / "list"]
     assert not command(monkeypatch, *given)
+    assert not command(monkeypatch, *given, "--variant", "sparse", "--weight-sparsity", "1:4", "-o", tmp_path / "one")
+    assert weight_zeros(load_checkpoint(tmp_path / "one")) == 0.75
+    capsys.readouterr()
     assert not command(monkeypatch, *given, "--variant", "relu", "--held-out", tmp_path / "h.tsv", "--json",
                        tmp_path / "r.json", "-o", tmp_path / "relu", "--seed", 3)
     values = json.loads((tmp_path / "r.json").read_text())
@@ -146,7 +154,10 @@ def test_committed_models(variant):
     assert (config.num_attention_heads, config.head_size) == (2, 64)
     assert config.hidden_act == VARIANTS[variant].hidden_act
     pruned = VARIANTS[variant].pruning
-    assert weight_zeros(checkpoint) == pytest.approx(pruned.weight_sparsity if pruned else 0, abs=1e-4)
+    assert weight_zeros(checkpoint) == pytest.approx(zero_share(pruned.weight_sparsity) if pruned else 0, abs=1e-4)
+    if pruned:
+        assert all(torch.equal(prune_weights(matrix, pruned.weight_sparsity), matrix) for name, matrix in
+                   checkpoint.tensors.items() if matrix.ndim == 2 and name.startswith("encoder"))
     sites = SiteCurves.load(MODELS / VARIANTS[variant].folder / "sites.json", checkpoint)
     assert sites.taus.keys() == set(site_names(checkpoint)) and 0.4 < sites.point < 0.8
     assert config.id2label == {0: "negative", 1: "positive"} and config.max_position_embeddings == 512

@@ -66,7 +66,7 @@ async def check_picks(dut):
 
 
 CONFIGURATIONS = [("none", 1, 2, 4, 2), ("activation", 1, 3, 2, 1), ("both", 2, 2, 4, 1), ("both", 4, 3, 2, 2),
-                  ("both", 8, 2, 1, 4)]
+                  ("both", 8, 2, 1, 4), ("both", 5, 2, 2, 2)]
 
 
 @pytest.mark.parametrize(("skip", "window", "slots", "lines", "psum_tiles"), CONFIGURATIONS)

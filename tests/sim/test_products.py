@@ -2,17 +2,20 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.hw.spec.isa import Engine, LoopOrder
 from acceltran.sim import products as module
 from acceltran.sim.design import build_system
+from acceltran.sim.grid_work import GridPoint, grid_work
 from acceltran.sim.products import Product, measure_products
 from acceltran.sw.compiler import CompileError
 from acceltran.sw.compiler.allocate import place_activations
 from acceltran.sw.compiler.steps import Region
 from acceltran.sw.ir.graph import Graph, Tensor
+from acceltran.sw.models.weight_sparsity import GroupSparsity
 from support.configs import CONFIGS
 from support.steps import PlainStep
 
@@ -23,6 +26,7 @@ CASES = [
     Product(m=16, k=24, n=24, batch=2, act_sparsity=0.9, order="kijb"),
     Product(m=16, k=24, n=24, batch=2, act_sparsity=0.9, order="jbik"),
     Product(m=24, k=16, n=8, b_from="activation", weight_sparsity=0.8, seed=3),
+    Product(m=24, k=24, n=32, weight_sparsity=GroupSparsity("2:4"), seed=5),
     Product(m=8, k=8, n=8, act_sparsity=1.0),
 ]
 
@@ -70,6 +74,15 @@ def test_operands_have_the_sparsity_asked_for():
     assert a.min() == -128 and a.max() == 127
     dense, _ = Product(m=200, k=300, n=100).make(8)
     assert (dense != 0).all()
+
+
+def test_groups_of_operands_have_exactly_n_values():
+    """Of every four values of a column of B two are not zero, any two, in products and in the cycle model."""
+    _, b = Product(m=8, k=64, n=24, weight_sparsity=GroupSparsity("2:4")).make(8)
+    groups = (b[0] != 0).reshape(16, 4, 24)
+    assert (groups.sum(1) == 2).all() and len({tuple(places) for places in groups[0].T.tolist()}) > 3
+    rows = grid_work(GridPoint(m=32, k=64, n=32, b_sparsity=GroupSparsity("2:4"))).b_masks.reshape(-1, 4, 1)
+    assert (((rows >> np.arange(16, dtype=np.uint16)) & 1).sum(1) == 2).all()
 
 
 def test_a_wrong_result_is_counted(model, tmp_path, monkeypatch):

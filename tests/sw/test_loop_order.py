@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from acceltran.hw.spec.config import AcceleratorConfig
+from acceltran.hw.spec.config import RULES, AcceleratorConfig
 from acceltran.hw.spec.isa import LoopOrder
 from acceltran.sw.compiler.loop_order import best_order, order_cost
 
@@ -50,6 +50,20 @@ def test_the_choice_follows_the_sparsity():
     sparse = best_order(8, 32, 8, 1, config, a_density=0.1)
     assert sparse.name[-1] == "I" and sparse.name.index("K") > sparse.name.index("J")
     assert best_order(8, 32, 8, 1, config, a_density=0.5, b_density=0.5).name[-1] == "K"
+
+
+def test_every_window_has_its_speed():
+    """A step of sparse B is shorter the farther a lane looks ahead, and where zeros are even; a lane takes two per cycle."""
+    def cycles(window, density, even):
+        config = AcceleratorConfig(window=window, psum_tiles=1, lines_per_beat=4)
+        return order_cost(LoopOrder.BIJK, 4, 4, 4, 1, config, b_density=density, b_even=even).cycles
+
+    windows = [window for window in range(1, 17) if RULES["window"][0](window)]
+    for even in (False, True):
+        found = [cycles(window, 0.5, even) for window in windows]
+        assert found == sorted(found, reverse=True) and found[-1] < found[0]
+    assert all(cycles(window, 0.5, True) < cycles(window, 0.5, False) for window in windows)
+    assert cycles(8, 0.25, True) == cycles(8, 0.125, True) == cycles(8, 1.0, False) / 2
 
 
 def test_without_partial_sums_k_is_innermost_for_all():
