@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from ..hw.spec.config import PRESETS
 from ..hw.spec.errors import InputError
 from ..sw.models.limits import Limits
 from ..sw.models.tasks import POOLINGS, TASKS
@@ -83,7 +84,7 @@ def takes(*groups):
 def config(default="mini"):
     """The configuration of the accelerator."""
     return Options({"config": (Annotated[str, typer.Option(
-        "--config", "-c", help="Preset (nano, fpga, mini, int8, edge, server) or a TOML file of your own.")], default)})
+        "--config", "-c", help=f"Preset ({', '.join(PRESETS)}) or a TOML file of your own.")], default)})
 
 
 def json(what="the report"):

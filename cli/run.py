@@ -74,7 +74,7 @@ def keep_recordings(program, run, trace, waves):
     """Write the timeline and the waves of a run to the paths that are not None."""
     if trace:
         labels = {n: opcode.name for n, (opcode, _) in enumerate(program.instructions)}
-        labels |= {step: name for name, place in program.tensors.items() for step in place["steps"]}
+        labels |= program.made
         write_timeline(trace, program.config, run, labels)
     if waves:
         shutil.move(run.folder / "dump.fst", waves)

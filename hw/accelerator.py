@@ -73,9 +73,9 @@ class Accelerator(wiring.Component):
         restart = registered_reset(m, "core", ResetSignal("held") | control.core_reset)
 
         memory = MemoryEngine(
-            **size, bus_width=c.bus_width, burst_beats=c.burst_beats, outstanding_reads=c.outstanding_reads,
-            address_bits=c.address_bits, weight_tiles=c.weight_tiles, activation_tiles=c.activation_tiles,
-            vector_lines=c.vector_lines, skid=c.long_wires,
+            **size, b_width=c.b_width, scale_bits=c.scale_bits, bus_width=c.bus_width, burst_beats=c.burst_beats,
+            outstanding_reads=c.outstanding_reads, address_bits=c.address_bits, weight_tiles=c.weight_tiles,
+            activation_tiles=c.activation_tiles, vector_lines=c.vector_lines, skid=c.long_wires,
         )
         matrix, vector = MatrixEngine(config=c), VectorEngine(config=c)
         m.submodules.memory = hold(memory)
@@ -101,9 +101,10 @@ class Accelerator(wiring.Component):
             **size, banks=c.activation_banks, tiles=c.activation_tiles, name="activation", latency=c.buffer_latency,
             readers=[c.grid_rows, c.grid_columns, 1, *[1] * vector.readers], writers=matrix.ports + vector.writers + 1,
         )
-        weight = TileBuffer(**size, banks=c.weight_banks, tiles=c.weight_tiles, name="weight", latency=c.buffer_latency,
-                            readers=[c.grid_columns], writers=1)
-        vectors = VectorBuffer(tile=c.tile, width=c.width, lines=c.vector_lines, readers=1 + len(vector.line))
+        weight = TileBuffer(**size | {"width": c.b_width}, banks=c.weight_banks, tiles=c.weight_tiles, name="weight",
+                            latency=c.buffer_latency, readers=[c.grid_columns], writers=1)
+        vectors = VectorBuffer(tile=c.tile, width=c.width, scale_bits=c.scale_bits, lines=c.vector_lines,
+                               readers=1 + len(vector.line))
         m.submodules.activation_buffer = restart(activation)
         m.submodules.weight_buffer = restart(weight)
         m.submodules.vector_buffer = restart(vectors)

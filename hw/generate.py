@@ -44,8 +44,10 @@ def manifest(config, files):
         "configuration": c.to_dict(),
         "identity": registers.config_values(c)["CONFIG_IDENTITY"],
         "derived": {
-            "multipliers": c.multipliers, "width": c.width, "accumulator_width": c.accumulator_width,
-            "mask_bits": c.mask_bits, "line_bits": c.line_bits, "words_per_slot": c.words_per_slot,
+            "multipliers": c.multipliers, "width": c.width, "weight_bits": c.b_width, "scale_bits": c.scale_bits,
+            "accumulator_width": c.accumulator_width, "mask_bits": c.mask_bits, "line_bits": c.line_bits,
+            "weight_line_bits": c.weight_line_bits, "vector_line_bits": c.vector_line_bits,
+            "words_per_slot": c.words_per_slot,
         },
         "memories": [
             {"name": f"{name}_{n}", "words": words, "bits": bits, "write_lanes": lanes, "ports": "1 read, 1 write"}
@@ -58,12 +60,12 @@ def manifest(config, files):
 
 
 def _memories(c):
-    for kind, banks, tiles in (("activation", c.activation_banks, c.activation_tiles),
-                               ("weight", c.weight_banks, c.weight_tiles)):
-        words, bits = tiles // banks * c.words_per_slot, c.lines_per_beat * c.line_bits
+    for kind, banks, tiles, line_bits in (("activation", c.activation_banks, c.activation_tiles, c.line_bits),
+                                          ("weight", c.weight_banks, c.weight_tiles, c.weight_line_bits)):
+        words, bits = tiles // banks * c.words_per_slot, c.lines_per_beat * line_bits
         yield f"{kind}_lines", banks, words, bits, c.lines_per_beat
         yield f"{kind}_masks", banks, tiles // banks, c.mask_bits, 1
-    yield "vector_lines", 1, c.vector_lines, c.line_bits, 1
+    yield "vector_lines", 1, c.vector_lines, c.vector_line_bits, 1
 
 
 def file_list(folder, names=SOURCES):

@@ -11,8 +11,8 @@ from amaranth.lib import data
 
 from .spec.widths import LINE_ADDRESS_BITS, SLOT_BITS, TAG_BITS
 
-__all__ = ["line_layout", "pe_command", "pe_output", "pe_step",
-           "post_command", "row_beat", "tile_beat", "tile_write", "vector_write"]
+__all__ = ["line_layout", "pe_command", "pe_output", "pe_step", "post_command", "row_beat", "tile_beat", "tile_write",
+           "vector_line", "vector_values", "vector_write"]
 
 
 def line_layout(tile, width):
@@ -63,9 +63,20 @@ def tile_write(tile, width, lines_per_beat):
     })
 
 
-def vector_write(tile, width):
+def vector_line(tile, width, scale_bits=0):
+    """A line of the vector buffer: T values, and with `scale_bits` the scales of T columns, for biases of narrow weights."""
+    line = line_layout(tile, width)
+    return data.StructLayout({"values": line, "scales": data.ArrayLayout(scale_bits, tile)}) if scale_bits else line
+
+
+def vector_values(line):
+    """The values of a `vector_line`."""
+    return line["values"] if isinstance(line.shape(), data.StructLayout) else line
+
+
+def vector_write(tile, width, scale_bits=0):
     """A line for the vector buffer and where it goes."""
-    return data.StructLayout({"address": LINE_ADDRESS_BITS, "line": line_layout(tile, width)})
+    return data.StructLayout({"address": LINE_ADDRESS_BITS, "line": vector_line(tile, width, scale_bits)})
 
 
 def pe_step(psum_tiles):
@@ -77,11 +88,11 @@ def pe_step(psum_tiles):
     return data.StructLayout({"psum": range(psum_tiles), "last": 1, "a_release": 1, "b_release": 1})
 
 
-def post_command(tile, width):
+def post_command(tile, width, scale_bits=0):
     """What the post-process does with one output tile; the fields are those of MATMUL, `tau` the threshold."""
     return data.StructLayout({
         "slot": SLOT_BITS,
-        "bias": line_layout(tile, width),
+        "bias": vector_line(tile, width, scale_bits),
         "bias_shift": 6,
         "shift": signed(7),
         "function": 3,
@@ -90,9 +101,9 @@ def post_command(tile, width):
     })
 
 
-def pe_command(tile, width):
+def pe_command(tile, width, scale_bits=0):
     """One output tile of a PE: its post-process, its product's tag, and whether it only pads the grid."""
-    return data.StructLayout({"post": post_command(tile, width), "tag": TAG_BITS, "discard": 1})
+    return data.StructLayout({"post": post_command(tile, width, scale_bits), "tag": TAG_BITS, "discard": 1})
 
 
 def pe_output(tile, width, lines_per_beat):

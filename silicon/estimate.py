@@ -68,10 +68,14 @@ def estimated_accesses(modules, config, counters):
             shapes[name] = int(name.removeprefix(BANK).split("_")[0].split("x")[2])
             copies[name] += number
     tiles = counters["a_tile_loads"] + counters["b_tile_loads"]
+    words = frozenset(config.lines_per_beat * bits for bits in (config.line_bits, config.weight_line_bits))
     totals = {
-        config.lines_per_beat * config.tile * config.width: (counters["word_reads"], counters["word_writes"]),
-        config.tile**2: (tiles, counters["word_writes"] * config.lines_per_beat / config.tile),
+        words: (counters["word_reads"], counters["word_writes"]),
+        frozenset([config.tile**2]): (tiles, counters["word_writes"] * config.lines_per_beat / config.tile),
     }
-    banks = {width: sum(copies[name] for name in shapes if shapes[name] == width) for width in totals}
-    return {name: tuple(total * copies[name] / banks[width] for total in totals[width]) if width in totals else (0, 0)
-            for name, width in shapes.items()}
+    found = dict.fromkeys(shapes, (0.0, 0.0))
+    for widths, counts in totals.items():
+        names = [name for name, width in shapes.items() if width in widths]
+        banks = sum(copies[name] for name in names)
+        found |= {name: tuple(count * copies[name] / banks for count in counts) for name in names}
+    return found

@@ -191,7 +191,8 @@ class _Planner:
                         break
                     count -= 1
                 if self._batch or not count:
-                    self._check(encoded, rest[: count or 1])
+                    count = count or 1
+                    self._check(encoded, rest[:count])
             except CapacityError as error:
                 if not self._lenient or self._batch and count > 1 and self._fits(encoded, rest[:1]):
                     raise
@@ -214,7 +215,10 @@ class _Planner:
         return fits(self._outline.build_graph(lengths, columns, tokens=tokens), self._config, **self._fitted)
 
     def _largest(self, encoded, rest):
-        """How many fit of sentences as long as the first, and with as many masks and places of their own as any."""
+        """How many fit of sentences as long as the first, and with as many masks and places of their own as any.
+
+        More would run in parts, each of which brings the weights again: nothing is gained over another program.
+        """
         tile = self._config.tile
         columns = self._length or encoded.lengths[rest[0]]
         places = any(encoded.tokens[number].places for number in rest)
@@ -225,7 +229,7 @@ class _Planner:
             worst = Tokens(places=(0,) * columns if places else None,
                            masked=tuple(min(tile * row, columns - 1) for row in range(masked)))
             most = largest_batch(self._outline, self._config, [columns] * len(rest), columns, tokens=[worst] * len(rest),
-                                 near=max(most, 1), **self._fitted)
+                                 near=max(most, 1), whole=True, **self._fitted)
             self._most[shape] = most, len(rest)
         return most
 

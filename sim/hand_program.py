@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..hw.spec import isa
-from ..sw.golden.tiles import from_stream, lines_to_bytes, to_stream
+from ..sw.compiler.image import pack_vectors
+from ..sw.golden.tiles import from_stream, to_stream
 
 __all__ = ["HandProgram"]
 
@@ -32,19 +33,20 @@ class HandProgram:
         """LOAD a matrix to a tile buffer; returns the bytes it takes in main memory."""
         size = self.config.tile
         rows, columns = (-(-n // size) for n in matrix.shape)
-        address, length = self.place(to_stream(matrix, size, self.config.width))
+        width = self.config.b_width if buffer == isa.Buffer.WEIGHT else self.config.width
+        address, length = self.place(to_stream(matrix, size, width))
         self.add(isa.Opcode.LOAD, address=address, bytes=length, buffer=int(buffer), slot=slot, rows=rows,
                  columns=columns, pitch=columns if pitch is None else pitch, **header)
         return length
 
-    def load_vector(self, line, values, **header):
-        """LOAD values to lines of the vector buffer."""
-        size = self.config.tile
-        padded = np.zeros(-(-len(values) // size) * size, dtype=np.int64)
-        padded[: len(values)] = values
-        address, length = self.place(lines_to_bytes(padded, self.config.width))
+    def load_vector(self, line, values, scales=(), **header):
+        """LOAD values, and scales of columns, to lines of the vector buffer."""
+        lines = -(-len(values) // self.config.tile)
+        padded = np.zeros((2, lines * self.config.tile), dtype=np.int64)
+        padded[0, : len(values)], padded[1, : len(scales)] = values, scales
+        address, length = self.place(pack_vectors(*padded.reshape(2, lines, -1), self.config))
         self.add(isa.Opcode.LOAD, address=address, bytes=length, buffer=int(isa.Buffer.VECTOR), slot=line, rows=1,
-                 columns=len(padded) // size, pitch=0, **header)
+                 columns=lines, pitch=0, **header)
 
     def store(self, slot, rows, columns, pitch, **header):
         """STORE tiles; returns a function that reads the matrix from a RunResult."""

@@ -7,6 +7,7 @@ import torch
 from ..hw.spec.design_name import design_name
 from ..hw.spec.isa import Engine
 from ..sw.compiler import compile_encoder, compile_quantised
+from ..sw.compiler.assembly import Assembly
 from ..sw.ir.execute import results
 from ..sw.models.answers import answers_of
 from ..sw.models.fidelity import golden_fidelity
@@ -123,7 +124,7 @@ def compare_tensors(config, program, run, golden):
 
 
 def seen_tensors(program, run):
-    """Rebuild every tensor from the log of buffer writes at the completion of its last instruction.
+    """Rebuild every piece of every tensor from the log of buffer writes at the completion of its last instruction.
 
     One that the preload made is rebuilt at the start of the program.
 
@@ -136,17 +137,18 @@ def seen_tensors(program, run):
     SimulationError : an instruction that should have made a tensor never completed
     """
     completed = {interval.number: interval.end for interval in run.intervals}
-    ready = {}
-    for name, place in program.tensors.items():
-        missing = [step for step in place["steps"] if step not in completed]
+    ready = []
+    for name, piece in ((name, piece) for name, tensor in program.tensors.items() for piece in tensor["pieces"]):
+        missing = [step for step in piece["steps"] if step not in completed]
         if missing:
             raise SimulationError(f"{name}: instruction {missing[0]} did not complete")
-        ready[name] = max((completed[step] for step in place["steps"]), default=run.started)
-    replay = BufferReplay(program.config, run.folder)
-    for name in sorted(ready, key=ready.get):
-        place = program.tensors[name]
-        replay.advance(ready[name])
-        yield name, torch.from_numpy(replay.matrix(place["slot"], place["pitch"], place["rows"], place["columns"]))
+        ready.append((max((completed[step] for step in piece["steps"]), default=run.started), len(ready), name, piece))
+    replay, assembly = BufferReplay(program.config, run.folder), Assembly(program)
+    for time, _, name, piece in sorted(ready, key=lambda one: one[:2]):
+        replay.advance(time)
+        matrix = replay.matrix(piece["slot"], piece["pitch"], piece["rows"], piece["columns"])
+        if (whole := assembly.add(name, piece, torch.from_numpy(matrix))) is not None:
+            yield name, whole
 
 
 def seen_outputs(program, run):

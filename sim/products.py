@@ -62,16 +62,16 @@ class Product:
         """Of the dense product, without padding."""
         return self.batch * self.m * self.k * self.n
 
-    def make(self, width):
-        """The random operands, int64 [batch, m, k] and [batch, k, n]: zero, or any other value of `width` bits."""
+    def make(self, width, b_width):
+        """The random operands, int64 [batch, m, k] and [batch, k, n]: zero, or any other value of their bits."""
         rng = np.random.default_rng(self.seed)
 
-        def sparse(sparsity, *shape):
+        def sparse(sparsity, width, *shape):
             values = rng.integers(-(1 << (width - 1)), (1 << (width - 1)) - 1, shape)
             return (values + (values >= 0)) * random_mask(rng, shape, sparsity)
 
-        return (sparse(self.act_sparsity, self.batch, self.m, self.k),
-                sparse(self.weight_sparsity, self.batch, self.k, self.n))
+        return (sparse(self.act_sparsity, width, self.batch, self.m, self.k),
+                sparse(self.weight_sparsity, b_width, self.batch, self.k, self.n))
 
 
 @dataclass(frozen=True)
@@ -173,10 +173,10 @@ class _Bench:
 
     def _shift(self, product):
         """Brings the sums to about the whole range of a value."""
-        return self.config.width + (product.k.bit_length() - 1) // 2
+        return self.config.b_width + (product.k.bit_length() - 1) // 2
 
     def _load(self, product, place):
-        a, b = product.make(self.config.width)
+        a, b = product.make(self.config.width, self.config.b_width)
         buffers = {"a": Buffer.ACTIVATION, "b": Buffer.ACTIVATION if product.b_from == "activation" else Buffer.WEIGHT}
         size = {}
         for name, matrices in (("a", a), ("b", b)):

@@ -133,7 +133,7 @@ def ita_command(*, config, layernorm, trace, json_path):
         values, program, run = measure_ita(config, layernorm=layernorm, folder=Path(folder), activity=trace is not None)
         if trace:
             labels = {n: opcode.name for n, (opcode, _) in enumerate(program.instructions)}
-            labels |= {step: name for name, place in program.tensors.items() for step in place["steps"]}
+            labels |= program.made
             write_timeline(trace, config, run, labels)
     if json_path:
         write_json(json_path, values)

@@ -30,7 +30,8 @@ def formats(values):
     text = ["| model | bits | method | accuracy % | +- | left to multiply |", "|---|---|---|---|---|---|"]
     for run in values.values():
         if run["format"] is not None:
-            bits = sum(map(int, run["format"].split(".")))
+            word, slash, weight = run["format"].partition("/")
+            bits = f"{sum(map(int, word.split('.')))}{f', weights {weight}' if slash else ''}"
             method = f"{run['method']}, {_STRENGTHS[run['method']]} {run['strength']}" if run["strength"] else run["method"]
             cells = [_title(run["model"], run["weight_sparsity"]), f"{bits}", method, f"{100 * run['accuracy']:.2f}",
                      f"{100 * run['accuracy_stderr']:.2f}", f"{100 * run['remaining_multiplications']['all']:.1f}"]

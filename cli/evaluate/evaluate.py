@@ -22,7 +22,7 @@ from .float_runs import below
 from .sites import SiteCurves, site_names
 from .tally import Tally
 
-__all__ = ["Method", "evaluate", "keep_largest", "with_format"]
+__all__ = ["Method", "evaluate", "format_of", "keep_largest", "with_format"]
 
 _BATCH = 16
 
@@ -115,12 +115,23 @@ def evaluate(checkpoint, hardware, texts, labels, method, *, length=128, baselin
 
 
 def with_format(hardware, text):
-    """An AcceleratorConfig with other words; `text` is integer and fraction bits, like "4.16"."""
-    parts = text.split(".")
-    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
-        raise ConfigError(f"format = {text!r}: give integer and fraction bits, like 4.16")
+    """An AcceleratorConfig with other words; `text` is integer and fraction bits, like "4.16", and bits of a weight, like
+    "4.12/8".
+    """
+    word, slash, weight = text.partition("/")
+    parts = word.split(".")
+    if len(parts) != 2 or not all(part.isdecimal() for part in [*parts, *([weight] if slash else [])]):
+        raise ConfigError(f"format = {text!r}: give integer and fraction bits, like 4.16, and if weights are to have fewer, "
+                          "their bits, like 4.12/8")
     integer, fraction = map(int, parts)
-    return replace(hardware, name="custom", integer_bits=integer, fraction_bits=fraction)
+    return replace(hardware, name="custom", integer_bits=integer, fraction_bits=fraction,
+                   weight_bits=int(weight) if slash else None)
+
+
+def format_of(hardware):
+    """The inverse of `with_format`."""
+    weights = "" if hardware.b_width == hardware.width else f"/{hardware.b_width}"
+    return f"{hardware.integer_bits}.{hardware.fraction_bits}{weights}"
 
 
 def _evaluate(checkpoint, hardware, batch, labels, method, calibration_texts, limits, report):

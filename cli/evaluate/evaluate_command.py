@@ -12,7 +12,7 @@ from ..data_files import read_labelled
 from ..inputs import calibration_options
 from ..labels import Targets, check_classifier
 from ..late import Late
-from .evaluate import Method, evaluate, with_format
+from .evaluate import Method, evaluate, format_of, with_format
 from .sites import SiteCurves
 
 __all__ = ["evaluate_command"]
@@ -45,7 +45,7 @@ def evaluate_command(*, config, model, data, method, tau, target_sparsity, sites
                           report=lambda done: bar.advance(task, done), **calibrated)
     settings = {"model": str(model), "data": str(data), "method": method, "tau": tau, "target_sparsity": target_sparsity,
                 "sites": sites and str(sites), "keep": keep, "weight_sparsity": weight_sparsity, "length": length,
-                "calibration": calibration and str(calibration), "format": f"{hardware.integer_bits}.{hardware.fraction_bits}"}
+                "calibration": calibration and str(calibration), "format": format_of(hardware)}
     values = settings | {"reading": found.reading} | values
     if check:
         with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=progress, transient=True) as bar:

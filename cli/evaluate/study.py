@@ -14,7 +14,7 @@ __all__ = ["BUDGETS", "FORMATS", "KEEPS", "POINTS", "TAUS", "Curve", "choose_str
 TAUS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1)
 KEEPS = (24, 16, 12, 8, 4, 2, 1)
 POINTS = tuple(n / 16 for n in range(1, 17))
-FORMATS = ("4.4", "4.6", "4.8", "4.12", "4.16")
+FORMATS = ("4.4", "4.6", "4.8", "4.12", "4.16", "4.8/8", "4.12/4", "4.12/6", "4.12/8", "4.12/12", "4.16/8")
 BUDGETS = (0.5, 1.0)
 """Accuracy, in points, for which strengths are chosen."""
 
@@ -28,7 +28,7 @@ class Curve:
     model, weight_sparsity : of the weights
     method : name
     settings : options of `Method`, by what the strength is called, from the weakest to the strongest
-    word_format : integer and fraction bits, or None for the configuration's
+    word_format : see `with_format`, or None for the configuration's
     """
 
     model: str

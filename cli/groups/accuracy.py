@@ -50,7 +50,8 @@ def evaluate(
                                              "attention probabilities).")] = "none",
     keep: Annotated[int | None, typer.Option(help="With top-k: how many probabilities to keep in each row.")] = None,
     word_format: Annotated[str | None, typer.Option("--format", help="Integer and fraction bits of a value, such as "
-                                                                     "4.16.")] = None,
+                                                                     "4.16, and of a weight if it has fewer: "
+                                                                     "4.12/8.")] = None,
     length: Annotated[int, typer.Option(min=2, help="Tokens to which sentences are padded, for the figures with padding, "
                                         "and to which longer ones are cut.")] = 128,
     limit: Annotated[int | None, typer.Option(min=1, help="Evaluate only so many sentences, the first of the file.")] = None,

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..layout import line_layout, vector_write
+from ..layout import vector_line, vector_write
 from ..spec.widths import LINE_ADDRESS_BITS
 from ..streams.round_robin import RoundRobin
 from ..streams.stream_queue import StreamQueue
@@ -22,7 +22,7 @@ class VectorBuffer(wiring.Component):
 
     Parameters
     ----------
-    tile, width, lines : format and capacity
+    tile, width, scale_bits, lines : format and capacity
     readers : number of readers
 
     Members
@@ -32,17 +32,17 @@ class VectorBuffer(wiring.Component):
     o : Out(stream(line)).array(readers)
     """
 
-    def __init__(self, *, tile, width, lines, readers):
-        self._tile, self._width, self._lines, self._readers = tile, width, lines, readers
+    def __init__(self, *, tile, width, lines, readers, scale_bits=0):
+        self._lines, self._readers, self._line = lines, readers, vector_line(tile, width, scale_bits)
         super().__init__({
-            "write": In(stream.Signature(vector_write(tile, width))),
+            "write": In(stream.Signature(vector_write(tile, width, scale_bits))),
             "request": In(stream.Signature(LINE_ADDRESS_BITS)).array(readers),
-            "o": Out(stream.Signature(line_layout(tile, width))).array(readers),
+            "o": Out(stream.Signature(self._line)).array(readers),
         })
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Sram(depth=self._lines, width=self._tile * self._width, name="vector_lines_0")
+        m.submodules.memory = memory = Sram(depth=self._lines, width=self._line.size, name="vector_lines_0")
         m.d.comb += [
             self.write.ready.eq(1),
             memory.write_enable.eq(self.write.valid),
@@ -58,7 +58,7 @@ class VectorBuffer(wiring.Component):
             m.submodules[f"requests_{n}"] = requests = StreamQueue(shape=LINE_ADDRESS_BITS, depth=2)
             connect(m, flipped(port), requests.i)
             request = requests.o
-            m.submodules[f"answers_{n}"] = answers = StreamQueue(shape=line_layout(self._tile, self._width), depth=3)
+            m.submodules[f"answers_{n}"] = answers = StreamQueue(shape=self._line, depth=3)
             m.d.comb += [
                 turn.asks[n].eq(request.valid & (answers.level + arriving[n] < 3)),
                 request.ready.eq(turn.asks[n] & (request.payload == line)),

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import popcount
-from ..layout import line_layout, pe_command
+from ..layout import pe_command, vector_line
 from ..spec.widths import LINE_ADDRESS_BITS, SLOT_BITS, TAG_BITS
 from .affine_walker import AffineWalker
 from .product import COUNT_BITS, PRODUCT, position_of, set_loops
@@ -22,6 +22,7 @@ class CommandSequencer(wiring.Component):
     Parameters
     ----------
     tile, width : value format
+    scale_bits : of the scale of a column
     rows, columns : PEs in the grid
     activation_tiles, vector_lines : capacities, checked
 
@@ -35,15 +36,16 @@ class CommandSequencer(wiring.Component):
     slot_fault, line_fault : Out(1), an address is outside its buffer
     """
 
-    def __init__(self, *, tile, width, rows, columns, activation_tiles, vector_lines):
-        self._tile, self._width, self._rows, self._columns = tile, width, rows, columns
+    def __init__(self, *, tile, width, rows, columns, activation_tiles, vector_lines, scale_bits=0):
+        self._width, self._rows, self._columns = width, rows, columns
+        self._line = vector_line(tile, width, scale_bits)
         self._activation_tiles, self._vector_lines = activation_tiles, vector_lines
         super().__init__({
             "product": In(stream.Signature(PRODUCT)),
             "curve": Out(6), "tau": In(width - 1),
             "line_request": Out(stream.Signature(LINE_ADDRESS_BITS)),
-            "line": In(stream.Signature(line_layout(tile, width))),
-            "o": Out(stream.Signature(pe_command(tile, width))).array(rows * columns),
+            "line": In(stream.Signature(self._line)),
+            "o": Out(stream.Signature(pe_command(tile, width, scale_bits))).array(rows * columns),
             "open": Out(1), "free": In(1), "tag": In(TAG_BITS),
             "issued": Out(range(rows * columns + 1)), "close": Out(1),
             "slot_fault": Out(1), "line_fault": Out(1),
@@ -65,7 +67,7 @@ class CommandSequencer(wiring.Component):
             self.curve.eq(product.curve),
         ]
 
-        bias = Signal(data.ArrayLayout(line_layout(self._tile, self._width), self._columns), reset_less=True)
+        bias = Signal(data.ArrayLayout(self._line, self._columns), reset_less=True)
         bias_column, bias_valid = Signal(COUNT_BITS), Signal()
         active = Signal(self._rows * self._columns)
         outside = Signal()

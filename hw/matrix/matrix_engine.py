@@ -1,11 +1,12 @@
 """The matrix engine: sequencers, operand readers' requests, PE grid, completion."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from ..arithmetic import saturate
 from ..buffer.tile_reader import TileReader, read_port
-from ..layout import line_layout, tile_write
+from ..layout import tile_write, vector_line
 from ..shared_module import instantiate
 from ..spec.error_codes import ENGINE_CODE, ErrorCode
 from ..spec.shifts import FUNCTION_SHIFTS, SHIFTS
@@ -46,16 +47,16 @@ class MatrixEngine(wiring.Component):
     def __init__(self, *, config):
         self._config = c = config
         size = {"tile": c.tile, "width": c.width, "lines_per_beat": c.lines_per_beat}
-        self._size = size
+        self._size, self._b_size = size, size | {"width": c.b_width}
         self.ports = c.grid_rows + c.grid_columns - 1
         super().__init__({
             "instruction": In(stream.Signature(512)), "done": Out(1),
             "error": Out(data.StructLayout({"valid": 1, "code": 4})),
             "a_read": Out(read_port(**size, lanes=c.grid_rows)),
             "b_activation_read": Out(read_port(**size, lanes=c.grid_columns)),
-            "b_weight_read": Out(read_port(**size, lanes=c.grid_columns)),
+            "b_weight_read": Out(read_port(**self._b_size, lanes=c.grid_columns)),
             "line_request": Out(stream.Signature(LINE_ADDRESS_BITS)),
-            "line": In(stream.Signature(line_layout(c.tile, c.width))),
+            "line": In(stream.Signature(vector_line(c.tile, c.width, c.scale_bits))),
             "write": Out(stream.Signature(tile_write(**size))).array(self.ports),
             "curve": Out(6), "tau": In(c.width - 1),
             "busy": Out(1), "stalled": Out(1),
@@ -79,7 +80,8 @@ class MatrixEngine(wiring.Component):
         m.submodules.b_sequencer = b = OperandSequencer(operand="b", **walk, **capacity)
         m.submodules.step_sequencer = steps = StepSequencer(**walk)
         m.submodules.command_sequencer = commands = CommandSequencer(
-            tile=c.tile, width=c.width, **grid_size, activation_tiles=c.activation_tiles, vector_lines=c.vector_lines
+            tile=c.tile, width=c.width, scale_bits=c.scale_bits, **grid_size,
+            activation_tiles=c.activation_tiles, vector_lines=c.vector_lines
         )
         refused = self._accept(m, fork)
         for branch, sequencer in zip(fork.o, (a, b, steps, commands), strict=True):
@@ -144,11 +146,12 @@ class MatrixEngine(wiring.Component):
         return self.instruction.valid & refused
 
     def _connect_b(self, m, platform, b, grid):
+        """From both buffers to the grid; values of the activation buffer saturate to the bits of B."""
         c = self._config
         readers = []
-        for kind, request, port in (("weight", b.weight, self.b_weight_read),
-                                    ("activation", b.activation, self.b_activation_read)):
-            reader = instantiate(m, platform, f"b_{kind}_reader", TileReader, **self._size, lanes=c.grid_columns,
+        for kind, size, request, port in (("weight", self._b_size, b.weight, self.b_weight_read),
+                                          ("activation", self._size, b.activation, self.b_activation_read)):
+            reader = instantiate(m, platform, f"b_{kind}_reader", TileReader, **size, lanes=c.grid_columns,
                                  latency=c.buffer_latency)
             connect(m, request, reader.request)
             connect(m, reader.port, flipped(port))
@@ -158,10 +161,18 @@ class MatrixEngine(wiring.Component):
             weight, activation, target = readers[0].o[lane], readers[1].o[lane], grid.b[lane]
             m.d.comb += [
                 target.valid.eq(Mux(b.source, activation.valid, weight.valid)),
-                target.payload.eq(Mux(b.source, activation.payload.as_value(), weight.payload.as_value())),
+                target.payload.eq(Mux(b.source, self._narrowed(activation.payload), weight.payload.as_value())),
                 weight.ready.eq(target.ready & ~b.source),
                 activation.ready.eq(target.ready & b.source),
             ]
+
+    def _narrowed(self, beat):
+        """The bits of a beat of B that hold what one of the activation buffer does, as near as they can."""
+        c = self._config
+        if c.b_width == c.width:
+            return beat.as_value()
+        lines = [saturate(value, c.b_width) for line in beat.lines for value in line]
+        return Cat(*lines, *(beat[name] for name, _ in beat.shape() if name != "lines"))
 
     def _report_errors(self, m, a, b, commands, refused):
         """Raise a fault once every product before it is done: the oldest in flight is then the one to blame."""

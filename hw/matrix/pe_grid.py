@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..arithmetic import tree_sum
-from ..layout import pe_command, pe_output, pe_step, tile_beat
+from ..layout import pe_output, pe_step, tile_beat
 from ..pe.pe_format import PEFormat
 from ..shared_module import instantiate
 from ..streams.stream_arbiter import StreamArbiter
@@ -45,14 +45,14 @@ class PEGrid(wiring.Component):
 
     def __init__(self, *, config):
         self._config = c = config
-        beat = stream.Signature(tile_beat(c.tile, c.width, c.lines_per_beat))
+        self._form = form = PEFormat.of(c)
         self._output = pe_output(c.tile, c.width, c.lines_per_beat)
         self.ports = c.grid_rows + c.grid_columns - 1
         super().__init__({
-            "a": In(beat).array(c.grid_rows),
-            "b": In(beat).array(c.grid_columns),
+            "a": In(stream.Signature(tile_beat(**form.size))).array(c.grid_rows),
+            "b": In(stream.Signature(tile_beat(**form.b_size))).array(c.grid_columns),
             "step": In(stream.Signature(pe_step(c.psum_tiles))),
-            "command": In(stream.Signature(pe_command(c.tile, c.width))).array(c.pes),
+            "command": In(stream.Signature(form.command)).array(c.pes),
             "o": Out(stream.Signature(self._output)).array(self.ports),
             "fired": Out(range(c.multipliers + 1)),
             "lost": Out(lost_multipliers(c.multipliers)),
@@ -62,8 +62,8 @@ class PEGrid(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c = self._config
-        form = PEFormat.of(c)
-        rows = [instantiate(m, platform, f"row_{n}", PERow, columns=c.grid_columns, form=form) for n in range(c.grid_rows)]
+        rows = [instantiate(m, platform, f"row_{n}", PERow, columns=c.grid_columns, form=self._form)
+                for n in range(c.grid_rows)]
 
         # A and steps are forked again in each row. Of B only the handshake is forked: all rows see the same payload.
         m.submodules.step_fork = steps = StreamFork(shape=pe_step(c.psum_tiles), branches=c.grid_rows)

@@ -4,7 +4,7 @@ from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..layout import pe_command, pe_output, pe_step, tile_beat
+from ..layout import pe_output, pe_step, tile_beat
 from ..pe.pe import PE
 from ..pe.pe_core import lost_layout
 from ..shared_module import instantiate
@@ -35,13 +35,14 @@ class PERow(wiring.Component):
 
     def __init__(self, *, columns, form):
         self._columns, self._form = columns, form
-        self._beat, self._step = tile_beat(**form.size), pe_step(form.psum_tiles)
+        self._a_beat, self._step = tile_beat(**form.size), pe_step(form.psum_tiles)
         outcome = {"fired": range(form.tile**2 + 1), "lost": lost_layout(form.tile)}
         super().__init__({
-            "a": In(stream.Signature(self._beat)),
-            "b_payload": In(data.ArrayLayout(self._beat, columns)), "b_valid": In(columns), "b_ready": Out(columns),
+            "a": In(stream.Signature(self._a_beat)),
+            "b_payload": In(data.ArrayLayout(tile_beat(**form.b_size), columns)),
+            "b_valid": In(columns), "b_ready": Out(columns),
             "step": In(stream.Signature(self._step)),
-            "command": In(stream.Signature(pe_command(form.tile, form.width))).array(columns),
+            "command": In(stream.Signature(form.command)).array(columns),
             "o": Out(stream.Signature(pe_output(**form.size))).array(columns),
             **{f"{name}_{n}": Out(shape) for name, shape in outcome.items() for n in range(columns)},
             "busy": Out(columns),
@@ -50,7 +51,7 @@ class PERow(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         forks = {}
-        for name, port, shape in (("a", self.a, self._beat), ("step", self.step, self._step)):
+        for name, port, shape in (("a", self.a, self._a_beat), ("step", self.step, self._step)):
             m.submodules[f"{name}_fork"] = fork = StreamFork(shape=shape, branches=self._columns)
             connect(m, flipped(port), fork.i)
             forks[name] = fork.o

@@ -2,7 +2,7 @@
 
 from math import gcd
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Array, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,17 +12,17 @@ __all__ = ["GearboxIn"]
 
 
 class GearboxIn(wiring.Component):
-    """Cuts segments of a beat stream into pieces of two sizes, which the consumer chooses piece by piece.
+    """Cuts segments of a beat stream into pieces of a few sizes, which the consumer chooses piece by piece.
 
     A segment is a number of beats that belong together; the first piece starts with its first beat. Bits move in units
-    of the greatest common divisor of the bus and both sizes, so alignment is a shift by whole units. One piece per
+    of the greatest common divisor of the bus and all sizes, so alignment is a shift by whole units. One piece per
     cycle, or one beat per cycle, whichever is the limit; the buffer is large enough for no bubble. Beats are taken when
     there is room, whatever the consumer does: no path leads from `o.ready` to `i.ready`.
 
     Parameters
     ----------
     bus_width : bits of a beat
-    sizes : the two sizes of pieces in bits
+    sizes : the sizes of pieces in bits, two or more
 
     Members
     -------
@@ -47,7 +47,7 @@ class GearboxIn(wiring.Component):
             "idle": Out(1),
             "append": In(1),
             "i": In(stream.Signature(bus_width)),
-            "size": In(1),
+            "size": In(range(len(sizes))),
             "o": Out(stream.Signature(max(sizes))),
             "short": Out(1),
             "close": In(1),
@@ -61,7 +61,8 @@ class GearboxIn(wiring.Component):
         level = Signal(range(self._capacity + 1))
 
         # Pieces leave at the low end.
-        wanted = Mux(self.size, self._sizes[1], self._sizes[0])
+        wanted = Array(Const(size, len(level)) for size in self._sizes)[self.size] if len(self._sizes) > 2 else (
+            Mux(self.size, self._sizes[1], self._sizes[0]))
         enough = level >= wanted
         rest, rest_level = Signal.like(held), Signal.like(level)
         m.d.comb += [

@@ -19,8 +19,9 @@ from .fetch_port import FetchPort, fetch_layout
 from .gatherer import Gatherer
 from .gearbox_in import GearboxIn
 from .gearbox_out import GearboxOut
+from .pieces import LINE, MASK, Pieces
 from .scrubber import Scrubber
-from .tile_loader import LINE, TileLoader, load_layout
+from .tile_loader import TileLoader, load_layout
 from .tile_storer import TileStorer
 
 __all__ = ["MemoryEngine", "error_layout"]
@@ -40,8 +41,8 @@ class MemoryEngine(wiring.Component):
 
     The addresses of a LOAD or GATHER are issued while data of up to `_JOBS` instructions before it still arrive, and the
     indices of a GATHER are asked for before the rows of the GATHER before it; a STORE waits until those are done, and the
-    next instruction until all the STORE's write responses have come. Data move as fast as the bus, at most one mask or line
-    per cycle.
+    next instruction until all the STORE's write responses have come. Data move as fast as the bus, a LOAD
+    moves a mask or as many lines as the bus brings in a cycle, a GATHER a line.
 
     An error is reported once, when everything before the instruction it hit is `done`, however far the reads ran ahead.
     Nothing starts after it, that instruction and those behind it are never `done`, and only a reset helps. Tiles of the same
@@ -58,6 +59,7 @@ class MemoryEngine(wiring.Component):
     Parameters
     ----------
     tile, width, lines_per_beat : shape of tiles and of the buffers' ports
+    b_width, scale_bits : bits of a weight, and of a scale in the vector buffer
     bus_width : data bits, 64 to 512
     burst_beats : longest burst, in either direction
     outstanding_reads : data bursts in flight, in either direction; the data FIFO holds as many
@@ -84,13 +86,13 @@ class MemoryEngine(wiring.Component):
     stalled : Out(1), and no data moved in the cycle before, neither on the bus (fetches excepted) nor into a buffer
     """
 
-    def __init__(self, *, tile, width, lines_per_beat, bus_width, burst_beats, outstanding_reads, weight_tiles,
-                 activation_tiles, vector_lines, address_bits=32, skid=False):
+    def __init__(self, *, tile, width, b_width, scale_bits, lines_per_beat, bus_width, burst_beats, outstanding_reads,
+                 weight_tiles, activation_tiles, vector_lines, address_bits=32, skid=False):
         if bus_width not in (64, 128, 256, 512):
             raise ValueError(f"bus_width = {bus_width}: 64, 128, 256 or 512")
         self._bus_width, self._skid = bus_width, skid
         shape = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat}
-        sizes = (tile * tile, tile * width)
+        pieces = Pieces(**shape, b_width=b_width, scale_bits=scale_bits, bus_width=bus_width)
         self._reader = AxiReader(
             bus_width=bus_width, burst_beats=burst_beats,
             depths=(outstanding_reads * burst_beats, max(4, _FETCHES_AHEAD * 8 * INSTRUCTION_BYTES // bus_width)),
@@ -100,24 +102,24 @@ class MemoryEngine(wiring.Component):
         self._writer = AxiWriter(bus_width=bus_width, burst_beats=burst_beats, outstanding=outstanding_reads,
                                  address_bits=address_bits)
         self._fetch_port = FetchPort(bus_width=bus_width)
-        self._gearbox_in = GearboxIn(bus_width=bus_width, sizes=sizes)
-        self._gearbox_out = GearboxOut(bus_width=bus_width, sizes=sizes)
-        self._loader = TileLoader(**shape, bus_width=bus_width, weight_tiles=weight_tiles,
-                                  activation_tiles=activation_tiles, vector_lines=vector_lines)
+        self._gearbox_in = GearboxIn(bus_width=bus_width, sizes=pieces.sizes)
+        self._gearbox_out = GearboxOut(bus_width=bus_width, sizes=(pieces.sizes[MASK], pieces.sizes[LINE]))
+        self._loader = TileLoader(pieces=pieces, weight_tiles=weight_tiles, activation_tiles=activation_tiles,
+                                  vector_lines=vector_lines)
         self._gatherer = Gatherer(**shape, bus_width=bus_width, activation_tiles=activation_tiles,
                                   rows_ahead=outstanding_reads + 2)
         self._storer = TileStorer(**shape, activation_tiles=activation_tiles)
-        self._scrubber = Scrubber(**shape, weight_tiles=weight_tiles, activation_tiles=activation_tiles,
-                                  vector_lines=vector_lines)
+        self._scrubber = Scrubber(**shape, b_width=b_width, scale_bits=scale_bits, weight_tiles=weight_tiles,
+                                  activation_tiles=activation_tiles, vector_lines=vector_lines)
         super().__init__({
             "axi": Out(AXI4Signature(data_width=bus_width, address_width=address_bits)),
             "access": In(access_layout(address_bits)),
             "instruction": In(stream.Signature(8 * INSTRUCTION_BYTES)),
             "done": Out(1),
             "error": Out(error_layout()),
-            "weight_write": Out(stream.Signature(tile_write(**shape))),
+            "weight_write": Out(stream.Signature(tile_write(tile, b_width, lines_per_beat))),
             "activation_write": Out(stream.Signature(tile_write(**shape))),
-            "vector_write": Out(stream.Signature(vector_write(tile, width))),
+            "vector_write": Out(stream.Signature(vector_write(tile, width, scale_bits))),
             "read_request": Out(stream.Signature(SLOT_BITS)),
             "read": In(stream.Signature(tile_beat(**shape))),
             "fetch_request": In(stream.Signature(32)),
@@ -316,11 +318,16 @@ class MemoryEngine(wiring.Component):
         loader, gatherer = self._loader.o, self._gatherer.o
         vector = self.vector_write
         m.d.comb += [
-            self.weight_write.payload.eq(loader.payload),
-            self.activation_write.payload.eq(loader.payload),
             vector.payload.address.eq(loader.payload.slot),
-            vector.payload.line.eq(loader.payload.lines[0]),
+            vector.payload.line.as_value().eq(loader.payload.lines[0].as_value()),
         ]
+        for port in (self.weight_write, self.activation_write):
+            for name, _ in port.payload.shape():
+                if name == "lines":
+                    for line, loaded in zip(port.payload.lines, loader.payload.lines, strict=True):
+                        m.d.comb += line.as_value().eq(loaded.as_value())
+                else:
+                    m.d.comb += port.payload[name].eq(loader.payload[name])
         for buffer, port in (
             (Buffer.WEIGHT, self.weight_write), (Buffer.ACTIVATION, self.activation_write), (Buffer.VECTOR, vector),
         ):

@@ -18,6 +18,7 @@ class Scrubber(wiring.Component):
     Parameters
     ----------
     tile, width, lines_per_beat : shape of tiles and writes
+    b_width, scale_bits : bits of a weight, and of a scale in the vector buffer
     weight_tiles, activation_tiles, vector_lines : capacities
 
     Members
@@ -27,18 +28,17 @@ class Scrubber(wiring.Component):
     weight_write, activation_write : Out(stream(tile_write)); vector_write : Out(stream(vector_write))
     """
 
-    def __init__(self, *, tile, width, lines_per_beat, weight_tiles, activation_tiles, vector_lines):
+    def __init__(self, *, tile, width, b_width, scale_bits, lines_per_beat, weight_tiles, activation_tiles, vector_lines):
         words = tile // lines_per_beat
         self._index_bits = words.bit_length() - 1
         self._words = {"weight": weight_tiles * words, "activation": activation_tiles * words, "vector": vector_lines}
-        tiles = tile_write(tile, width, lines_per_beat)
         super().__init__({
             "start": In(1),
             "busy": Out(1),
             "done": Out(1),
-            "weight_write": Out(stream.Signature(tiles)),
-            "activation_write": Out(stream.Signature(tiles)),
-            "vector_write": Out(stream.Signature(vector_write(tile, width))),
+            "weight_write": Out(stream.Signature(tile_write(tile, b_width, lines_per_beat))),
+            "activation_write": Out(stream.Signature(tile_write(tile, width, lines_per_beat))),
+            "vector_write": Out(stream.Signature(vector_write(tile, width, scale_bits))),
         })
 
     def elaborate(self, platform):

@@ -9,7 +9,7 @@ from ..layout import tile_beat
 from ..spec.error_codes import MemoryFault
 from ..spec.widths import SLOT_BITS
 from .gearbox_out import piece_layout
-from .tile_loader import LINE, MASK
+from .pieces import LINE, MASK
 from .tile_walk import TileWalk, area_layout
 
 __all__ = ["TileStorer"]

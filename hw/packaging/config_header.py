@@ -26,7 +26,7 @@ def to_config_header(config):
     constants = config_values(config)
     lines = ["/* AccelTran configuration, generated: do not edit. */", f"#ifndef {_GUARD}", f"#define {_GUARD}", ""]
     for field in fields(config):
-        value = getattr(config, field.name)
+        value = config.b_width if field.name == "weight_bits" else getattr(config, field.name)
         if isinstance(value, tuple):
             lines += [_define(f"{field.name}_{entry}", "1") for entry in value]
         else:

@@ -33,7 +33,7 @@ def lane_ports(form):
         "b_partial": In(1),
         "a_values": In(form.rows * form.width),
         "a_masks": In(form.rows),
-        **({"b_writes": In(column_write(form.width, form.rows)).array(form.tile)} if form.in_ram else
+        **({"b_writes": In(column_write(form.b_width, form.rows)).array(form.tile)} if form.in_ram else
            {"b_masks": In(form.rows * form.tile)}),
     }
 

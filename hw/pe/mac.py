@@ -26,7 +26,7 @@ class Mac(wiring.Component):
 
     Parameters
     ----------
-    width : bits of a value
+    width, b_width : bits of a value of A, and of B
     accumulator_width : bits of the accumulator, enough for every sum
     rows : values in the column of B
     psum_tiles : accumulators
@@ -42,22 +42,23 @@ class Mac(wiring.Component):
 
     latency = 3
 
-    def __init__(self, *, width, accumulator_width, rows, psum_tiles, b_memory="registers"):
-        if accumulator_width < 2 * width:
-            raise ValueError(f"accumulator_width = {accumulator_width}: at least {2 * width}")
-        self._width, self._rows, self._psum_tiles, self._ram = width, rows, psum_tiles, b_memory == "ram"
+    def __init__(self, *, width, b_width, accumulator_width, rows, psum_tiles, b_memory="registers"):
+        if accumulator_width < width + b_width:
+            raise ValueError(f"accumulator_width = {accumulator_width}: at least {width + b_width}")
+        self._width, self._b_width = width, b_width
+        self._rows, self._psum_tiles, self._ram = rows, psum_tiles, b_memory == "ram"
         super().__init__({
             "pick": In(pick_layout(width, rows, psum_tiles)),
-            **({"write": In(column_write(width, rows))} if self._ram else {"column": In(rows * width)}),
+            **({"write": In(column_write(b_width, rows))} if self._ram else {"column": In(rows * b_width)}),
             "hold": Out(signed(accumulator_width)),
         })
 
     def elaborate(self, platform):
         m = Module()
-        half = self._width // 2
-        parts = [(0, self._width)] if self._width <= WHOLE else [(0, half), (half, self._width)]
+        b_width, half = self._b_width, self._b_width // 2
+        parts = [(0, b_width)] if b_width <= WHOLE else [(0, half), (half, b_width)]
         a = Signal(signed(self._width), reset_less=True)
-        b = Signal(signed(self._width), reset_less=True)
+        b = Signal(signed(b_width), reset_less=True)
         products = [Signal(signed(self._width + end - first), name=f"product_{first}", reset_less=True) for first, end in parts]
         accumulators = [Signal(self.hold.shape(), name=f"accumulator_{p}") for p in range(self._psum_tiles)]
         base, total = Signal(self.hold.shape()), Signal(self.hold.shape())
@@ -71,7 +72,7 @@ class Mac(wiring.Component):
             psum_fetched.eq(self.pick.psum),
             close_fetched.eq(self.pick.close),
 
-            *(product.eq(a * (b[first:].as_signed() if end == self._width else b[first:end]))
+            *(product.eq(a * (b[first:].as_signed() if end == b_width else b[first:end]))
               for product, (first, end) in zip(products, parts, strict=True)),
             psum_multiplied.eq(psum_fetched),
             close_multiplied.eq(close_fetched),
@@ -91,8 +92,8 @@ class Mac(wiring.Component):
 
     def _fetch(self, m):
         if not self._ram:
-            return words(self.column, self._width)[self.pick.row]
-        m.submodules.copy = copy = Memory(shape=self._width, depth=self._rows, init=[])
+            return words(self.column, self._b_width)[self.pick.row]
+        m.submodules.copy = copy = Memory(shape=self._b_width, depth=self._rows, init=[])
         write, read = copy.write_port(), copy.read_port(domain="comb")
         m.d.comb += [
             write.en.eq(self.write.enable), write.addr.eq(self.write.row), write.data.eq(self.write.value),

@@ -40,12 +40,12 @@ class MacLane(wiring.Component):
 
     def __init__(self, *, form):
         self._form, self._tile = form, form.tile
-        self._mac = {"width": form.width, "accumulator_width": form.accumulator_width, "rows": form.rows,
-                     "psum_tiles": form.psum_tiles, "b_memory": form.b_memory}
+        self._mac = {"width": form.width, "b_width": form.b_width, "accumulator_width": form.accumulator_width,
+                     "rows": form.rows, "psum_tiles": form.psum_tiles, "b_memory": form.b_memory}
         position = ring_position(form.tile, form.group_rows, form.slots)
         super().__init__({
             **lane_ports(form),
-            **({} if form.in_ram else {"b_values": In(form.rows * form.tile * form.width)}),
+            **({} if form.in_ram else {"b_values": In(form.rows * form.tile * form.b_width)}),
             "a_progress": Out(position),
             "b_progress": Out(position),
             "row": Out(form.tile * form.accumulator_width),

@@ -4,7 +4,7 @@ from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..layout import pe_command, pe_output, pe_step, tile_beat
+from ..layout import pe_output, pe_step, tile_beat
 from ..post_process.post_process import PostProcess
 from ..registered_reset import registered_reset
 from ..spec.widths import TAG_BITS
@@ -38,11 +38,11 @@ class PE(wiring.Component):
 
     def __init__(self, *, form):
         self._form, self._step = form, pe_step(form.psum_tiles)
-        beat = stream.Signature(tile_beat(**form.size))
         super().__init__({
-            "a": In(beat), "b": In(beat),
+            "a": In(stream.Signature(tile_beat(**form.size))),
+            "b": In(stream.Signature(tile_beat(**form.b_size))),
             "step": In(stream.Signature(self._step)),
-            "command": In(stream.Signature(pe_command(form.tile, form.width))),
+            "command": In(stream.Signature(form.command)),
             "o": Out(stream.Signature(pe_output(**form.size))),
             "fired": Out(range(form.tile**2 + 1)),
             "lost": Out(lost_layout(form.tile)),
@@ -59,8 +59,8 @@ class PE(wiring.Component):
 
         # Operands wait in FIFOs of two tiles, so that PEs on one multicast stream drift apart without stalling it.
         m.submodules.core = core = PECore(form=form)
-        for name, port, operand in (("a_fifo", self.a, core.a), ("b_fifo", self.b, core.b)):
-            m.submodules[name] = fifo = TileFifo(**form.size)
+        for name, size, port, operand in (("a_fifo", form.size, self.a, core.a), ("b_fifo", form.b_size, self.b, core.b)):
+            m.submodules[name] = fifo = TileFifo(**size)
             connect(m, flipped(port), fifo.i)
             connect(m, fifo.o, operand)
         m.submodules.steps = steps = StreamQueue(shape=self._step, depth=4)
@@ -70,9 +70,10 @@ class PE(wiring.Component):
 
         # Finished rows are requantised, pruned and packed; tag and discard follow each tile to its writes.
         m.submodules.post = post = PostProcess(
-            **form.size, accumulator_width=form.accumulator_width, functions=form.functions, skid=form.skid
+            **form.size, scale_bits=form.scale_bits, accumulator_width=form.accumulator_width, functions=form.functions,
+            skid=form.skid,
         )
-        m.submodules.commands = commands = StreamQueue(shape=pe_command(form.tile, form.width), depth=2)
+        m.submodules.commands = commands = StreamQueue(shape=form.command, depth=2)
         m.submodules.tags = tags = StreamQueue(
             shape=data.StructLayout({"tag": TAG_BITS, "discard": 1}), depth=4
         )

@@ -56,13 +56,11 @@ class PECore(wiring.Component):
         lines = form.lines_per_beat
         self._rows_per_beat = {"a": min(lines * form.psum_tiles, max(lines, form.tile // 2)), "b": lines}
         self._group_rows = lines
-        self._operands = {"tile": form.tile, "width": form.width, "slots": form.operand_slots}
+        self._sizes = {"a": form.size, "b": form.b_size}
         self._step = pe_step(form.psum_tiles)
         row = data.StructLayout({"row": data.ArrayLayout(signed(form.accumulator_width), form.tile), "last": 1})
-        operand = stream.Signature(tile_beat(**form.size))
         super().__init__({
-            "a": In(operand),
-            "b": In(operand),
+            **{x: In(stream.Signature(tile_beat(**size))) for x, size in self._sizes.items()},
             "step": In(stream.Signature(self._step)),
             "o": Out(stream.Signature(row)),
             "fired": Out(range(form.tile**2 + 1)),
@@ -74,11 +72,13 @@ class PECore(wiring.Component):
         m = Module()
         slots = {}
         for x, rows in self._rows_per_beat.items():
-            expander = instantiate(m, platform, f"expand_{x}", Expander, **self._form.size, rows_per_beat=rows)
+            size = self._sizes[x]
+            expander = instantiate(m, platform, f"expand_{x}", Expander, **size, rows_per_beat=rows)
+            held = {"tile": self._tile, "width": size["width"], "slots": self._form.operand_slots}
             if x == "b" and self._form.lane.in_ram:
-                slots[x] = OperandWriter(**self._operands)
+                slots[x] = OperandWriter(**held)
             else:
-                slots[x] = OperandSlots(**self._operands, rows_per_beat=rows, group_rows=self._group_rows, shared=x == "b")
+                slots[x] = OperandSlots(**held, rows_per_beat=rows, group_rows=self._group_rows, shared=x == "b")
             m.submodules[f"slots_{x}"] = slots[x]
             connect(m, flipped(getattr(self, x)), expander.i)
             connect(m, expander.o, slots[x].i)

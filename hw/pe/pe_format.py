@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from ..layout import pe_command
+
 __all__ = ["LaneFormat", "PEFormat"]
 
 
@@ -11,7 +13,7 @@ class LaneFormat:
 
     Parameters
     ----------
-    tile, width : T and the bits of a value
+    tile, width, b_width : T, and the bits of a value of A and of B
     accumulator_width : bits of an output element, enough for every sum
     group_rows : rows of B that are written and given up together
     slots : tiles held of each operand
@@ -27,6 +29,7 @@ class LaneFormat:
 
     tile: int
     width: int
+    b_width: int
     accumulator_width: int
     group_rows: int
     slots: int
@@ -63,13 +66,15 @@ class PEFormat:
 
     Parameters
     ----------
-    tile, width, accumulator_width, lines_per_beat, skip, window, operand_slots, psum_tiles, b_memory,
+    tile, width, b_width, scale_bits, accumulator_width, lines_per_beat, skip, window, operand_slots, psum_tiles, b_memory,
         functions : see `AcceleratorConfig`; the window is one entry unless `skip` is "both"
     skid : whether finished rows and packed lines that are refused wait in skid buffers, so that no stall crosses the PE
     """
 
     tile: int
     width: int
+    b_width: int
+    scale_bits: int = 0
     accumulator_width: int
     lines_per_beat: int
     skip: str
@@ -83,10 +88,10 @@ class PEFormat:
     @classmethod
     def of(cls, config):
         """The PEs of an `AcceleratorConfig`."""
-        return cls(tile=config.tile, width=config.width, accumulator_width=config.accumulator_width,
-                   lines_per_beat=config.lines_per_beat, skip=config.skip, window=config.window,
-                   operand_slots=config.operand_slots, psum_tiles=config.psum_tiles, b_memory=config.b_memory,
-                   functions=config.functions, skid=config.long_wires)
+        return cls(tile=config.tile, width=config.width, b_width=config.b_width, scale_bits=config.scale_bits,
+                   accumulator_width=config.accumulator_width, lines_per_beat=config.lines_per_beat, skip=config.skip,
+                   window=config.window, operand_slots=config.operand_slots, psum_tiles=config.psum_tiles,
+                   b_memory=config.b_memory, functions=config.functions, skid=config.long_wires)
 
     @property
     def size(self):
@@ -94,8 +99,18 @@ class PEFormat:
         return {"tile": self.tile, "width": self.width, "lines_per_beat": self.lines_per_beat}
 
     @property
+    def b_size(self):
+        """The parameters of the tile stream of B."""
+        return self.size | {"width": self.b_width}
+
+    @property
+    def command(self):
+        """The layout of a command."""
+        return pe_command(self.tile, self.width, self.scale_bits)
+
+    @property
     def lane(self):
         """The `LaneFormat` of its lanes."""
-        return LaneFormat(tile=self.tile, width=self.width, accumulator_width=self.accumulator_width,
+        return LaneFormat(tile=self.tile, width=self.width, b_width=self.b_width, accumulator_width=self.accumulator_width,
                           group_rows=self.lines_per_beat, slots=self.operand_slots, psum_tiles=self.psum_tiles, skip=self.skip,
                           window=self.window if self.skip == "both" else 1, b_memory=self.b_memory)

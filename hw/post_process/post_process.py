@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..interpolator import Interpolator
-from ..layout import post_command, tile_write
+from ..layout import post_command, tile_write, vector_values
 from ..spec.activations import ACTIVATIONS, function_format
 from ..spec.isa import Function
 from ..spec.shifts import FUNCTION_SHIFTS, SHIFTS
@@ -37,6 +37,7 @@ class PostProcess(wiring.Component):
     ----------
     tile : T
     width : bits of a value, W
+    scale_bits : of the scale of a column, by which the sums of narrow weights have more fraction bits than those of others
     accumulator_width : bits of a sum, bias included
     lines_per_beat : lines in a buffer word
     functions : those to build, of "relu", "gelu", "tanh"
@@ -53,7 +54,8 @@ class PostProcess(wiring.Component):
     latency : enabled cycles from a row at `i` to the compressor; a write appears two cycles later
     """
 
-    def __init__(self, *, tile, width, accumulator_width, lines_per_beat, functions, skid=False):
+    def __init__(self, *, tile, width, accumulator_width, lines_per_beat, functions, scale_bits=0, skid=False):
+        self._scaled = bool(scale_bits)
         self._tile, self._width, self._accumulator_width = tile, width, accumulator_width
         self._lines_per_beat = lines_per_beat
         self._tables = [Function(entry.code) for entry in ACTIVATIONS if entry.tail and entry.name in functions]
@@ -63,7 +65,7 @@ class PostProcess(wiring.Component):
             "i": In(stream.Signature(data.StructLayout({
                 "row": data.ArrayLayout(signed(accumulator_width), tile), "last": 1,
             }))),
-            "command": In(stream.Signature(post_command(tile, width))),
+            "command": In(stream.Signature(post_command(tile, width, scale_bits))),
             "o": Out(stream.Signature(tile_write(tile, width, lines_per_beat))),
         })
 
@@ -83,7 +85,10 @@ class PostProcess(wiring.Component):
             return held
 
         is_table = Cat(command.function == f for f in self._tables).any()
-        amount = along("amount", (command.shift - SHIFTS.start)[:7], 1)
+        amounts = [along("amount", (command.shift - SHIFTS.start)[:7], 1)] * self._tile
+        if self._scaled:
+            amounts = [along(f"amount_{c}", _scaled_amount(command.shift, scale), 1)
+                       for c, scale in enumerate(command.bias.scales)]
         function = along("function", command.function, 2)
         result_shift = Mux(is_table, command.function_shift, 0) - FUNCTION_SHIFTS.start
         result_amount = along("result_amount", result_shift[:6], last_stage - 1) if self._tables else None
@@ -93,7 +98,7 @@ class PostProcess(wiring.Component):
         m.submodules.compressor = compressor = Compressor(
             tile=self._tile, width=self._width, lines_per_beat=self._lines_per_beat, skid=self._skid)
         for c in range(self._tile):
-            m.d.comb += dynatran.i[c].eq(self._column(m, c, enable, biases[c], amount, function, result_amount))
+            m.d.comb += dynatran.i[c].eq(self._column(m, c, enable, biases[c], amounts[c], function, result_amount))
         m.submodules.rows = rows = StreamQueue(shape=compressor.i.payload.shape(), depth=2)
         m.d.comb += [
             dynatran.tau.eq(tau),
@@ -120,8 +125,10 @@ class PostProcess(wiring.Component):
         biases = [Signal(signed(width), name=f"bias_{c}", reset_less=True) for c in range(self._tile)]
         with m.If(self.command.ready & self.command.valid):
             m.d.sync += command.eq(self.command.payload)
-            for bias, value in zip(biases, self.command.payload.bias, strict=True):
-                m.d.sync += bias.eq((value << self.command.payload.bias_shift)[:width])
+            given, shift = self.command.payload.bias, self.command.payload.bias_shift
+            shifts = [shift + scale for scale in given.scales] if self._scaled else [shift] * self._tile
+            for bias, value, shift in zip(biases, vector_values(given), shifts, strict=True):
+                m.d.sync += bias.eq((value << shift)[:width])
         with m.If(taken):
             m.d.sync += start.eq(self.i.payload.last)
 
@@ -162,6 +169,12 @@ class PostProcess(wiring.Component):
         m.submodules[f"result_{c}"] = result
         m.d.comb += [result.x.eq(stage("activated", activation.o, activation.o.shape())), result.amount.eq(result_amount)]
         return stage("result", result.o, signed(self._width))
+
+
+def _scaled_amount(shift, scale):
+    """Amount for `Requantise` of a column: more than the longest shift leaves nothing of a sum either."""
+    amount = shift + scale - SHIFTS.start
+    return Mux(amount < len(SHIFTS), amount, len(SHIFTS) - 1)[:7]
 
 
 def _long_sum(a, b):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .activations import ACTIVATIONS
 from .errors import ConfigError
+from .widths import SCALE_BITS
 
 __all__ = ["PRESETS", "RULES", "TILES", "AcceleratorConfig"]
 
@@ -32,6 +33,7 @@ RULES = {
     "tile": _one_of(*TILES),
     "integer_bits": _between(1, 16),
     "fraction_bits": _between(3, 20),
+    "weight_bits": _between(4, 24),
     "grid_rows": _between(1, 32),
     "grid_columns": _between(1, 32),
     "skip": _one_of("none", "activation", "both"),
@@ -59,6 +61,9 @@ RULES = {
 }
 """Of each field a check of its value, and what to choose instead."""
 
+_OPTIONAL = ("weight_bits",)
+"""Fields that may be left out, where another follows from the rest."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AcceleratorConfig:
@@ -68,8 +73,9 @@ class AcceleratorConfig:
     ----------
     name : name of the configuration, used for folders and the manifest
     tile : rows and columns of a tile (T), also lanes per PE and multipliers per lane
-    integer_bits, fraction_bits : default split of a value; their sum is the word length W of every operand, and
-        the binary point is free per tensor
+    integer_bits, fraction_bits : default split of a value; their sum is the word length W, and the binary point is free per
+        tensor
+    weight_bits : bits of the values of operand B, which are weights, and the keys and values of attention; W where it is None
     grid_rows, grid_columns : PEs in the grid (R, C)
     skip : "none" spends a cycle on every k, "activation" skips zero activations, "both" every ineffectual pair
     window : entries a lane keeps between its MACs with skip="both"
@@ -102,6 +108,7 @@ class AcceleratorConfig:
     tile: int = 16
     integer_bits: int = 4
     fraction_bits: int = 16
+    weight_bits: int | None = None
     grid_rows: int = 2
     grid_columns: int = 2
     skip: str = "both"
@@ -135,6 +142,9 @@ class AcceleratorConfig:
             raise ConfigError(
                 f"integer_bits + fraction_bits = {self.width}: words of 8 to 24 bits are built; change either"
             )
+        if self.b_width > self.width:
+            raise ConfigError(f"weight_bits = {self.weight_bits}: operand B is no wider than the {self.width} bits of a value; "
+                              f"choose 4 to {self.width}, or leave it out")
         if self.b_memory == "ram" and self.lines_per_beat != 1:
             raise ConfigError(f"b_memory = 'ram': takes one row of B per cycle; set lines_per_beat = {self.lines_per_beat} "
                               "to 1, or b_memory to 'registers'")
@@ -157,7 +167,7 @@ class AcceleratorConfig:
         elif name == "functions":
             if not isinstance(value, tuple) or any(f not in _FUNCTIONS for f in value):
                 raise ConfigError(f"functions = {value!r}: a list, of {', '.join(_FUNCTIONS)}")
-        else:
+        elif value is not None or name not in _OPTIONAL:
             check, remedy = RULES[name]
             kind = str if name in ("skip", "b_memory", "wires") else int
             if not isinstance(value, kind) or isinstance(value, bool) or not check(value):
@@ -191,8 +201,9 @@ class AcceleratorConfig:
         return cls.from_dict(values)
 
     def to_dict(self):
-        """Plain values, as they stand in a TOML file."""
-        return {**asdict(self), "functions": list(self.functions)}
+        """Plain values, as they stand in a TOML file; what is left out there is left out."""
+        values = {**asdict(self), "functions": list(self.functions)}
+        return {name: value for name, value in values.items() if value is not None}
 
     def to_json(self):
         """The fields as JSON text with sorted keys: the identity of a configuration."""
@@ -204,9 +215,19 @@ class AcceleratorConfig:
         return self.integer_bits + self.fraction_bits
 
     @property
+    def b_width(self):
+        """Bits of a value of operand B."""
+        return self.width if self.weight_bits is None else self.weight_bits
+
+    @property
+    def scale_bits(self):
+        """Bits of the scale that every column of narrow weights has; none, if they are as wide as other values."""
+        return SCALE_BITS if self.b_width < self.width else 0
+
+    @property
     def accumulator_width(self):
         """Bits of an exact sum of `max_inner` products plus a bias aligned to them."""
-        return 2 * self.width + (self.max_inner - 1).bit_length()
+        return self.width + self.b_width + (self.max_inner - 1).bit_length()
 
     @property
     def mask_bits(self):
@@ -217,6 +238,16 @@ class AcceleratorConfig:
     def line_bits(self):
         """Bits of one packed line of T values."""
         return self.tile * self.width
+
+    @property
+    def weight_line_bits(self):
+        """Bits of one packed line of T weights."""
+        return self.tile * self.b_width
+
+    @property
+    def vector_line_bits(self):
+        """Bits of a line of the vector buffer: T values, and behind them T scales."""
+        return self.tile * (self.width + self.scale_bits)
 
     @property
     def words_per_slot(self):

@@ -47,5 +47,8 @@ def nearest_preset(values):
 
 def differences(name, changed):
     """``name with field = value, field = value``."""
-    shown = ", ".join(f"{field} = {'/'.join(value) if isinstance(value, tuple) else value}" for field, value in changed.items())
+    def text(value):
+        return "/".join(value) if isinstance(value, tuple) else "W" if value is None else value
+
+    shown = ", ".join(f"{field} = {text(value)}" for field, value in changed.items())
     return f"{name} with {shown}" if shown else name

@@ -186,6 +186,9 @@ _CONFIG = (
     Register("CONFIG_LOOP_ORDERS", 0x068, "ro", "bit n: loop order n is built", width=len(LoopOrder), reset=None,
              constant=True),
     Register("CONFIG_ADDRESS", 0x06C, "ro", "bits of an address of main memory: 32 or 64", width=7, reset=None, constant=True),
+    Register("CONFIG_OPERAND_B", 0x070, "ro", "weights, and what else is operand B", _fields(
+        ("weight_bits", 8, "bits of a value"), ("scale_bits", 8, "bits of the scale of a column; 0: there are none")),
+        reset=None, constant=True),
 )
 
 def _address(name, offset, doc, *, limit=False, lockable=True):
@@ -271,6 +274,7 @@ def config_values(config, loop_orders=tuple(LoopOrder)):
         "CONFIG_MAX_INNER": {"value": config.max_inner},
         "CONFIG_LOOP_ORDERS": {"value": sum(1 << order for order in set(loop_orders))},
         "CONFIG_ADDRESS": {"value": config.address_bits},
+        "CONFIG_OPERAND_B": {"weight_bits": config.b_width, "scale_bits": config.scale_bits},
     }
     return {name: pack(by_name(name), **fields) for name, fields in values.items()}
 

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..buffer.tile_reader import TileReader, read_port
 from ..instruction_layout import layout
-from ..layout import line_layout, tile_write
+from ..layout import tile_write, vector_line, vector_values
 from ..shared_module import instantiate
 from ..spec import isa
 from ..spec.widths import LINE_ADDRESS_BITS
@@ -56,7 +56,7 @@ class VectorEngine(wiring.Component):
             "error": Out(data.StructLayout({"valid": 1, "code": 4})),
             **{f"read_{n}": Out(read_port(**size, lanes=1)) for n in range(self.readers)},
             "line_request": Out(stream.Signature(LINE_ADDRESS_BITS)).array(slices),
-            "line": In(stream.Signature(line_layout(c.tile, c.width))).array(slices),
+            "line": In(stream.Signature(vector_line(c.tile, c.width, c.scale_bits))).array(slices),
             "write": Out(stream.Signature(tile_write(**size))).array(self.writers),
             "curve": Out(6), "tau": In(c.width - 1),
             "busy": Out(1), "stalled": Out(1), "unit_busy": Out(self.units),
@@ -164,5 +164,8 @@ class VectorEngine(wiring.Component):
                 reader(f"layernorm_r_{n}_{piece}", unit.r_request[piece], unit.r[piece])
                 number = n * len(unit.x) + piece
                 connect(m, unit.vector_request[piece], flipped(self.line_request[number]))
-                connect(m, flipped(self.line[number]), unit.vector[piece])
+                line, vector = self.line[number], unit.vector[piece]
+                m.d.comb += [
+                    vector.valid.eq(line.valid), vector.payload.eq(vector_values(line.payload)), line.ready.eq(vector.ready),
+                ]
                 connect(m, unit.o[piece], flipped(self.write[len(softmax_units) + number]))

@@ -6,8 +6,8 @@ import numpy as np
 
 from ..ir.errors import CapacityError
 
-__all__ = ["Placement", "activation_slots", "lifetimes", "live_tiles", "place_activations", "place_blocks", "required_tiles",
-           "tensor_slots"]
+__all__ = ["Placement", "activation_slots", "lifetimes", "live_tiles", "piece_slots", "place_activations", "place_blocks",
+           "required_tiles"]
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,9 @@ def activation_slots(rows, columns):
     return pitch, (rows - 1) * pitch + columns
 
 
-def tensor_slots(graph):
-    """Slots of every activation tensor, by name."""
-    return {name: activation_slots(tensor.rows // graph.tile, tensor.columns // graph.tile)[1]
-            for name, tensor in graph.tensors.items() if tensor.home == "activation"}
+def piece_slots(pieces):
+    """Slots of every piece of an activation tensor, by owner."""
+    return {owner: activation_slots(piece.rows, piece.columns)[1] for owner, piece in pieces.items()}
 
 
 def lifetimes(steps, home):
@@ -68,21 +67,22 @@ class _Ring:
         return best
 
 
-def place_activations(graph, steps, capacity, *, pack, kept=()):
-    """Slots of every activation tensor.
+def place_activations(pieces, steps, capacity, *, pack, kept=()):
+    """Slots of every piece of an activation tensor.
 
     Parameters
     ----------
-    graph, steps : the lowered graph
+    pieces : Piece by owner
+    steps : in order
     capacity : of the activation buffer, in tiles
-    pack : place the largest tensors first, which is denser, instead of preferring what was free first
-    kept : tensors that nothing may overwrite, before they are written or after they were read
+    pack : place the largest pieces first, which is denser, instead of preferring what was free first
+    kept : owners of pieces that nothing may overwrite, before they are written or after they were read
 
     Returns
     -------
-    dict of Placement by name, or None where they do not fit
+    dict of Placement by owner, or None where they do not fit
     """
-    shapes = _shapes(graph, steps, kept)
+    shapes = _shapes(pieces, steps, kept)
     if pack:
         placed, height = _pack(shapes)
         return placed if height <= capacity else None
@@ -95,29 +95,27 @@ def place_activations(graph, steps, capacity, *, pack, kept=()):
     return placed
 
 
-def live_tiles(graph, steps, kept=()):
+def live_tiles(pieces, steps, kept=()):
     """The most tiles in use at one step: no placement takes fewer."""
     changes = np.zeros(len(steps) + 2, dtype=np.int64)
-    for size, _, first, last in _shapes(graph, steps, kept).values():
+    for size, _, first, last in _shapes(pieces, steps, kept).values():
         changes[first] += size
         changes[last + 1] -= size
     return int(changes.cumsum().max())
 
 
-def required_tiles(graph, steps, kept=()):
-    """Tiles that the packed placement takes, and the largest tensor with its size."""
-    shapes = _shapes(graph, steps, kept)
+def required_tiles(pieces, steps, kept=()):
+    """Tiles that the packed placement takes, and the largest piece with its size."""
+    shapes = _shapes(pieces, steps, kept)
     largest = max(shapes, key=lambda name: shapes[name][0])
     return _pack(shapes)[1], largest, shapes[largest][0]
 
 
-def _shapes(graph, steps, kept=()):
-    """(slots, pitch, first use, last use) of every activation tensor, in order of first use; of `kept`, all steps."""
+def _shapes(pieces, steps, kept=()):
+    """(slots, pitch, first use, last use) of every piece, in order of first use; of `kept`, all steps."""
     shapes = {}
     for name, (first, last) in lifetimes(steps, "activation").items():
-        tensor = graph.tensors[name]
-        rows, columns = tensor.rows // graph.tile, tensor.columns // graph.tile
-        pitch, size = activation_slots(rows, columns)
+        pitch, size = activation_slots(pieces[name].rows, pieces[name].columns)
         span = (0, len(steps)) if name in kept else (first, last)
         shapes[name] = size, pitch, *span
     return shapes

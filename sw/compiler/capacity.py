@@ -10,9 +10,10 @@ from ..ir.errors import CapacityError, CompileError
 from .allocate import live_tiles, place_activations, place_blocks, required_tiles
 from .image import bytes_of
 from .lower import lower
+from .room import splits, tightest
 from .steps import LoadStep
 
-__all__ = ["ADDRESSED", "IN_ORDER", "LARGEST_PROGRAM", "check_fit", "check_memory", "fits"]
+__all__ = ["ADDRESSED", "IN_ORDER", "LARGEST_PROGRAM", "check_fit", "check_memory", "fits", "ways"]
 
 ADDRESSED = 1 << 32
 """Bytes of main memory that instructions address."""
@@ -30,14 +31,36 @@ IN_ORDER = (
     {"stagger": 1, "chunks": 2, "pack": True},
     {"stagger": 1, "chunks": 1, "pack": True},
 )
-"""Ways to lower and place in an order that the planner does not change, from the one that keeps most in flight to the tightest:
-what none of them can place is refused."""
+"""Ways to lower and place in an order that the planner does not change, from the one that keeps most in flight to the tightest,
+of a graph that is whole or split: what none of them can place is refused."""
 
 
-def fits(graph, config, *, overlap=True, resident=False, memory=ADDRESSED):
-    """Whether `check_fit` has nothing to say, in less time than it takes to find the remedies."""
+def _in_order(graph, config, overlap, resident, whole):
+    """Attempts to lower and place a graph, whole, or also split to the utmost: options of `lower`, and whether to pack."""
+    unsplit = [({name: attempt[name] for name in ("chunks", "stagger")} | {"resident": resident}, attempt["pack"])
+             for attempt in reversed(IN_ORDER if overlap else IN_ORDER[2:])]
+    options, pack = unsplit[0]
+    split = None if whole else tightest(graph, config)
+    return [unsplit[0], *([(options | {"split": split}, pack)] if split else []), *unsplit[1:]]
+
+
+def _searched(graph, config, resident):
+    """Attempts with the splits that are fast."""
+    tight = {"chunks": IN_ORDER[-1]["chunks"], "stagger": IN_ORDER[-1]["stagger"], "resident": resident}
+    for split in splits(graph, config, resident=resident)[:-1]:
+        yield tight | {"split": split}, True
+
+
+def ways(graph, config, resident):
+    """Whole, then split: None and every Split that is worth a try, the fastest first."""
+    yield None
+    yield from splits(graph, config, resident=resident)
+
+
+def fits(graph, config, *, overlap=True, resident=False, memory=ADDRESSED, whole=False):
+    """Whether `check_fit` has nothing to say, in less time than it takes to find the remedies; `whole`: without a split."""
     check_memory(graph, config, memory)
-    return _shortage(graph, config, overlap, resident) is None
+    return _shortage(graph, config, overlap, resident, whole) is None
 
 
 def check_fit(graph, config, *, overlap=True, resident=False, memory=ADDRESSED):
@@ -69,7 +92,7 @@ def check_fit(graph, config, *, overlap=True, resident=False, memory=ADDRESSED):
     raise CapacityError(what, fields if short is None else {})
 
 
-def _shortage(graph, config, overlap, resident):
+def _shortage(graph, config, overlap, resident, whole=False):
     """What is short, as a CapacityError, in the attempt that comes furthest with least; None if one fits."""
     if graph.sequence > config.max_inner:
         need = 1 << (graph.sequence - 1).bit_length()
@@ -81,19 +104,23 @@ def _shortage(graph, config, overlap, resident):
         return _short(f"{name} has columns of {columns} tiles, of which the weight buffer must hold two, and has "
                       f"{config.weight_tiles}", config, "weight_tiles", 2 * columns)
     found: list[tuple] = []
-    for attempt in reversed(IN_ORDER if overlap else IN_ORDER[2:]):
-        plan = lower(graph, config, order=LoopOrder.BIJK, chunks=attempt["chunks"], stagger=attempt["stagger"])
-        loads = [step for step in plan.steps if resident and isinstance(step, LoadStep)]
-        steps = [step for step in plan.steps if not (resident and isinstance(step, LoadStep))]
-        checks = (partial(_short_of_program, plan, steps, resident),
-                  partial(_short_of_activations, graph, config, loads, steps, attempt["pack"]),
-                  partial(_short_of_blocks, config, plan.blocks, steps, resident))
-        for stage, check in enumerate(checks):
-            if (short := check()) is not None:
-                found.append((-stage, max(short.fields.values(), default=0), len(found), short))
-                break
-        else:
-            return None
+    searched = () if whole else _searched(graph, config, resident)
+    for attempts in (_in_order(graph, config, overlap, resident, whole), searched):
+        for options, pack in attempts:
+            plan = lower(graph, config, order=LoopOrder.BIJK, **options)
+            loads = [step for step in plan.steps if resident and isinstance(step, LoadStep)]
+            steps = [step for step in plan.steps if not (resident and isinstance(step, LoadStep))]
+            checks = (partial(_short_of_program, plan, steps, resident),
+                      partial(_short_of_activations, plan.pieces, config, loads, steps, pack),
+                      partial(_short_of_blocks, config, plan.blocks, steps, resident))
+            for stage, check in enumerate(checks):
+                if (short := check()) is not None:
+                    found.append((-stage, max(short.fields.values(), default=0), len(found), short))
+                    break
+            else:
+                return None
+        if all(stage for stage, *_ in found):
+            break  # Looser splits help only where the tightest has too many instructions.
     return min(found)[-1]
 
 
@@ -109,16 +136,17 @@ def _short_of_program(plan, steps, resident):
     return None
 
 
-def _short_of_activations(graph, config, loads, steps, pack):
+def _short_of_activations(pieces, config, loads, steps, pack):
     everything = [*loads, *steps]
     kept = {step.tensor for step in loads}
-    if live_tiles(graph, everything, kept) <= config.activation_tiles and place_activations(
-            graph, everything, config.activation_tiles, pack=pack, kept=kept) is not None:
+    if live_tiles(pieces, everything, kept) <= config.activation_tiles and place_activations(
+            pieces, everything, config.activation_tiles, pack=pack, kept=kept) is not None:
         return None
-    need, largest, size = required_tiles(graph, everything, kept)
+    need, largest, size = required_tiles(pieces, everything, kept)
     need = -(-need // config.activation_banks) * config.activation_banks
-    return _short(f"the activations need {need} tiles ({largest} alone {size}), the activation buffer has "
-                  f"{config.activation_tiles}", config, "activation_tiles", need)
+    largest = f"a piece of {pieces[largest].tensor} alone {size}"
+    return _short(f"the activations need {need} tiles ({largest}), the activation buffer has {config.activation_tiles}", config,
+                  "activation_tiles", need)
 
 
 def _short_of_blocks(config, blocks, steps, resident):
@@ -147,7 +175,7 @@ def check_memory(graph, config, memory):
     """Refuse a memory image that is too large even without its program, vectors and gaps."""
     homes = {home: [t for t in graph.tensors.values() if t.home == home] for home in ("weight", "table")}
     size = sum(t.rows * bytes_of(t.columns * config.width, config.bus_width) for t in homes["table"])
-    most = sum(t.rows * t.columns * (config.width + 1) // 8 for t in homes["weight"])
+    most = sum(t.rows * t.columns * (config.b_width + 1) // 8 for t in homes["weight"])
     if size + most > memory:
         size += sum(_stream_bytes(graph.constants[t.name].numpy(), config) for t in homes["weight"])
     if size > memory:
@@ -159,4 +187,4 @@ def _stream_bytes(matrix, config):
     """Bytes of a matrix as masked tiles, zeros left out."""
     tile = config.tile
     nonzero = (matrix != 0).reshape(matrix.shape[0] // tile, tile, -1, tile).sum((1, 3))
-    return int((config.mask_bits // 8 + -(-nonzero // tile) * config.line_bits // 8).sum())
+    return int((config.mask_bits // 8 + -(-nonzero // tile) * config.weight_line_bits // 8).sum())

@@ -1,6 +1,6 @@
 """From a checkpoint and token numbers to a program."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -8,24 +8,15 @@ import torch
 from ..ir.errors import CapacityError, CompileError
 from ..models.outline import outline_encoder
 from ..models.quantise import quantise_encoder
-from .allocate import place_activations, place_blocks, tensor_slots
+from .arrange import arrange
 from .bucket import with_sentences
-from .capacity import ADDRESSED, IN_ORDER, LARGEST_PROGRAM, check_fit, fits
-from .cost import Cost
+from .capacity import ADDRESSED, check_fit, fits
 from .emit import Scheduled, emit
-from .lower import lower
-from .planner import Room, plan_order, plan_times
-from .schedule import chain, check_progress, insert_loads, semaphores
-from .steps import LoadStep
+from .schedule import chain, check_progress, semaphores
 
 __all__ = ["bucket_tokens", "check_batch", "compile_buckets", "compile_encoder", "compile_graph", "compile_quantised",
            "largest_batch"]
 
-_CHUNKS = 4
-"""Groups of tile rows per sequence in a plan."""
-
-_SHARES = (1.3, 1.15, 1.0, 0.85, 0.7, 0.0)
-"""Shares of the activation buffer to which plans keep, one after the other, where one without limit has no room."""
 
 
 def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsity=None, site_taus=None, weight_sparsity=0.0,
@@ -143,7 +134,7 @@ def largest_batch(encoder, config, lengths, columns=None, *, tokens=None, near=1
     columns : tokens to which each is padded; by default those of the longest in the program
     tokens : Tokens of each, see `build_graph`
     near : a guess, from which the search goes up and down
-    options : of `check_fit`
+    options : of `fits`
     """
     def fit(count):
         return count == 0 or fits(encoder.build_graph(lengths[:count], columns or max(lengths[:count]),
@@ -200,21 +191,22 @@ def compile_graph(graph, config, ids=None, *, base=0, memory=ADDRESSED, **option
 
 def _part(graph, config, ids, *, order=None, overlap=True, resident=False, longest=None):
     """The Scheduled of a graph."""
-    steps, preload, blocks, placements, planned = _scheduled(graph, config, order, overlap, resident)
+    arranged = arrange(graph, config, order=order, overlap=overlap, resident=resident)
 
     def slots_of(region):
-        place = placements[region.owner]
+        place = arranged.placements[region.owner]
         first = place.slot + region.row * place.pitch + region.column
         return (first + place.pitch * np.arange(region.rows)[:, None] + np.arange(region.columns)).ravel()
 
     sizes = {"activation": config.activation_tiles, "weight": config.weight_tiles, "vector": config.vector_lines}
     programs = []
-    for part in (steps, preload):
+    for part in (arranged.steps, arranged.preload):
         marks = semaphores(part, slots_of, sizes) if overlap else chain(part)
         check_progress([step.engine for step in part], marks, config.instruction_queue)
         programs.append((part, marks))
-    return Scheduled(graph=graph, programs=tuple(programs), blocks=blocks, placements=placements, ids=ids,
-                     tokens=longest or graph.sequence, planned=planned)
+    return Scheduled(graph=graph, programs=tuple(programs), blocks=arranged.blocks, pieces=arranged.pieces,
+                     placements=arranged.placements, ids=ids, tokens=longest or graph.sequence,
+                     planned=round(arranged.end) if overlap else None)
 
 
 def _emitted(parts, config, base, memory):
@@ -227,81 +219,3 @@ def _emitted(parts, config, base, memory):
     if (size := len(programs[0].image)) > memory:
         raise CompileError(f"the memory image has {size:,} bytes, main memory {memory:,}: use a smaller model")
     return programs
-
-
-def _scheduled(graph, config, order, overlap, resident):
-    """Steps of the program and of the preload, blocks, the placements of everything, and the cycles planned, if any are."""
-    cost = Cost(graph, config)
-    for plan in _plans(graph, config, cost, order, overlap, resident):
-        loaded = {} if resident else plan.blocks
-        if len(plan.steps) + len(loaded) >= LARGEST_PROGRAM:
-            continue
-        for pack in plan.packs:
-            placed = _placed(graph, config, plan.blocks, plan.steps, plan.preload, resident, pack)
-            if placed is None:
-                continue
-            activations, places = placed
-            targets, end = plan.times or plan_times(plan.steps, loaded, cost)
-            steps = plan.steps if resident else insert_loads(plan.steps, plan.blocks, places, targets)
-            preload = [*map(LoadStep.of, plan.blocks.values()), *plan.preload] if resident else []
-            placements = activations | {owner: place for owner, (place, _) in places.items()}
-            return steps, preload, plan.blocks, placements, round(end) if overlap else None
-    raise CapacityError("no order of the instructions fits the buffers", {})
-
-
-@dataclass(frozen=True)
-class _Ordered:
-    """Steps of the program in order, and of its preload; (targets, end) where they are known; ways to pack, to be tried."""
-
-    steps: list
-    preload: list
-    blocks: dict
-    packs: tuple[bool, ...]
-    times: tuple | None = None
-
-
-def _plans(graph, config, cost, order, overlap, resident):
-    """From the plan that keeps most in flight to the tightest order."""
-    def lowered(**options):
-        plan = lower(graph, config, order=order, **options)
-        return *_split(plan.steps, resident), plan.blocks
-
-    if overlap:
-        steps, preload, blocks = lowered(chunks=_CHUNKS, fine=True)
-        loaded = {} if resident else blocks
-        planned, *times = plan_order(steps, loaded, cost)
-        yield _Ordered(planned, preload, blocks, (False, True), tuple(times))
-        sizes = tensor_slots(graph)
-        always = sum(sizes.pop(name) for name in {step.tensor for step in preload})
-        for stagger, shares in ((2, _SHARES), (1, _SHARES[-1:])):
-            steps, preload, blocks = lowered(chunks=_CHUNKS, fine=True, stagger=stagger)
-            for share in shares if len(steps) + len(loaded) < LARGEST_PROGRAM else ():
-                room = Room(int(share * config.activation_tiles) - always, config.weight_tiles // 2, sizes)
-                yield _Ordered(plan_order(steps, loaded, cost, room)[0], preload, blocks, (False, True))
-    for attempt in IN_ORDER if overlap else IN_ORDER[2:]:
-        steps, preload, blocks = lowered(chunks=attempt["chunks"], stagger=attempt["stagger"])
-        yield _Ordered(steps, preload, blocks, (bool(attempt["pack"]),))
-
-
-def _split(steps, resident):
-    """Steps of the program, and of the preload: the loads."""
-    if not resident:
-        return steps, []
-    first = [isinstance(step, LoadStep) for step in steps]
-    return ([step for step, early in zip(steps, first, strict=True) if not early],
-            [step for step, early in zip(steps, first, strict=True) if early])
-
-
-def _placed(graph, config, blocks, steps, preload, resident, pack):
-    """Placements of the activations, and of the blocks with their first use; None where they do not fit."""
-    kept = {step.tensor for step in preload}
-    activations = place_activations(graph, [*preload, *steps], config.activation_tiles, pack=pack, kept=kept)
-    if activations is None:
-        return None
-    placed: dict[str, tuple] = {}
-    try:
-        for home, capacity in (("weight", "weight_tiles"), ("vector", "vector_lines")):
-            placed |= place_blocks(blocks, steps, home, getattr(config, capacity), capacity, resident=resident)
-    except CapacityError:
-        return None
-    return activations, placed

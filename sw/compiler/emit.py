@@ -11,7 +11,7 @@ from ..ir.graph import Gather
 from . import descriptor
 from .bucket import Bucket, Run
 from .capacity import ADDRESSED
-from .image import Image, pack_matrix, pack_table, pack_values
+from .image import Image, pack_matrix, pack_table, pack_vectors
 from .program import Program
 from .steps import GatherStep, Places, SoftmaxStep, StoreStep
 
@@ -27,6 +27,7 @@ class Scheduled:
     graph : Graph
     programs : (steps in program order, LOADs included; Semaphores of every step) of the program and of its preload
     blocks : Block by owner
+    pieces : Piece of activation tensors by owner
     placements : Placement by owner, of all three buffers
     ids : int64 [batch, columns]; None without gathers
     tokens : the most of a sentence
@@ -36,6 +37,7 @@ class Scheduled:
     graph: object
     programs: tuple
     blocks: dict
+    pieces: dict
     placements: dict
     ids: object
     tokens: int
@@ -165,17 +167,21 @@ class _Emission:
         matrix = graph.constants[block.sources[0]]
         columns = slice(block.column * size, (block.column + block.columns) * size)
         return self._packed((id(matrix), block.column, block.columns),
-                            lambda: pack_matrix(matrix.numpy()[:, columns], size, self.config.width))
+                            lambda: pack_matrix(matrix.numpy()[:, columns], size, self.config.b_width))
 
     def _vectors(self, graph, block):
-        lines = np.concatenate([graph.constants[name].numpy() for name in block.sources])
-        return pack_values(lines.reshape(block.columns, graph.tile), self.config.width).tobytes()
+        """Lines of values, and of the scales behind them."""
+        def lines(of):
+            return np.concatenate([of(graph.tensors[name]) for name in block.sources]).reshape(block.columns, graph.tile)
+
+        return pack_vectors(lines(lambda vector: graph.constants[vector.name].numpy()),
+                            lines(lambda vector: graph.scales_of(vector).numpy()), self.config)
 
     def _outputs(self, graph, steps, places):
         outputs = {}
         for step in steps:
             if isinstance(step, StoreStep):
-                tensor = graph.tensors[step.x.owner]
+                tensor = graph.tensors[step.x.tensor]
                 outputs[step.operation.output] = {
                     "tensor": tensor.name, "address": places.addresses[step][0], "bytes": step.most_bytes(self.config),
                     "rows": step.x.rows, "columns": step.x.columns, "frac": tensor.frac, "shape": list(step.operation.shape),
@@ -186,14 +192,18 @@ class _Emission:
         graph = part.graph
         (steps, _), (preload, _) = part.programs
         tensors: dict[str, dict] = {}
+        pieces: dict[str, dict] = {}
         for number, step in [*((None, step) for step in preload), *enumerate(steps)]:
-            if step.tensor in graph.tensors and graph.tensors[step.tensor].home == "activation":
-                tensor, place = graph.tensors[step.tensor], part.placements[step.tensor]
-                entry = tensors.setdefault(step.tensor, {
-                    "steps": [], "slot": place.slot, "pitch": place.pitch, "rows": tensor.rows // graph.tile,
-                    "columns": tensor.columns // graph.tile, "frac": tensor.frac, "kind": tensor.kind,
-                })
-                entry["steps"] += [] if number is None else [number]
+            for owner in (region.owner for region in step.writes if region.home == "activation"):
+                if owner not in pieces:
+                    piece, place = part.pieces[owner], part.placements[owner]
+                    pieces[owner] = {"steps": [], "slot": place.slot, "pitch": place.pitch, "row": piece.row,
+                                     "column": piece.column, "rows": piece.rows, "columns": piece.columns}
+                    tensor = graph.tensors[piece.tensor]
+                    tensors.setdefault(piece.tensor, {
+                        "rows": tensor.rows // graph.tile, "columns": tensor.columns // graph.tile, "frac": tensor.frac,
+                        "kind": tensor.kind, "pieces": []})["pieces"].append(pieces[owner])
+                pieces[owner]["steps"] += [] if number is None else [number]
         return tensors
 
     def _bucket(self, part, places):
@@ -232,10 +242,10 @@ def _counts(part):
 def _runs(graph, steps, places):
     """Token numbers by sentence, those that lie one behind the other together."""
     starts = np.cumsum([0, *graph.token_rows])
-    gathers = sorted((step for step in steps if isinstance(step, GatherStep)), key=lambda step: step.o.row)
+    gathers = sorted((step for step in steps if isinstance(step, GatherStep)), key=lambda step: step.o.tensor_row)
     merged: list[Run] = []
     for step in gathers:
-        first, end = step.o.row * graph.tile, (step.o.row + step.o.rows) * graph.tile
+        first, end = step.o.tensor_row * graph.tile, (step.o.tensor_row + step.o.rows) * graph.tile
         address = places.addresses[step][0]
         for sentence in range(graph.batch):
             low, high = max(first, starts[sentence]), min(end, starts[sentence + 1])

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..golden.tiles import lines_to_bytes, tiles_of
 
-__all__ = ["PIECE", "SECTION", "Image", "bytes_of", "pack_matrix", "pack_table", "pack_values", "to_hex"]
+__all__ = ["PIECE", "SECTION", "Image", "bytes_of", "pack_matrix", "pack_table", "pack_values", "pack_vectors", "to_hex"]
 
 SECTION = 4096
 """Alignment of a section."""
@@ -95,6 +95,14 @@ def pack_matrix(matrix, size, width):
     used = header.shape[1] + -(-mask.sum(1) // size) * line_bytes
     raw = np.concatenate([header, lines], axis=1)
     return raw[np.arange(raw.shape[1]) < used[:, None]].tobytes()
+
+
+def pack_vectors(values, scales, config):
+    """Lines of the vector buffer as bytes, from their values and scales [lines, T]; `config` says how wide these are."""
+    parts = [pack_values(values, config.width)]
+    if config.scale_bits:
+        parts.append(pack_values(scales, config.scale_bits))
+    return np.concatenate(parts, axis=1).tobytes()
 
 
 def pack_table(values, width, bus_bytes):

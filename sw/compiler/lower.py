@@ -1,12 +1,13 @@
 """Lowering: operations of the graph to steps, one instruction each, on whole tiles, in the order of computation."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise, takewhile
 
 from ..ir.errors import CompileError
 from ..ir.graph import Gather, LayerNorm, Load, MatMul, Softmax, Store
 from .cost import Cost
-from .loop_order import best_order
+from .pieces import Piece, Pieces
+from .split import split_operations
 from .steps import Block, GatherStep, LayerNormStep, LoadStep, MatMulStep, Region, SoftmaxStep, Step, StoreStep
 
 __all__ = ["Plan", "lower"]
@@ -21,13 +22,14 @@ _BLOCK_TILES = 32
 
 @dataclass
 class Plan:
-    """Steps in order, and the blocks they need."""
+    """Steps in order, the blocks they need, and the pieces of activation tensors, both by owner."""
 
     steps: list[Step] = field(default_factory=list)
     blocks: dict[str, Block] = field(default_factory=dict)
+    pieces: dict[str, Piece] = field(default_factory=dict)
 
 
-def lower(graph, config, *, chunks, stagger=0, order=None, fine=False):
+def lower(graph, config, *, chunks, stagger=0, order=None, fine=False, cost=None, split=None, resident=False):
     """Lower a graph.
 
     Products with weights are cut into blocks of columns, so that at most a quarter of the weight buffer (half, if one
@@ -44,14 +46,20 @@ def lower(graph, config, *, chunks, stagger=0, order=None, fine=False):
     order : LoopOrder of every product, or None for the best of each
     fine : count `chunks` per sequence instead of per batch, cut attention and softmax too, gather in smaller groups, and load
         smaller blocks
+    split : Split, which sets the order: `stagger` counts pieces of scores then
+    resident : every block and every loaded tensor is brought once
+    cost : Cost of the same graph, which remembers what it has calculated; None for a new one
 
     Returns
     -------
     Plan
     """
+    lowering = _Lowering(graph, config, chunks, order, fine, cost or Cost(graph, config))
+    if split:
+        return lowering.run_split(split, max(1, stagger), resident)
     stagger = stagger if _has_heads(graph.operations) else 0
     groups = _stagger(graph.operations, stagger) if stagger else [[operation] for operation in graph.operations]
-    return _Lowering(graph, config, chunks, order, fine).run(groups)
+    return lowering.run(groups)
 
 
 def _has_heads(operations):
@@ -93,10 +101,11 @@ def _interleave(groups, heads, stagger):
 
 
 class _Lowering:
-    def __init__(self, graph, config, chunks, order, fine):
-        self.graph, self.config, self.chunks, self.order, self.fine = graph, config, chunks, order, fine
-        self.cost = Cost(graph, config)
-        self.plan = Plan()
+    def __init__(self, graph, config, chunks, order, fine, cost):
+        self.graph, self.config, self.chunks, self.order, self.fine, self.cost = graph, config, chunks, order, fine, cost
+        self.pieces = Pieces(graph)
+        self.plan = Plan(pieces=self.pieces.by_owner)
+        self.again = ""
         self.vector_owner = {}
         self.gathered = {operation.o.tensor for operation in graph.operations if isinstance(operation, Gather)}
 
@@ -104,33 +113,67 @@ class _Lowering:
         """All groups, operation by operation."""
         self._group_vectors()
         for operations in groups:
-            handler = {Gather: self._gather, MatMul: self._matmuls, Softmax: self._softmax, LayerNorm: self._layernorm,
-                       Load: self._load, Store: self._store}[type(operations[0])]
-            handler(operations)
+            self._lower(operations, {})
         self._interleave_gathers()
         return self.plan
+
+    def run_split(self, split, stagger, resident):
+        """The operations of a split graph; what does not fit beside everything else is brought again for each."""
+        operations, cuts = split_operations(self.graph, split, stagger=stagger, resident=resident)
+        self.pieces = Pieces(self.graph, cuts)
+        self.plan.pieces = self.pieces.by_owner
+        constants = [tensor for tensor in self.graph.tensors.values() if tensor.home in ("weight", "vector")]
+        tiles, lines = (sum(tensor.rows * tensor.columns for tensor in constants if tensor.home == home) for home in
+                        ("weight", "vector"))
+        weights_again = not resident and tiles > self.config.weight_tiles * self.graph.tile**2
+        vectors_again = not resident and lines > self.config.vector_lines * self.graph.tile
+        if not vectors_again:
+            self._group_vectors()
+        for number, (operation, copies) in enumerate(operations):
+            if weights_again:
+                self.again = f"#{number}"
+            if vectors_again and (names := _vectors_of(operation)):
+                self._add_vectors(f"vectors.{number}", names)
+            self._lower([operation], copies)
+        return self.plan
+
+    def _lower(self, operations, copies):
+        handler = {Gather: self._gather, MatMul: self._matmuls, Softmax: self._softmax, LayerNorm: self._layernorm,
+                   Load: self._load, Store: self._store}[type(operations[0])]
+        first = len(self.plan.steps)
+        handler(operations)
+        self.plan.steps[first:] = [self.pieces.settled(step, copies) for step in self.plan.steps[first:]]
 
     def _tiles(self, view, home="activation"):
         size = self.graph.tile
         return Region(home, view.tensor, view.row // size, view.column // size, view.rows // size, view.columns // size)
 
-    def _row_chunks(self, region, parts=1, anchor=None):
-        """The region in groups of tile rows, each a multiple of the grid's height, or (fine) that in `parts` parts.
+    def _row_chunks(self, *regions, parts=1, anchor=0, whole=False):
+        """Regions of as many rows in groups of tile rows, multiples of the grid's height, or (fine) that in `parts` parts.
 
-        Fine groups end at multiples of their size, counted from the top of the tensor, or as if the region began at `anchor`.
+        Fine groups end at multiples of their size, counted from the top of the tensor of the region of number `anchor`. Pieces
+        of tensors end groups too, and, if `whole`, only they. None stays None.
+
+        Returns
+        -------
+        list of one region for each given, by group
         """
-        height = self.config.grid_rows
-        if self.fine:
+        given = [region for region in regions if region is not None]
+        region, height = regions[anchor], self.config.grid_rows
+        if whole:
+            edges = {0, region.rows}
+        elif self.fine:
             units = -(-self.graph.sequence // self.graph.tile // height)
             step = -(-units // min(self.chunks, units)) * height
-            step, row = max(min(step, 2), step // parts), region.row if anchor is None else anchor
-            edges = [0, *range(step - row % step, region.rows, step), region.rows]
+            step = max(min(step, 2), step // parts)
+            edges = {0, *range(step - region.row % step, region.rows, step), region.rows}
         else:
             units = -(-region.rows // height)
             count = min(self.chunks, units)
-            edges = [min(units * n // count * height, region.rows) for n in range(count + 1)]
-        return [Region(region.home, region.owner, region.row + low, region.column, high - low, region.columns)
-                for low, high in zip(edges, edges[1:], strict=False)]
+            edges = {min(units * n // count * height, region.rows) for n in range(count + 1)}
+        edges = edges.union(*(self.pieces.cuts(one.owner).inside(one.row, one.rows) for one in given))
+        return [[one and replace(one, row=one.row + low, rows=high - low) for one in regions]
+                for low, high in pairwise(sorted(edges))]
 
     def _column_parts(self, columns, parts):
         """(First, number) of the tile columns of each part, as many as whole grid widths allow."""
@@ -144,12 +187,14 @@ class _Lowering:
         """One LOAD for the vectors of a group that follow each other, such as those of half a layer."""
         vectors = dict.fromkeys(name for operation in self.graph.operations for name in _vectors_of(operation))
         for number, (_, group) in enumerate(groupby(vectors, lambda name: self.graph.tensors[name].group)):
-            names, line = tuple(group), 0
-            owner = f"vectors.{number}"
-            for name in names:
-                self.vector_owner[name] = owner, line
-                line += self.graph.tensors[name].columns // self.graph.tile
-            self.plan.blocks[owner] = Block("vector", owner, 1, line, names)
+            self._add_vectors(f"vectors.{number}", tuple(group))
+
+    def _add_vectors(self, owner, names):
+        line = 0
+        for name in names:
+            self.vector_owner[name] = owner, line
+            line += self.graph.tensors[name].columns // self.graph.tile
+        self.plan.blocks[owner] = Block("vector", owner, 1, line, tuple(names))
 
     def _vector(self, name, column=0, columns=None):
         owner, line = self.vector_owner[name]
@@ -158,7 +203,7 @@ class _Lowering:
 
     def _gather(self, operations):
         for operation in operations:
-            for chunk in self._row_chunks(self._tiles(operation.o), _GATHER_PARTS):
+            for (chunk,) in self._row_chunks(self._tiles(operation.o), parts=_GATHER_PARTS):
                 self.plan.steps.append(GatherStep(operation, chunk))
 
     def _interleave_gathers(self):
@@ -187,7 +232,7 @@ class _Lowering:
         tensor = graph.tensors[operation.b.tensor]
         if tensor.home != "weight":
             return [(self._tiles(operation.b), 0)]
-        inner, columns = tensor.rows // size, tensor.columns // size
+        inner, columns, start = tensor.rows // size, operation.b.columns // size, operation.b.column // size
         width = config.weight_tiles // 4 // inner
         if width < min(config.grid_columns, columns):
             width = config.weight_tiles // 2 // inner
@@ -205,38 +250,35 @@ class _Lowering:
         edges = [min(units * n // count * unit, columns) for n in range(count + 1)]
         blocks = []
         for low, high in zip(edges, edges[1:], strict=False):
-            owner = f"{tensor.name}.{low}"
-            self.plan.blocks[owner] = Block("weight", owner, inner, high - low, (tensor.name,), low)
+            owner = f"{tensor.name}.{start + low}{self.again}"
+            self.plan.blocks[owner] = Block("weight", owner, inner, high - low, (tensor.name,), start + low)
             blocks.append((Region("weight", owner, 0, 0, inner, high - low), low))
         return blocks
 
     def _chunked(self, operation, block):
         region, column = block
         a, c = self._tiles(operation.a), self._tiles(operation.c)
-        transpose = operation.transpose
-        if region.home == "activation" and not self.fine:
-            pairs = [(a, c)]
-        else:
-            pairs = list(zip(self._row_chunks(a, anchor=c.row), self._row_chunks(c), strict=True))
+        transpose, weights = operation.transpose, region.home == "weight"
+        start = operation.b.column // self.graph.tile if weights else 0
+        pairs = self._row_chunks(a, c, anchor=1, whole=not weights and not self.fine)
         for rows, result in pairs:
             for first, count in self._column_parts(region.rows if transpose else region.columns, operation.column_parts):
                 b = (Region(region.home, region.owner, region.row + first, region.column, count, region.columns) if transpose
                      else Region(region.home, region.owner, region.row, region.column + first, region.rows, count))
                 part = Region(c.home, c.owner, result.row, result.column + column + first, result.rows, count)
-                yield operation, rows, b, part, column + first
+                yield operation, rows, b, part, start + column + first
 
     def _matmul(self, operation, a, b, c, column):
         order = self.order
         if order is None:
-            order = best_order(a.rows, a.columns, c.columns, 1, self.config,
-                               **self.cost.densities(operation, column, c.columns))
+            order = self.cost.best_order(operation, column, a.rows, a.columns, c.columns)
         bias = None if operation.bias is None else self._vector(operation.bias, column, c.columns)
         self.plan.steps.append(MatMulStep(operation, a, b, c, bias, column, order))
 
     def _softmax(self, operations):
         for operation in operations:
             whole = [self._tiles(operation.x), self._tiles(operation.o)]
-            for x, o in zip(*map(self._row_chunks, whole), strict=True) if self.fine else [whole]:
+            for x, o in self._row_chunks(*whole, whole=not self.fine):
                 self.plan.steps.append(SoftmaxStep(operation, x, o))
 
     def _layernorm(self, operations):
@@ -244,17 +286,13 @@ class _Lowering:
             gamma, beta = (self._vector(name) for name in (operation.gamma, operation.beta))
             parts = _GATHER_PARTS if operation.x.tensor in self.gathered else 1
             x, o = self._tiles(operation.x), self._tiles(operation.o)
-            results = self._row_chunks(o, parts)
-            rows = [x] * len(results) if operation.x.batch > 1 else self._row_chunks(x, parts, o.row)
-            residuals = [None] * len(results)
-            if operation.residual:
-                residuals = self._row_chunks(self._tiles(operation.residual), parts, o.row)
-            for group in zip(rows, residuals, results, strict=True):
-                self.plan.steps.append(LayerNormStep(operation, *group, gamma, beta))
+            residual, again = operation.residual and self._tiles(operation.residual), operation.x.batch > 1
+            for rows, beside, result in self._row_chunks(None if again else x, residual, o, parts=parts, anchor=2):
+                self.plan.steps.append(LayerNormStep(operation, x if again else rows, beside, result, gamma, beta))
 
     def _load(self, operations):
         for operation in operations:
-            self.plan.steps += [LoadStep(chunk, operation=operation) for chunk in self._row_chunks(self._tiles(operation.o))]
+            self.plan.steps += [LoadStep(chunk, operation=operation) for (chunk,) in self._row_chunks(self._tiles(operation.o))]
 
     def _store(self, operations):
         self.plan.steps += [StoreStep(operation, self._tiles(operation.x)) for operation in operations]

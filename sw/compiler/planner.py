@@ -3,8 +3,9 @@
 from bisect import bisect_left
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
-from heapq import heapreplace
+from heapq import heappop, heappush, heapreplace
 from itertools import accumulate
+from math import inf
 
 from ...hw.spec.isa import Engine
 
@@ -19,6 +20,9 @@ _PATIENCE = (0, 8, 16, 24, 32, 48, 64, 100, 150, 200, 300, 400)
 
 _FEW = (0, 64)
 """Those tried where room is short, and the order is nearly given."""
+
+_MANY = 20_000
+"""Steps from which on only the first of them is tried."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,8 @@ def plan_order(steps, blocks, cost, room=None):
     if room is not None:
         jobs.narrow(steps, blocks, room)
     jobs.order_memory(jobs.schedule(memory=False)[0])
-    plans = (jobs.schedule(patience=patience) for patience in (_PATIENCE if room is None else _FEW))
+    patiences = _PATIENCE if room is None else _FEW
+    plans = (jobs.schedule(patience=patience) for patience in patiences[: 1 if len(steps) > _MANY else None])
     starts, end = min(plans, key=lambda plan: plan[1])
     order = sorted(range(len(steps)), key=lambda n: (starts[n], n))
     times = [starts[n] for n in order]
@@ -142,7 +147,7 @@ class _Jobs:
         """Let steps wait for earlier ones until what may be in use at once fits, see `Room`."""
         operations, users = defaultdict(list), defaultdict(list)
         for number, step in enumerate(steps):
-            operations[step.operation].append(number)
+            operations[id(step.operation)].append(number)
             for region in step.reads:
                 if region.home == "weight" and region.owner in blocks:
                     users[region.owner].append(number)
@@ -157,7 +162,7 @@ class _Jobs:
         owners = list(users)
         for index, owner in enumerate(owners):
             used = blocks[owner].rows * blocks[owner].columns
-            for other in owners[:index][::-1]:
+            for other in map(owners.__getitem__, range(index - 1, -1, -1)):
                 if place[users[other][-1]] <= done[place[users[owner][0]]]:
                     break
                 used += blocks[other].rows * blocks[other].columns
@@ -187,40 +192,43 @@ class _Jobs:
     def schedule(self, memory=True, patience=0, kept=False):
         """Planned start of every job, and the end of the last one; without `memory`, its engine takes no time; `kept` is the
         order of the jobs of every other resource.
+
+        Each choice takes the logarithm of the number of jobs.
         """
         missing = [len(needs) for needs in self.needs]
         ready, starts = [0.0] * len(missing), [0.0] * len(missing)
-        waiting = defaultdict(set)
-        free = {resource: [0.0] * servers for resource, servers in self.servers.items()}  # Heaps, of times by server.
-        free[Engine.MEMORY] = [self.begin]
+        lines = {resource: _Line(count, self.length, ready, patience) for resource, count in self.servers.items()}
+        lines[Engine.MEMORY].free = [self.begin]
         reported = end = 0.0
         queues: dict[object, deque[int]] = defaultdict(deque)
-        for number, resource in enumerate(self.resource):
-            queues[resource].append(number)
+        if kept:
+            for number, resource in enumerate(self.resource):
+                queues[resource].append(number)
+            queues.pop(Engine.MEMORY, None)
 
         def admit(number):
             """Let a job wait for its resource: it has all it needs, and, where the order is kept, its turn has come."""
-            resource = self.resource[number]
-            if not missing[number] and (not kept or resource is Engine.MEMORY or queues[resource][0] == number):
-                waiting[resource].add(number)
+            queue = queues.get(self.resource[number])
+            if not missing[number] and (queue is None or queue[0] == number):
+                lines[self.resource[number]].add(number)
 
         for number in range(len(missing)):
             admit(number)
+        # At one time the matrix engine comes last: then it is known for what it may wait.
+        turns = sorted(lines, key=lambda resource: (resource is Engine.MATRIX, str(resource)))
         for _ in missing:
-            # At one time the matrix engine comes last: then it is known for what it may wait.
-            time, *_, resource = min((max(free[resource][0], min(ready[n] for n in numbers)), resource is Engine.MATRIX,
-                                      str(resource), resource) for resource, numbers in waiting.items() if numbers)
-            number = max((n for n in waiting[resource] if ready[n] <= time + patience), key=lambda n: (self.length[n], -n))
-            waiting[resource].remove(number)
-            if kept and resource is not Engine.MEMORY:
-                queues[resource].popleft()
-                if queues[resource]:
-                    admit(queues[resource][0])
+            resource = min(turns, key=lambda one: lines[one].time())
+            line = lines[resource]
+            time, number = line.time(), line.take()
+            if queue := queues.get(resource):
+                queue.popleft()
+                if queue:
+                    admit(queue[0])
             starts[number] = done = time = max(time, ready[number])
             if memory or resource is not Engine.MEMORY:
                 for _ in range(self.parts[number]):
-                    part = max(time, free[resource][0]) + self.busy[number]
-                    heapreplace(free[resource], part)
+                    part = max(time, line.free[0]) + self.busy[number]
+                    heapreplace(line.free, part)
                     done = max(done, part + self.latency[number])
             if self.vector[number]:
                 done = reported = max(done, reported)
@@ -230,3 +238,40 @@ class _Jobs:
                 missing[follower] -= 1
                 admit(follower)
         return starts, end
+
+
+class _Line:
+    """The jobs that wait for a resource.
+
+    The time of the next choice never goes back, so a job once within patience stays there. Three heaps hold a job: by when it
+    is ready, among all that wait and among those not yet within patience; and by the way from it to the end, among the others.
+    """
+
+    def __init__(self, servers, length, ready, patience):
+        self.free = [0.0] * servers  # A heap, of times by server.
+        self._length, self._ready, self._patience = length, ready, patience
+        self._waiting: list[tuple] = []
+        self._later: list[tuple] = []
+        self._able: list[tuple] = []
+        self._taken: set[int] = set()
+
+    def add(self, number):
+        """A job that has all it needs."""
+        heappush(self._waiting, (self._ready[number], number))
+        heappush(self._later, (self._ready[number], number))
+
+    def time(self):
+        """When a server and a job are there; infinite if no job waits."""
+        while self._waiting and self._waiting[0][1] in self._taken:
+            self._taken.remove(heappop(self._waiting)[1])
+        return max(self.free[0], self._waiting[0][0]) if self._waiting else inf
+
+    def take(self):
+        """The job from which the way to the end is longest, of those that are ready by then or within patience."""
+        limit = self.time() + self._patience
+        while self._later and self._later[0][0] <= limit:
+            number = heappop(self._later)[1]
+            heappush(self._able, (-self._length[number], number))
+        number = heappop(self._able)[1]
+        self._taken.add(number)
+        return number

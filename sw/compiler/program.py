@@ -31,8 +31,9 @@ class Program:
     target : wanted sparsity in 1/256, for the TARGET_SPARSITY register
     outputs : by name: tensor, address, bytes (at most), rows, columns (tiles, packed back to back), frac, shape of
         the result without padding
-    tensors : every activation tensor that the program writes, by name: steps (numbers of the instructions that write
-        it, none where the preload does; it is whole when the last is complete), slot, pitch, rows, columns (tiles), frac, kind
+    tensors : every activation tensor that the program writes, by name: rows, columns (tiles), frac, kind, and pieces: steps
+        (numbers of the instructions that write it, none where the preload does; it is whole when the last is complete), slot,
+        pitch, row, column, rows, columns (tiles of the tensor); copies of the same tiles are pieces too
     sections : address and bytes of each part of the image, by name
     config : AcceleratorConfig it is compiled for
     bucket : Bucket, the sentences that it runs
@@ -61,6 +62,11 @@ class Program:
     def raw(self):
         """The instructions as bytes."""
         return b"".join(encode(opcode, **fields) for opcode, fields in self.instructions)
+
+    @property
+    def made(self):
+        """The name of the tensor that each instruction writes, by number."""
+        return {step: name for name, tensor in self.tensors.items() for piece in tensor["pieces"] for step in piece["steps"]}
 
     def result(self, name, memory):
         """The integers and floats of an output, from main memory after a run.

@@ -36,7 +36,7 @@ def saturates(x, shift, width):
 
 
 def post_process(acc, bias, *, bias_shift, shift, function, function_shift, tau, width,
-                 functions=_NAMES, watch=None):
+                 functions=_NAMES, scales=None, watch=None):
     """From exact sums to the values that are written back.
 
     Parameters
@@ -50,6 +50,7 @@ def post_process(acc, bias, *, bias_shift, shift, function, function_shift, tau,
     tau : pruning threshold in units of the result; 0 prunes nothing
     width : bits of the result
     functions : functions that are built; another one acts as none
+    scales : int64 tensor [columns], by how much longer both shifts of each column are; None for 0
     watch : called with ``exact`` (float64, what would be the result without rounding, in its units), ``rounded`` (before
         pruning) and ``saturated`` (bool, where an end of a word changed the result)
 
@@ -67,32 +68,48 @@ def post_process(acc, bias, *, bias_shift, shift, function, function_shift, tau,
         if value not in legal:
             raise ValueError(f"{name} = {value}: choose {legal.start} to {legal.stop - 1}")
     if bias is not None:
-        acc = acc + (bias << bias_shift)
+        acc = acc + (bias << (bias_shift if scales is None else bias_shift + scales))
     function = function if function in functions else "none"
     form, result = function_format(width), None
     if has_table(function):
-        result = activate(function, requantise(acc, shift, form.bits), form)
+        result = activate(function, _by_scale(requantise, acc, shift, scales, form.bits), form)
         y = requantise(result, function_shift, width)
     else:
-        y = requantise(acc, shift, width)
+        y = _by_scale(requantise, acc, shift, scales, width)
         y = relu(y) if function == "relu" else y
     if watch:
-        watch(exact=_exact(acc, shift, function, function_shift, form), rounded=y,
-              saturated=_saturated(acc, result, shift, function, function_shift, form))
+        exact = acc.double() * 2.0**-(shift if scales is None else shift + scales)
+        watch(exact=_exact(exact, function, function_shift, form), rounded=y,
+              saturated=_saturated(acc, result, shift, scales, function, function_shift, form))
     return prune(y, tau)
 
 
-def _exact(acc, shift, function, function_shift, form):
+def _by_scale(function, acc, shift, scales, width):
+    """`requantise` or `saturates` of columns with different scales; the longest shift leaves nothing of any sum."""
+    if scales is None:
+        return function(acc, shift, width)
+    parts = [(scales == scale, min(shift + scale, SHIFTS.stop - 1)) for scale in scales.unique().tolist()]
+    results = [(columns, function(acc[..., columns], amount, width)) for columns, amount in parts]
+    whole = torch.empty(acc.shape, dtype=results[0][1].dtype)
+    for columns, result in results:
+        whole[..., columns] = result
+    return whole
+
+
+def _exact(x, function, function_shift, form):
+    """The function of a float64 sum that has the binary point of the result, or of `form` ahead of a table."""
     if not has_table(function):
-        return (relu(acc) if function == "relu" else acc).double() * 2.0**-shift
-    argument = (acc.double() * 2.0 ** -(shift + form.frac)).numpy()
+        return x.clamp(min=0) if function == "relu" else x
+    argument = (x * 2.0**-form.frac).numpy()
     return torch.from_numpy(np.asarray(activation(function).exact(argument))) * 2.0 ** (form.frac - function_shift)
 
 
-def _saturated(acc, result, shift, function, function_shift, form):
+def _saturated(acc, result, shift, scales, function, function_shift, form):
     """GeLU of a large negative argument is 0 and tanh of any large one 1, so that these may saturate; ReLU likewise."""
     if result is None:
-        clipped = saturates(acc, shift, form.width)
+        clipped = _by_scale(saturates, acc, shift, scales, form.width)
         return clipped & (acc > 0) if function == "relu" else clipped
     clipped = saturates(result, function_shift, form.width)
-    return clipped if activation(function).odd else clipped | (saturates(acc, shift, form.bits) & (acc > 0))
+    if activation(function).odd:
+        return clipped
+    return clipped | (_by_scale(saturates, acc, shift, scales, form.bits) & (acc > 0))

@@ -4,6 +4,7 @@ from functools import partial
 
 import torch
 
+from ..golden.fixed import saturate
 from ..golden.layernorm import layernorm
 from ..golden.matmul import matmul
 from ..golden.post_process import post_process
@@ -36,7 +37,7 @@ def execute(graph, ids, *, prune=None, watch=None):
             case Gather():
                 result = graph.constants[operation.table][indices[operation.indices]]
             case Load():
-                result = graph.constants[operation.values]
+                result = graph.constants[operation.values][operation.first: operation.first + operation.o.rows]
             case MatMul():
                 result = _matmul(graph, values, operation, seen)
             case Softmax():
@@ -91,10 +92,14 @@ def _write(graph, values, view, result):
 
 def _matmul(graph, values, op, watch):
     b = op.b.read(graph.constants[op.b.tensor] if op.b.tensor in graph.constants else values[op.b.tensor])
+    b = saturate(b, graph.b_width)  # Weights fit.
     accumulator = matmul(op.a.read(values[op.a.tensor]), b.T if op.transpose else b)
-    bias = graph.constants[op.bias] if op.bias else torch.zeros(op.c.columns, dtype=torch.int64)
+    bias, scales = torch.zeros(op.c.columns, dtype=torch.int64), None
+    if op.bias:
+        bias, scales = graph.constants[op.bias], graph.scales_of(graph.tensors[op.bias])
     return post_process(accumulator, bias, bias_shift=op.bias_shift, shift=op.shift, function=op.function,
-                        function_shift=op.function_shift, tau=graph.tau(op.curve), width=graph.width, watch=watch)
+                        function_shift=op.function_shift, tau=graph.tau(op.curve), width=graph.width, scales=scales,
+                        watch=watch)
 
 
 def _softmax(graph, values, op, watch):

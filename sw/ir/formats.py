@@ -2,6 +2,8 @@
 
 import math
 
+import torch
+
 from ...hw.spec.activations import function_format, has_table
 from ...hw.spec.exponential import ARGUMENT_FRAC
 from ...hw.spec.shifts import BIAS_SHIFTS, FUNCTION_SHIFTS, SHIFTS
@@ -9,12 +11,13 @@ from ...hw.spec.softmax import x_shifts
 from ..golden.fixed import quantise
 from .errors import CompileError
 
-__all__ = ["MARGIN", "best_point", "binary_point", "product_fields", "quantise_constant", "scores_frac"]
+__all__ = ["MARGIN", "best_point", "binary_point", "product_fields", "quantise_columns", "quantise_constant", "scores_frac"]
 
 MARGIN = 1.25
 """Head-room over the largest value seen in calibration."""
 
 _LOWEST, _HIGHEST = -4, 24
+_FINEST = 64
 
 
 def binary_point(largest, width, *, ceiling=_HIGHEST):
@@ -50,6 +53,30 @@ def quantise_constant(values, width, *, ceiling=_HIGHEST):
 
     frac = best_point(binary_point(float(values.abs().max()), width, ceiling=ceiling), error, ceiling=ceiling)
     return quantise(values, frac, width), frac
+
+
+def quantise_columns(values, width, most):
+    """Weights [out, in] as (integers, binary point, scales): each output has `scale` fraction bits more, at most `most`.
+
+    Each has the binary point with the least squared error, if its scale reaches so far.
+    """
+    values = values.double()
+    largest = values.abs().amax(1, keepdim=True)
+    first = width - 1 - torch.ceil(torch.log2(largest.clamp(min=2.0**-_FINEST)))
+    first -= (largest * 2.0**first > (1 << (width - 1)) - 0.5).double()
+
+    def error(frac):
+        return (quantise(values, frac, width) * 2.0**-frac - values).square().sum(1, keepdim=True)
+
+    frac, least, better = first, error(first), torch.ones_like(first, dtype=torch.bool)
+    while better.any():
+        finer = error(frac + 1)
+        better &= finer < least
+        frac, least = torch.where(better, frac + 1, frac), torch.where(better, finer, least)
+    used = frac[largest > 0]
+    base = max(_LOWEST, min(int(used.min()) if len(used) else _HIGHEST, _HIGHEST))
+    scales = torch.where(largest > 0, frac - base, 0).clamp(0, most)
+    return quantise(values, base + scales, width), base, scales[:, 0].to(torch.int64)
 
 
 def scores_frac(frac, width):

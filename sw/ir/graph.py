@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import torch
 
+from ..golden.fixed import saturate
 from ..golden.losses import Losses
 from ..golden.threshold import threshold
 
@@ -36,6 +37,8 @@ class Tensor:
     head : number of the attention head, of a tensor of one
     valid_rows : ranges of the rows that are no padding; None: all of them
     valid_columns : how many of the columns, from the first, are no padding; None: all of them
+    scales : of a bias, the constant with the fraction bits that each column of its weights has beyond theirs; None: none
+    bits : of an activation that is read as operand B, those to which its values then saturate; None: all of its word
     """
 
     name: str
@@ -56,6 +59,8 @@ class Tensor:
     head: int | None = None
     valid_rows: tuple[range, ...] | None = None
     valid_columns: int | None = None
+    scales: str | None = None
+    bits: int | None = None
 
     @property
     def units(self):
@@ -74,6 +79,10 @@ class Tensor:
     def column_mask(self):
         """Which columns are no padding, bool [columns]."""
         return torch.arange(self.columns) < (self.columns if self.valid_columns is None else self.valid_columns)
+
+    def as_read(self, integers):
+        """The values that products take of its integers."""
+        return integers if self.bits is None else saturate(integers, self.bits)
 
     def valid(self, matrix):
         """The elements that are no padding, of a matrix that holds its integers or flags."""
@@ -122,7 +131,8 @@ class Gather:
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """An activation tensor, or a part of one, that lies in main memory: one of the graph's constants, called `values`.
+    """An activation tensor, or a part of one, that lies in main memory: rows from `first` on of one of the graph's constants,
+    called `values`.
 
     `constant` is the model's constant from which its rows were taken, by its name among the losses, if there is one.
     """
@@ -130,6 +140,7 @@ class Load:
     o: View
     values: str
     constant: str | None = None
+    first: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,6 +221,7 @@ class Graph:
     Parameters
     ----------
     tile, width : of the configuration
+    b_width : bits of the values of operand B; those of an activation saturate where they are read as that. By default `width`
     batch, sequence, lengths : sequences, rows of each (whole tiles), and their valid tokens
     tensors : by name
     constants : integers of the tensors at home in weight, vector and table
@@ -223,6 +235,7 @@ class Graph:
 
     tile: int
     width: int
+    b_width: int = 0
     batch: int
     sequence: int
     lengths: tuple[int, ...]
@@ -237,6 +250,9 @@ class Graph:
     full: bool = False
     fixed: str | None = None
 
+    def __post_init__(self):
+        self.b_width = self.b_width or self.width
+
     def add(self, tensor, values=None):
         """Register a tensor, with its integers where it is a constant."""
         if tensor.name in self.tensors:
@@ -245,6 +261,12 @@ class Graph:
         if values is not None:
             self.constants[tensor.name] = values
         return tensor
+
+    def scales_of(self, vector):
+        """The scales of a vector's columns, int64 [columns]; zeros where it has none."""
+        if vector.scales is None:
+            return torch.zeros(vector.columns, dtype=torch.int64)
+        return self.constants[vector.scales]
 
     def whole(self, name):
         """The view that is all of a tensor."""

@@ -26,9 +26,15 @@ class GraphBuilder:
         self.graph.add(Tensor(name=name, rows=rows, columns=columns, frac=frac, kind=kind, **facts))
         return self.graph.whole(name)
 
-    def constant(self, name, values, frac, home, **facts):
-        """A weight matrix, a table or a vector, which is a matrix of one row; the one that is there, if it is."""
+    def constant(self, name, values, frac, home, *, scales=None, **facts):
+        """A weight matrix, a table or a vector, which is a matrix of one row; the one that is there, if it is.
+
+        `scales` of a bias are how many fraction bits more each column of its weights has than the weights' binary point says.
+        """
         if name not in self.graph.tensors:
+            if scales is not None:
+                facts["scales"] = f"{name}.scales"
+                self.graph.constants[facts["scales"]] = scales
             rows, columns = values.shape if values.ndim == 2 else (1, len(values))
             self.graph.add(Tensor(name=name, rows=rows, columns=columns, frac=frac, kind=home, home=home, **facts), values)
         return self.graph.tensors[name]

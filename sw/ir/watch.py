@@ -34,6 +34,7 @@ class Watch:
             return
         rows = view.rows_of(tensor.row_mask())
         columns = tensor.column_mask()[view.column: view.column + view.columns]
+        saturated = saturated | (tensor.as_read(rounded) != rounded)
         exact, rounded, saturated = (x[rows][:, columns] for x in (exact, rounded, saturated))
         self.counts.setdefault(tensor.source, Counter()).update(
             saturated=int(saturated.sum()), vanished=int((vanished(exact, rounded) & ~saturated).sum()))

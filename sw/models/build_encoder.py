@@ -59,7 +59,7 @@ class _EncoderGraph:
     def __init__(self, encoder, lengths, columns, separate, tokens, full):
         size = encoder.hardware.tile
         self.encoder, self.parts, self.tokens = encoder, encoder.parts, tokens
-        self.graph = Graph(tile=size, width=encoder.hardware.width, batch=len(lengths),
+        self.graph = Graph(tile=size, width=encoder.hardware.width, b_width=encoder.hardware.b_width, batch=len(lengths),
                            sequence=-(-columns // size) * size, lengths=lengths, layers=encoder.parts.layers,
                            curves=encoder.curves, target=encoder.target, losses=encoder.losses,
                            weight_sparsity=encoder.weight_sparsity, full=full, fixed=self._fixed())
@@ -135,7 +135,8 @@ class _EncoderGraph:
         return self.builder.activation(
             source + suffix, rows, columns, encoder.fracs[source], kind,
             **{"density": self._density(source, valid), "largest": encoder.maxima[source], "scale": self.parts.scale(source),
-               "source": source, "site": source if source in self.parts.sites else None, "sequences": tuple(members)} | facts)
+               "source": source, "site": source if source in self.parts.sites else None, "sequences": tuple(members),
+               "bits": self.graph.b_width if source in self.parts.b_operands else None} | facts)
 
     def _rows_of_members(self, members):
         """Facts of a tensor with all tokens of some sequences."""
@@ -256,7 +257,7 @@ class _EncoderGraph:
                 density = (width * self._density(name, None) + float((matrix != 0).sum()) / size) / (width + size)
                 whole = self._activation(name, suffix, members, one.kind, width + size, valid_columns=width, layer=one.layer,
                                          density=density)
-                integers = quantise(matrix, encoder.fracs[name], self.graph.width)
+                integers = quantise(matrix, encoder.fracs[name], encoder.bits(name))
                 self.builder.load(replace(whole, column=width, columns=size), integers.repeat(len(members), 1))
                 views.append(whole)
         for view, name in zip(views, [*attention.queries, *attention.keys], strict=True):
@@ -275,7 +276,7 @@ class _EncoderGraph:
         """A projection of a to c."""
         known = {"layer": one.layer, "group": one.group, "scale": one.scale}
         weight = self._constant(one.weight, "weight", valid_rows=(range(one.rows),), valid_columns=one.columns, **known)
-        bias = self._constant(one.bias, "vector", **known)
+        bias = self._constant(one.bias, "vector", scales=self.encoder.scales.get(one.weight), **known)
         self.builder.product(a, self.graph.whole(weight.name), c, bias=bias, function=one.function, column_parts=column_parts)
 
     def _head(self, attention, sequence, head, layer, views):

@@ -50,10 +50,12 @@ class TensorFidelity:
     reach : largest magnitude that its words hold, in the float model's units; None of a constant
     limit : why more reach would not help, where that is so
     deviation : of a layer-norm's result, the smallest standard deviation of a row that went in, in steps of the integers
+    bits : of its values
     """
 
     kind: str
     losses: Losses
+    bits: int
     sources: tuple[str, ...] = ()
     reach: float | None = None
     limit: str = ""
@@ -72,9 +74,10 @@ class TensorFidelity:
         return values if math.isinf(self.deviation) else values | {"deviation": self.deviation}
 
     def trouble(self, width):
-        """What is wrong with the tensor and what helps, in words."""
+        """What is wrong with the tensor and what helps, in words; `width` bits has a word."""
         one, saturated, vanished = self.losses, self.losses.share("saturated"), self.losses.share("vanished")
-        wider = "raise fraction_bits in the configuration" if width < LARGEST_WIDTH else "use a model of more even values"
+        wider = ("raise weight_bits in the configuration" if self.bits < width else
+                 "raise fraction_bits in the configuration" if width < LARGEST_WIDTH else "use a model of more even values")
         if saturated and self.reach is not None:
             what = (f"it reaches {one.largest:.3g} where calibration left room for {self.reach:.3g}"
                     if one.largest > self.reach else "what it is computed from is beyond the range seen in calibration")
@@ -84,7 +87,7 @@ class TensorFidelity:
             return f"normalises rows that differ by {self.deviation:.3g} steps of their words only; {wider}"
         if vanished:
             return f"rounds {vanished:.2%} of its values to nothing, beside others as large as {one.largest:.3g}; {wider}"
-        return f"is off by {one.relative_error:.2%} in words of {width} bits; {wider}"
+        return f"is off by {one.relative_error:.2%} in words of {self.bits} bits; {wider}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,7 +291,8 @@ def _pruning(graph):
 
 def _tensors(graph, values, watch, wanted):
     """TensorFidelity of every constant and activation, by name."""
-    tensors = {name: TensorFidelity(kind=kind, losses=losses) for name, (kind, losses) in graph.losses.items()}
+    tensors = {name: TensorFidelity(kind=kind, losses=losses, bits=graph.b_width if kind == "weight" else graph.width)
+               for name, (kind, losses) in graph.losses.items()}
     sources, limits = _sources(graph), _limits(graph)
     found: dict[str, TensorFidelity] = {}
     for inside, integers in values.items():
@@ -296,9 +300,11 @@ def _tensors(graph, values, watch, wanted):
         name = tensor.source
         if name is None:
             continue
-        got = tensor.valid(integers) / tensor.units
+        bits = tensor.bits or graph.width
+        got = tensor.valid(tensor.as_read(integers)) / tensor.units
         one = TensorFidelity(kind=tensor.kind, losses=Losses.between(got, _wanted(graph, tensor, wanted[name])),
-                             sources=sources[name], reach=(1 << graph.width - 1) / tensor.units, limit=limits.get(inside, ""))
+                             sources=sources[name], reach=(1 << bits - 1) / tensor.units, limit=limits.get(inside, ""),
+                             bits=bits)
         found[name] = found[name] + one if name in found else one
     for name, counts in watch.counts.items():
         found[name] = replace(found[name], losses=replace(found[name].losses, **counts),

@@ -45,7 +45,8 @@ class _Workload:
     def __init__(self, config, seed):
         self.config = config
         self.random = torch.Generator().manual_seed(seed)
-        self.graph = Graph(tile=config.tile, width=config.width, batch=1, sequence=SIZE, lengths=(SIZE,), layers=1)
+        self.graph = Graph(tile=config.tile, width=config.width, b_width=config.b_width, batch=1, sequence=SIZE,
+                           lengths=(SIZE,), layers=1)
         self.builder = GraphBuilder(self.graph)
 
     def build(self, layernorm):
@@ -70,22 +71,24 @@ class _Workload:
         self.builder.store(output, output.tensor, (1, SIZE, SIZE))
         return self.graph
 
-    def _frac(self, spread):
-        """Binary point that leaves room for four standard deviations."""
-        frac = self.config.width - 1
-        while spread * 4 * 2**frac > 1 << (self.config.width - 1):
+    def _frac(self, spread, bits=None):
+        """Binary point of values of `bits` bits, W by default, that leaves room for four standard deviations."""
+        frac = (bits or self.config.width) - 1
+        while spread * 4 * 2**frac > 1 << ((bits or self.config.width) - 1):
             frac -= 1
         return frac
 
-    def _integers(self, shape, spread, frac):
-        limit = 1 << (self.config.width - 1)
+    def _integers(self, shape, spread, frac, bits=None):
+        limit = 1 << ((bits or self.config.width) - 1)
         values = torch.randn(shape, generator=self.random, dtype=torch.float64) * spread * 2.0**frac
         return values.round().clamp(-limit, limit - 1).to(torch.int64)
 
     def _activation(self, name, kind, frac=None):
-        frac = self._frac(_SPREAD[name]) if frac is None else frac
+        bits = self.config.b_width if name in ("key", "value") else None
+        frac = self._frac(_SPREAD[name], bits) if frac is None else frac
         frac = scores_frac(frac, self.config.width) if kind == "scores" else frac
-        return self.builder.activation(name, SIZE, SIZE, frac, kind, largest=4.0, source=name, sequences=(0,), layer="0")
+        return self.builder.activation(name, SIZE, SIZE, frac, kind, largest=4.0, source=name, sequences=(0,), layer="0",
+                                       bits=bits)
 
     def _vector(self, name, group, spread, mean=0.0):
         frac = self._frac(max(spread, mean / 4))
@@ -94,9 +97,10 @@ class _Workload:
         return self.builder.constant(name, values.clamp(-limit, limit - 1), frac, "vector", group=group, layer="0")
 
     def _project(self, name, a, group, function="none", column_parts=1, factor=1.0):
-        spread = factor * SIZE**-0.5
-        weight = self.builder.constant(f"{name}.weight", self._integers((SIZE, SIZE), spread, self._frac(spread)),
-                                       self._frac(spread), "weight", group=group, layer="0")
+        spread, bits = factor * SIZE**-0.5, self.config.b_width
+        frac = self._frac(spread, bits)
+        weight = self.builder.constant(f"{name}.weight", self._integers((SIZE, SIZE), spread, frac, bits), frac, "weight",
+                                       group=group, layer="0")
         bias, c = self._vector(f"{name}.bias", group, 0.05 * factor), self._activation(name, name)
         self.builder.product(a, self.graph.whole(weight.name), c, bias=bias, function=function, column_parts=column_parts)
         return c

@@ -36,4 +36,5 @@ def outline_encoder(checkpoint, hardware, *, layers=None, **request):
     return QuantisedEncoder(
         hardware=hardware, model=checkpoint.config, parts=parts, fracs=defaultdict(lambda: frac),
         maxima=defaultdict(lambda: 1.0), constants=constants, curves=[], curve_numbers={}, target=0, profiles={}, losses={},
-        weight_sparsity=0.0, score_bias=torch.zeros(buckets, checkpoint.config.num_attention_heads) if buckets else None)
+        scales={}, weight_sparsity=0.0,
+        score_bias=torch.zeros(buckets, checkpoint.config.num_attention_heads) if buckets else None)

@@ -172,6 +172,11 @@ class Parts:
         """By what the values of an activation are larger in the integer model than in the float one."""
         return self._scales.get(name, 1.0)
 
+    @cached_property
+    def b_operands(self):
+        """Names of the activations that are operand B of a product: keys and values."""
+        return frozenset(name for attention in self.attentions for name in (*attention.keys, attention.value))
+
     @property
     def encoder_projections(self):
         """The projections of the layers, without what stands behind them."""

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,11 +10,12 @@ import torch
 from ...hw.spec.activations import has_table
 from ...hw.spec.config import AcceleratorConfig
 from ...hw.spec.layernorm import BETA_LEADS, GAMMA_LEADS
+from ..golden.fixed import round_shift
 from ..golden.losses import Losses
 from ..ir.curves import TARGET_ONE, constant_curves, profiled_curves, site_curves
 from ..ir.densities import profile
 from ..ir.errors import CompileError
-from ..ir.formats import MARGIN, best_point, binary_point, quantise_constant, scores_frac
+from ..ir.formats import MARGIN, best_point, binary_point, quantise_columns, quantise_constant, scores_frac
 from ..ir.graph import ConstantLosses
 from .build_encoder import build_graph
 from .calibrate import calibrate
@@ -38,6 +40,8 @@ class QuantisedEncoder:
     fracs : binary point of every activation, by its name in the float model
     maxima : largest magnitude expected of every activation, in its own units (`Parts.scale`)
     constants : (integers, binary point) of every table, weight matrix [in, out] and vector, by name
+    scales : int64 [out], how many fraction bits more than its binary point says each column of a weight matrix has, by the
+        matrix's name; of weights narrower than other values
     weight_sparsity : share of every encoder weight matrix that was zeroed, or a GroupSparsity
     losses : ConstantLosses of every constant, by name; of a table, by `Table.constant`
     curves, curve_numbers, target : DynaTran, see `Graph`; number 0 where nothing is pruned
@@ -51,6 +55,7 @@ class QuantisedEncoder:
     fracs: dict[str, int]
     maxima: dict[str, float]
     constants: dict[str, tuple[torch.Tensor, int]]
+    scales: dict[str, torch.Tensor]
     weight_sparsity: float | GroupSparsity
     losses: dict[str, ConstantLosses]
     curves: list[tuple[int, ...]]
@@ -59,9 +64,18 @@ class QuantisedEncoder:
     profiles: dict[str, np.ndarray]
     score_bias: torch.Tensor | None = None
 
+    def bits(self, name):
+        """Bits of the values of an activation, see `bits_of`."""
+        return bits_of(self.parts, self.hardware, name)
+
     def build_graph(self, lengths, columns, separate=None, *, tokens=None, full=False):
         """The Graph for sequences of given lengths, see `build_encoder.build_graph`."""
         return build_graph(self, lengths, columns, separate, tokens=tokens, full=full)
+
+
+def bits_of(parts, hardware, name):
+    """Bits of the values of an activation by its name in the float model: fewer where it is operand B of a product."""
+    return hardware.b_width if name in parts.b_operands else hardware.width
 
 
 def prune_weights(weight, sparsity):
@@ -107,20 +121,21 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, si
     profiled = target_sparsity is not None and site_taus is None
     seen = calibrate(checkpoint, calibration_texts, layers=parts.layers, keep=parts.sites,
                      scale=lambda name: parts.scale(name) * MARGIN)
-    constants, vectors, losses = _constants(checkpoint, hardware, parts)
+    constants, scales, vectors, losses = _constants(checkpoint, hardware, parts)
     maxima = {name: value * parts.scale(name) * MARGIN for name, value in seen.maxima.items()}
     special = _special_points(parts, hardware.width)
+    bits = partial(bits_of, parts, hardware)
     fracs = {name: special[name](value) if name in special else best_point(
-        binary_point(value, hardware.width), lambda frac, name=name: seen.spreads[name].error(frac, hardware.width))
+        binary_point(value, bits(name)), lambda frac, name=name: seen.spreads[name].error(frac, bits(name)))
         for name, value in maxima.items()}
     for table in parts.tables:
         integers, fracs[table.name] = constants[table.name]
         maxima[table.name] = float(integers.abs().max()) * 2.0 ** -fracs[table.name]
     score_bias = _score_bias(checkpoint, parts)
     if score_bias is not None:
-        _make_room_for_bias(fracs, maxima, score_bias, parts, hardware.width)
+        _make_room_for_bias(fracs, maxima, score_bias, parts, bits)
     _quantise_norms(fracs, constants, vectors, parts, hardware.width)
-    _quantise_biases(fracs, constants, vectors, parts, hardware)
+    _quantise_biases(fracs, constants, scales, vectors, parts, hardware)
     # What is added to a result and less than half its step cannot be missed.
     least = {name: 2.0 ** -(fracs[result] + 1) for result, name in (
         *((norm.result, norm.beta) for norm in parts.norms), *((one.result, one.bias) for one in parts.projections))}
@@ -141,8 +156,8 @@ def quantise_encoder(checkpoint, hardware, *, tau=None, target_sparsity=None, si
         target = math.floor(target_sparsity * TARGET_ONE + 0.5)
     return QuantisedEncoder(
         hardware=hardware, model=checkpoint.config, parts=parts, fracs=fracs, maxima=maxima,
-        constants=constants, losses=losses, weight_sparsity=weight_sparsity, curves=curves, curve_numbers=numbers,
-        target=target,
+        constants=constants, scales=scales, losses=losses, weight_sparsity=weight_sparsity, curves=curves,
+        curve_numbers=numbers, target=target,
         profiles={name: profile(seen.magnitudes[name], units) for name, units in sites.items()}, score_bias=score_bias,
     )
 
@@ -197,9 +212,12 @@ def _matrices(checkpoint, layers=None):
 
 
 def _constants(checkpoint, hardware, parts):
-    """Tables and weight matrices in integers, the vectors still in float, all padded to whole tiles; what the integers lose."""
+    """Tables and weight matrices in integers, their scales, the vectors still in float, all padded to whole tiles; what the
+    integers lose.
+    """
     tensors, size = checkpoint.tensors, hardware.tile
     constants: dict[str, tuple[torch.Tensor, int]] = {}
+    scales: dict[str, torch.Tensor] = {}
     vectors: dict[str, torch.Tensor] = {}
     losses: dict[str, ConstantLosses] = {}
     words, places = parts.tables
@@ -214,20 +232,30 @@ def _constants(checkpoint, hardware, parts):
         matrix = one.weights, one.first
         if matrix not in shared:
             shared[matrix] = _weights(tensors[f"{one.weights}.weight"], one, hardware)
-        constants[one.weight], losses[one.weight] = shared[matrix]
+        constants[one.weight], scale, losses[one.weight] = shared[matrix]
+        if scale is not None:
+            scales[one.weight] = scale
         bias = tensors[f"{one.weights}.bias"][one.first: one.first + one.columns].double() * one.scale
         vectors[one.bias] = torch.nn.functional.pad(bias, (0, -one.columns % size))
-    return constants, vectors, losses
+    return constants, scales, vectors, losses
 
 
 def _weights(matrix, one, hardware):
-    """A projection's weights in integers, padded to whole tiles, with their binary point; what the integers lose."""
+    """A projection's weights in integers, padded to whole tiles, with their binary point; their scales, if the hardware has
+    any; what the integers lose.
+    """
     weight = matrix[one.first: one.first + one.columns].double() * one.scale
-    integers, frac = quantise_constant(weight, hardware.width)
+    if hardware.scale_bits:
+        integers, frac, scales = quantise_columns(weight, hardware.b_width, (1 << hardware.scale_bits) - 1)
+        points = frac + scales[:, None].double()
+    else:
+        (integers, frac), scales = quantise_constant(weight, hardware.b_width), None
+        points = frac
     columns, rows = (-n % hardware.tile for n in integers.shape)
     # [out, in]: a vanished weight is judged beside the others of its result.
-    losses = ConstantLosses("weight", Losses.of_constant(weight, integers, frac))
-    return (torch.nn.functional.pad(integers.T, (0, columns, 0, rows)), frac), losses
+    losses = ConstantLosses("weight", Losses.of_constant(weight, integers, points))
+    return ((torch.nn.functional.pad(integers.T, (0, columns, 0, rows)), frac),
+            scales if scales is None else torch.nn.functional.pad(scales, (0, columns)), losses)
 
 
 def _score_bias(checkpoint, parts):
@@ -237,13 +265,13 @@ def _score_bias(checkpoint, parts):
     return checkpoint.tensors["encoder.relative_attention_bias.weight"].double() * math.log2(math.e)
 
 
-def _make_room_for_bias(fracs, maxima, score_bias, parts, width):
+def _make_room_for_bias(fracs, maxima, score_bias, parts, bits):
     """Binary points and maxima of queries that hold the bias beside them, and of keys that hold ones."""
     biases = score_bias.abs().amax(0).tolist()
     for attention in parts.attentions:
         for names, others in ((attention.queries, biases), (attention.keys, [1.0] * attention.heads)):
             for name, other in zip(names, others, strict=True):
-                fracs[name] = min(fracs[name], binary_point(other, width))
+                fracs[name] = min(fracs[name], binary_point(other, bits(name)))
                 maxima[name] = max(maxima[name], other)
 
 
@@ -284,7 +312,7 @@ def _quantise_norms(fracs, constants, vectors, parts, width):
         fracs[norm.result] = o_frac
 
 
-def _quantise_biases(fracs, constants, vectors, parts, hardware):
+def _quantise_biases(fracs, constants, scales, vectors, parts, hardware):
     """Biases in integers; neither they nor the results get more fraction bits than the accumulator has."""
     def limit(result, product_frac):
         fracs[result] = min(fracs[result], product_frac)
@@ -299,7 +327,18 @@ def _quantise_biases(fracs, constants, vectors, parts, hardware):
         if not has_table(one.function):
             limit(one.result, product_frac)
         constants[one.bias] = quantise_constant(vectors[one.bias], hardware.width, ceiling=product_frac)
+        if one.weight in scales:
+            _make_room_for_biases(constants, scales, one, product_frac, hardware)
         aligned = hardware.width + product_frac - constants[one.bias][1]
         if aligned >= hardware.accumulator_width:
             raise CompileError(f"{one.result}: its bias, aligned to the products, takes {aligned} bits of an accumulator "
                                f"of {hardware.accumulator_width}: raise max_inner, or use a more ordinary model")
+
+
+def _make_room_for_biases(constants, scales, one, product_frac, hardware):
+    """Lower the scale of columns with so large a bias beside their weights that the accumulator would not hold it."""
+    (weight, frac), (bias, bias_frac) = constants[one.weight], constants[one.bias]
+    room = 2.0 ** (hardware.accumulator_width - 2 - product_frac + bias_frac) / bias.abs().clamp(min=1).double()
+    excess = (scales[one.weight] - torch.floor(torch.log2(room)).to(torch.int64)).clamp(min=0).minimum(scales[one.weight])
+    constants[one.weight] = round_shift(weight, excess), frac
+    scales[one.weight] = scales[one.weight] - excess

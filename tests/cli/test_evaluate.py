@@ -195,6 +195,8 @@ def test_command(folder, checkpoint, tmp_path, monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert f"accuracy {100 * direct['accuracy']:.2f} %" in shown and "without pruning" in shown
     assert command(monkeypatch, *given, "--method", "top-k") == 2
-    assert command(monkeypatch, *given, "--format", "4") == 2
+    for wrong in ("4", "4.12/", "4.12/20"):
+        assert command(monkeypatch, *given, "--format", wrong) == 2
     errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 2 and "--keep" in errors[0] and "4.16" in errors[1]
+    assert len(errors) == 4 and "--keep" in errors[0] and "4.16" in errors[1] and "4.12/8" in errors[2]
+    assert "weight_bits = 20" in errors[3] and "choose 4 to 16" in errors[3]

@@ -16,8 +16,9 @@ from acceltran.sw.golden.tiles import pack_bits
 @cocotb.test()
 async def check_sums(dut):
     p = parameters()
-    width, rows, rng = p["width"], p["rows"], random.Random(1)
+    width, b_width, rows, rng = p["width"], p["b_width"], p["rows"], random.Random(1)
     low, high = -(1 << (width - 1)), (1 << (width - 1)) - 1
+    b_low, b_high = -(1 << (b_width - 1)), (1 << (b_width - 1)) - 1
     row_bits, psums = (rows - 1).bit_length(), p["psum_tiles"]
     psum_bits = (psums - 1).bit_length()
     Clock(dut.clk, PERIOD, "ns").start()
@@ -36,13 +37,14 @@ async def check_sums(dut):
         psum, at = rng.randrange(psums), width + row_bits + psum_bits
         dut.pick.value = (a & (1 << width) - 1) | row << width | psum << width + row_bits | fire << at | close << at + 1
         if ram:  # What is written now is read by the next pick; the first ones see it filled.
-            changed, value = cycle % rows if cycle < rows else rng.randrange(rows), low if extreme else rng.randint(low, high)
-            dut.write.value = (value & (1 << width) - 1) | changed << width + 1 | 1 << width + 1 + row_bits
+            changed, value = cycle % rows if cycle < rows else rng.randrange(rows), b_low if extreme else rng.randint(
+                b_low, b_high)
+            dut.write.value = (value & (1 << b_width) - 1) | changed << b_width + 1 | 1 << b_width + 1 + row_bits
             fire &= cycle >= rows
             dut.pick.value = (a & (1 << width) - 1) | row << width | psum << width + row_bits | fire << at | close << at + 1
         else:
-            column = [low if extreme else rng.randint(low, high) for _ in range(rows)]
-            dut.column.value = pack_bits(column, width)
+            column = [b_low if extreme else rng.randint(b_low, b_high) for _ in range(rows)]
+            dut.column.value = pack_bits(column, b_width)
         if close:
             held, totals[turn] = totals[turn], 0
             turn = (turn + 1) % psums
@@ -55,8 +57,10 @@ async def check_sums(dut):
             assert dut.hold.value.to_signed() == due.pop(0)
 
 
-@pytest.mark.parametrize(("width", "rows", "psum_tiles", "b_memory"), [
-    (20, 32, 1, "registers"), (9, 48, 2, "registers"), (8, 16, 4, "registers"), (8, 16, 1, "ram"), (13, 24, 2, "ram")])
-def test_mac(width, rows, psum_tiles, b_memory):
-    values = {"width": width, "accumulator_width": 2 * width + 9, "rows": rows, "psum_tiles": psum_tiles, "b_memory": b_memory}
+@pytest.mark.parametrize(("width", "b_width", "rows", "psum_tiles", "b_memory"), [
+    (20, 20, 32, 1, "registers"), (9, 4, 48, 2, "registers"), (20, 8, 16, 4, "registers"), (8, 8, 16, 1, "ram"),
+    (24, 13, 24, 2, "ram")])
+def test_mac(width, b_width, rows, psum_tiles, b_memory):
+    values = {"width": width, "b_width": b_width, "accumulator_width": width + b_width + 9, "rows": rows,
+              "psum_tiles": psum_tiles, "b_memory": b_memory}
     simulate_component(__name__, Mac(**values), **values)

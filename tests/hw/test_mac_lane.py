@@ -50,10 +50,11 @@ async def check_rows(dut):
     assert fired == pairs
 
 
-@pytest.mark.parametrize(("skip", "window", "slots", "width", "psum_tiles", "b_memory"), [
-    ("both", 4, 2, 20, 1, "registers"), ("activation", 1, 3, 8, 2, "registers"), ("both", 2, 2, 8, 4, "registers"),
-    ("both", 2, 3, 8, 1, "ram")])
-def test_mac_lane(skip, window, slots, width, psum_tiles, b_memory):
-    values = {"tile": 8, "width": width, "accumulator_width": 2 * width + 12, "group_rows": 1 if b_memory == "ram" else 2,
-              "slots": slots, "skip": skip, "window": window, "psum_tiles": psum_tiles, "b_memory": b_memory}
+@pytest.mark.parametrize(("skip", "window", "slots", "width", "b_width", "psum_tiles", "b_memory"), [
+    ("both", 4, 2, 20, 20, 1, "registers"), ("activation", 1, 3, 8, 4, 2, "registers"), ("both", 2, 2, 8, 8, 4, "registers"),
+    ("both", 2, 3, 13, 8, 1, "ram")])
+def test_mac_lane(skip, window, slots, width, b_width, psum_tiles, b_memory):
+    values = {"tile": 8, "width": width, "b_width": b_width, "accumulator_width": width + b_width + 12,
+              "group_rows": 1 if b_memory == "ram" else 2, "slots": slots, "skip": skip, "window": window,
+              "psum_tiles": psum_tiles, "b_memory": b_memory}
     simulate_component(__name__, MacLane(form=LaneFormat(**values)), **values)

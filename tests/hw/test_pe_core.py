@@ -35,7 +35,7 @@ class Work:
             self.a.append(tile_beats(a, p["width"], p["lines_per_beat"], mask=a_mask))
         if self._released & 2:
             sent_mask = b_mask.T if transpose and b_mask is not None else b_mask
-            self.b.append(tile_beats(sent, p["width"], p["lines_per_beat"], transpose=transpose, mask=sent_mask))
+            self.b.append(tile_beats(sent, p["b_width"], p["lines_per_beat"], transpose=transpose, mask=sent_mask))
         self._released = a_release | b_release << 1
         psum = (len(self.outputs) + ahead) % psums
         self.steps.append(psum | (last | self._released << 1) << (psums - 1).bit_length())
@@ -59,11 +59,11 @@ class Work:
 
     def product(self, rng, length, a_density, b_density, chunk=1):
         """`chunk` output tiles from `length` steps of random tiles each; they share every B tile."""
-        size, width = self.p["tile"], self.p["width"]
+        size = self.p["tile"]
         for k in range(length):
-            b = random_tile(rng, size, width, b_density)
+            b = random_tile(rng, size, self.p["b_width"], b_density)
             for n in range(chunk):
-                a, last = random_tile(rng, size, width, a_density), k == length - 1
+                a, last = random_tile(rng, size, self.p["width"], a_density), k == length - 1
                 self.step(a, b, last=last, b_release=n == chunk - 1, ahead=0 if last else n)
 
 
@@ -116,19 +116,19 @@ async def run(dut, work, rng=None, idle=0.0, stall=0.0):
 
 def corners(p):
     """Zero, extreme, single, and uneven tiles, next to each other."""
-    size, width = p["tile"], p["width"]
-    rng = random.Random(7)
-    low, high = np.full((size, size), -(1 << (width - 1))), np.full((size, size), (1 << (width - 1)) - 1)
+    size, rng = p["tile"], random.Random(7)
     zero, one, row = (np.zeros((size, size), dtype=np.int64) for _ in range(3))
     one[size - 1, 2] = -3
     row[size // 2] = np.arange(1, size + 1)
-    shapes = [zero, low, high, one, row, row.T, random_tile(rng, size, width, 0.1)]
+    row = np.minimum(row, (1 << p["b_width"] - 1) - 1)
+    a_shapes, b_shapes = ([zero, low_tile(size, width), ~low_tile(size, width), one, row, row.T,
+                           random_tile(rng, size, width, 0.1)] for width in (p["width"], p["b_width"]))
     work = Work(p)
-    for a in shapes:
-        for b in shapes:
+    for a in a_shapes:
+        for b in b_shapes:
             work.step(a, b, last=True)
-    for a in shapes:
-        for b in shapes:
+    for a in a_shapes:
+        for b in b_shapes:
             work.step(a, b, last=rng.random() < 0.3, transpose=rng.random() < 0.5)
     for _ in range(20):
         work.step(zero, zero, last=True)
@@ -141,7 +141,7 @@ def corners(p):
 
 def mixture(p, rng, tiles):
     """Random densities, lengths, transposition, reuse of either operand."""
-    size, width = p["tile"], p["width"]
+    size, width, b_width = p["tile"], p["width"], p["b_width"]
     work = Work(p)
     densities = (0.0, 0.03, 0.2, 0.5, 0.8, 1.0)
     a = b = None
@@ -153,17 +153,17 @@ def mixture(p, rng, tiles):
             if not a_kept:
                 a = random_tile(rng, size, width, a_density)
             if not b_kept:
-                b = random_tile(rng, size, width, b_density)
+                b = random_tile(rng, size, b_width, b_density)
                 transpose = rng.random() < 0.4
             a_kept, b_kept, last = rng.random() < 0.3, rng.random() < 0.3, k == length - 1
             work.step(a, b, transpose=transpose, last=last, a_release=not a_kept, b_release=not b_kept,
                       ahead=0 if last else n)
-    work.step(a if a_kept else low_tile(p), b if b_kept else low_tile(p), last=True)
+    work.step(a if a_kept else low_tile(size, width), b if b_kept else low_tile(size, b_width), last=True)
     return work
 
 
-def low_tile(p):
-    return np.full((p["tile"], p["tile"]), -(1 << (p["width"] - 1)))
+def low_tile(size, width):
+    return np.full((size, size), -(1 << (width - 1)))
 
 
 @cocotb.test()
@@ -263,41 +263,42 @@ async def check_speed(dut):
         assert figures[name] >= bound, (name, figures)
 
 
-def core_test(tile, width, lines, skip, window, slots, psum_tiles=1, b_memory="registers", skid=False, **bounds):
+def core_test(tile, width, lines, skip, window, slots, psum_tiles=1, b_memory="registers", skid=False, b_width=None, **bounds):
+    b_width = b_width or width
     values = {
-        "tile": tile, "width": width, "accumulator_width": 2 * width + 12, "lines_per_beat": lines, "skip": skip,
-        "window": window, "operand_slots": slots, "psum_tiles": psum_tiles, "b_memory": b_memory, "skid": skid,
+        "tile": tile, "width": width, "b_width": b_width, "accumulator_width": width + b_width + 12, "lines_per_beat": lines,
+        "skip": skip, "window": window, "operand_slots": slots, "psum_tiles": psum_tiles, "b_memory": b_memory, "skid": skid,
     }
     simulate_component(__name__, PECore(form=PEFormat(**values)), bounds=bounds, **values)
 
 
 CONFIGURATIONS = [
-    (8, 4, "none", 2, 2, 1),
-    (20, 2, "activation", 2, 3, 2),
-    (8, 2, "both", 2, 2, 1),
-    (20, 4, "both", 4, 2, 2),
-    (8, 1, "both", 8, 3, 4),
+    (8, 8, 4, "none", 2, 2, 1),
+    (20, 8, 2, "activation", 2, 3, 2),
+    (8, 8, 2, "both", 2, 2, 1),
+    (20, 20, 4, "both", 4, 2, 2),
+    (9, 4, 1, "both", 8, 3, 4),
 ]
 MORE = [
-    (12, 4, "both", 2, 3, 1), (8, 1, "both", 4, 3, 2), (24, 4, "both", 8, 2, 1), (20, 1, "none", 2, 3, 2),
-    (8, 4, "activation", 2, 2, 1),
+    (12, 12, 4, "both", 2, 3, 1), (8, 8, 1, "both", 4, 3, 2), (24, 24, 4, "both", 8, 2, 1), (20, 20, 1, "none", 2, 3, 2),
+    (8, 8, 4, "activation", 2, 2, 1), (8, 8, 1, "both", 8, 3, 4), (24, 13, 2, "both", 4, 2, 2),
 ]
 
 
 @pytest.mark.parametrize(
-    ("width", "lines", "skip", "window", "slots", "psum_tiles"),
+    ("width", "b_width", "lines", "skip", "window", "slots", "psum_tiles"),
     CONFIGURATIONS + [pytest.param(*c, marks=pytest.mark.slow) for c in MORE],
 )
-def test_pe_core(width, lines, skip, window, slots, psum_tiles):
-    core_test(8, width, lines, skip, window, slots, psum_tiles)
+def test_pe_core(width, b_width, lines, skip, window, slots, psum_tiles):
+    core_test(8, width, lines, skip, window, slots, psum_tiles, b_width=b_width)
 
 
-@pytest.mark.parametrize(("width", "skip", "slots", "psum_tiles"), [
-    (8, "both", 2, 1), pytest.param(20, "activation", 3, 2, marks=pytest.mark.slow),
-    pytest.param(12, "none", 2, 4, marks=pytest.mark.slow),
+@pytest.mark.parametrize(("width", "b_width", "skip", "slots", "psum_tiles"), [
+    (8, 5, "both", 2, 1), pytest.param(20, 20, "activation", 3, 2, marks=pytest.mark.slow),
+    pytest.param(12, 12, "none", 2, 4, marks=pytest.mark.slow),
 ])
-def test_pe_core_for_long_wires(width, skip, slots, psum_tiles):
-    core_test(8, width, 1, skip, 2, slots, psum_tiles, "ram", skid=True)
+def test_pe_core_for_long_wires(width, b_width, skip, slots, psum_tiles):
+    core_test(8, width, 1, skip, 2, slots, psum_tiles, "ram", skid=True, b_width=b_width)
 
 
 def test_pe_core_speed():

@@ -44,7 +44,7 @@ def random_sums(rng, size, bits):
 def case(rng, p, tiles):
     """(commands, rows, writes) as payloads."""
     size, width, wide = p["tile"], p["width"], p["accumulator_width"]
-    layout = post_command(size, width)
+    layout = post_command(size, width, p["scale_bits"])
     commands, rows, writes = [], [], []
     for _ in range(tiles):
         bits, fields = random_command(rng, p)
@@ -52,11 +52,15 @@ def case(rng, p, tiles):
         zero = rng.random() < 0.4
         bias = [0 if zero else rng.choice((low, top, rng.randint(low, top))) for _ in range(size)]
         sums, slot = random_sums(rng, size, bits), rng.getrandbits(SLOT_BITS)
+        # A shifted bias fits in the accumulator.
+        most = min((1 << p["scale_bits"]) - 1, wide - width - fields["bias_shift"])
+        scales = [rng.choice((0, most, rng.randint(0, most))) for _ in range(size)]
         result = post_process(torch.tensor(sums), None if zero else torch.tensor(bias), **fields, width=width,
-                              functions=p["functions"])
+                              functions=p["functions"], scales=torch.tensor(scales))
         writes += writes_of(result.numpy().astype(np.int64), slot, p["lines_per_beat"])
         rows += [pack_bits(row, wide) | (r == size - 1) << (size * wide) for r, row in enumerate(sums)]
-        command = layout.const({**fields, "slot": slot, "bias": bias})
+        line = {"values": bias, "scales": scales} if p["scale_bits"] else bias
+        command = layout.const({**fields, "slot": slot, "bias": line})
         commands.append(command.as_value().value & (1 << layout.size) - 1)
     return commands, rows, writes
 
@@ -112,19 +116,19 @@ async def check_tiles(dut):
             assert cycles <= len(rows) + tiles + p["latency"] + 4
 
 
-@pytest.mark.parametrize("tile, width, lines_per_beat, functions, skid", [
-    (8, 20, 2, ("relu", "gelu", "tanh"), False),
-    (8, 8, 1, ("gelu",), True),
-    (8, 16, 4, ("relu",), False),
-    (4, 12, 4, ("relu", "tanh"), True),
+@pytest.mark.parametrize("tile, width, lines_per_beat, functions, skid, scale_bits", [
+    (8, 20, 2, ("relu", "gelu", "tanh"), False, 0),
+    (8, 8, 1, ("gelu",), True, 0),
+    (8, 16, 4, ("relu",), False, 4),
+    (4, 12, 4, ("relu", "tanh"), True, 4),
 ])
-def test_post_process(tile, width, lines_per_beat, functions, skid):
+def test_post_process(tile, width, lines_per_beat, functions, skid, scale_bits):
     values = {"tile": tile, "width": width, "accumulator_width": 2 * width + 12, "lines_per_beat": lines_per_beat,
-              "functions": functions, "skid": skid}
+              "functions": functions, "skid": skid, "scale_bits": scale_bits}
     component = PostProcess(**values)
     simulate_component(__name__, component, **values, latency=component.latency)
 
 
 @pytest.mark.slow
 def test_post_process_default():
-    test_post_process(16, 20, 2, ("relu", "gelu", "tanh"), False)
+    test_post_process(16, 20, 2, ("relu", "gelu", "tanh"), False, 0)

@@ -71,6 +71,6 @@ CONFIGURATIONS = [("none", 1, 2, 4, 2), ("activation", 1, 3, 2, 1), ("both", 2, 
 
 @pytest.mark.parametrize(("skip", "window", "slots", "lines", "psum_tiles"), CONFIGURATIONS)
 def test_precompute_sparsity(skip, window, slots, lines, psum_tiles):
-    values = {"tile": 8, "width": 8, "accumulator_width": 28, "group_rows": lines, "slots": slots, "skip": skip,
+    values = {"tile": 8, "width": 8, "b_width": 5, "accumulator_width": 25, "group_rows": lines, "slots": slots, "skip": skip,
               "window": window, "psum_tiles": psum_tiles}
     simulate_component(__name__, PrecomputeSparsity(form=LaneFormat(**values)), **values)

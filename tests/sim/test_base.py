@@ -20,7 +20,8 @@ def made(config):
     return quantise_encoder(checkpoint, config, target_sparsity=0.25, calibration_texts=random_texts(2, 5, 32))
 
 
-@pytest.mark.parametrize(("bits", "bases"), [(32, (0x8000_0000, 0xFFF0_0000)), (64, (0, 0x8000_0000, (5 << 32) + 0x7000_0000))])
+@pytest.mark.parametrize(("bits", "bases"), [
+    pytest.param(32, (0x8000_0000, 0xFFF0_0000), marks=pytest.mark.slow), (64, (0, 0x8000_0000, (5 << 32) + 0x7000_0000))])
 def test_buckets_run_at_any_base(bits, bases, tmp_path):
     """With a preload; a sentence that is shorter than its bucket."""
     config = replace(CONFIG, address_bits=bits)

@@ -6,6 +6,8 @@ import pytest
 
 from acceltran.sim.design import build_system
 from acceltran.sim.inference import infer, report
+from acceltran.sw.compiler import arrange
+from acceltran.sw.compiler.split import Split
 from acceltran.sw.models.checkpoint import load_checkpoint
 from support.configs import CONFIGS, SLOW
 from support.models import make_checkpoint, random_texts
@@ -46,3 +48,16 @@ def test_random_encoders(name, tmp_path):
             assert values["multiplications"] == values["multiplications_expected"], (shape, options)
         assert 0 < values["multiplications"] <= values["dense_multiplications"]
         assert values["tensors_compared"] > 15
+
+
+def test_a_split_encoder(tmp_path, monkeypatch):
+    """Sentences one after the other, head by head, in the smallest pieces, on a configuration that has room for all of it."""
+    config = CONFIGS[next(name for name in CONFIGS if name not in SLOW)]
+    monkeypatch.setattr(arrange._Arranger, "free", lambda self: [])
+    monkeypatch.setattr(arrange, "ways", lambda *_: [Split(1, 1, 1, 1, 1)])
+    checkpoint = load_checkpoint(make_checkpoint(tmp_path / "model", hidden=2 * config.tile, heads=2, layers=2, ffn=32))
+    inference = infer(config, checkpoint, [" ".join(random_texts(1, words, seed=words)) for words in (20, 9)],
+                      folder=tmp_path / "run", model=build_system(config, memory_bits=20))
+    assert not inference.mismatches
+    pieces = {name: len(tensor["pieces"]) for name, tensor in inference.program.tensors.items()}
+    assert pieces["layer1.hidden"] >= 4 and pieces["layer0.query"] == 4 and pieces["layer0.scores.0.1"] >= 2

@@ -53,8 +53,8 @@ class Suite:
             Opcode.MATMUL: {
                 "a_slot": 0, "a_pitch": 5, "a_batch": 0, "b_buffer": 0, "transpose": 0, "b_slot": 0, "b_pitch": 2,
                 "b_batch": 0, "c_slot": 40, "c_pitch": 5, "c_batch": 0, "batch": 1, "rows": 1, "inner": 2, "columns": 2,
-                "order": 0, "bias": 1, "bias_line": 0, "bias_shift": w - 4, "shift": w - 2, "function": 0,
-                "function_shift": 0, "curve": 0,
+                "order": 0, "bias": 1, "bias_line": 0, "bias_shift": self.config.b_width - 4,
+                "shift": self.config.b_width - 2, "function": 0, "function_shift": 0, "curve": 0,
             },
             Opcode.SOFTMAX: {"x_slot": 40, "x_pitch": 5, "o_slot": 60, "o_pitch": 5, "rows": 1, "columns": 2,
                              "valid_columns": 13, "x_shift": ARGUMENT_FRAC - (w - 6), "o_frac": w - 4, "curve": 0},
@@ -84,7 +84,8 @@ class Suite:
         limit = 1 << (w - 3)
         table = rng.integers(-limit, limit, (12, 2 * t))
         indices = rng.permutation(12)[:t]
-        b = rng.integers(-limit, limit, (2 * t, 2 * t)) * (rng.random((2 * t, 2 * t)) < 0.6)
+        b = rng.integers(-1 << self.config.b_width - 3, 1 << self.config.b_width - 3, (2 * t, 2 * t)) * (
+            rng.random((2 * t, 2 * t)) < 0.6)
         bias, gamma, beta = (rng.integers(-limit, limit, 2 * t) for _ in range(3))
         rows = np.zeros((12, -(-2 * t * w // self.config.bus_width) * self.config.bus_width // 8), dtype=np.uint8)
         rows[:, : 2 * t * w // 8] = np.frombuffer(lines_to_bytes(table, w), np.uint8).reshape(12, -1)
@@ -231,7 +232,8 @@ def test_memory_errors(suite, tmp_path):
         suite.add_bad([suite.load(), encode(Opcode.STORE, address=room, slot=slot, pitch=3, rows=rows, columns=2), HALT],
                       "SLOT_RANGE", "MEMORY", 1)
     # Too few bytes: none, not the mask, not all lines, not all tiles.
-    mask, tile = suite.config.mask_bits // 8, (suite.config.mask_bits + suite.config.tile * suite.config.line_bits) // 8
+    config = suite.config
+    mask, tile = config.mask_bits // 8, (config.mask_bits + config.tile * config.weight_line_bits) // 8
     for count in (0, mask, tile - 16, tile + mask, 2 * tile - 16):
         count -= count % 16
         short = suite.load(address=dense, bytes=count, columns=2)

@@ -106,7 +106,7 @@ def traffic(name, folder, counts):
     return totals
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ["one_pe", pytest.param("four_pes", marks=pytest.mark.slow)])
 def test_awkward_traffic(name, tmp_path):
     counts = traffic(name, tmp_path, {0: 20, 200: 8})
     assert counts["interleaved"] > 0 and counts["overtaking"] > 0

@@ -13,8 +13,8 @@ from acceltran.sim.grid_work import GridPoint, grid_work
 from acceltran.sim.products import Product, measure_products
 from acceltran.sw.compiler import CompileError
 from acceltran.sw.compiler.allocate import place_activations
+from acceltran.sw.compiler.pieces import Piece
 from acceltran.sw.compiler.steps import Region
-from acceltran.sw.ir.graph import Graph, Tensor
 from acceltran.sw.models.weight_sparsity import GroupSparsity
 from support.configs import CONFIGS
 from support.steps import PlainStep
@@ -69,16 +69,16 @@ def test_counters_are_those_of_the_product_alone(values):
 
 
 def test_operands_have_the_sparsity_asked_for():
-    a, b = Product(m=200, k=300, n=100, act_sparsity=0.7, weight_sparsity=0.2).make(8)
+    a, b = Product(m=200, k=300, n=100, act_sparsity=0.7, weight_sparsity=0.2).make(8, 8)
     assert (a == 0).mean() == pytest.approx(0.7, abs=0.01) and (b == 0).mean() == pytest.approx(0.2, abs=0.01)
     assert a.min() == -128 and a.max() == 127
-    dense, _ = Product(m=200, k=300, n=100).make(8)
+    dense, _ = Product(m=200, k=300, n=100).make(8, 8)
     assert (dense != 0).all()
 
 
 def test_groups_of_operands_have_exactly_n_values():
     """Of every four values of a column of B two are not zero, any two, in products and in the cycle model."""
-    _, b = Product(m=8, k=64, n=24, weight_sparsity=GroupSparsity("2:4")).make(8)
+    _, b = Product(m=8, k=64, n=24, weight_sparsity=GroupSparsity("2:4")).make(8, 8)
     groups = (b[0] != 0).reshape(16, 4, 24)
     assert (groups.sum(1) == 2).all() and len({tuple(places) for places in groups[0].T.tolist()}) > 3
     rows = grid_work(GridPoint(m=32, k=64, n=32, b_sparsity=GroupSparsity("2:4"))).b_masks.reshape(-1, 4, 1)
@@ -123,17 +123,16 @@ def test_p5_a_product_lies_as_the_compiler_places_it(preset, size):
     """The pitches of A, B and C are those of the same tensors in a compiled program, and nothing overlaps."""
     config = AcceleratorConfig.load(preset)
     product = Product(b_from="activation", **size)
-    place, t = module.place_operands(config, product), config.tile
-    graph = Graph(tile=t, width=config.width, batch=1, sequence=t, lengths=(t,))
+    place = module.place_operands(config, product)
     shapes = {"a": (place.rows, place.inner), "b": (place.inner, place.columns), "c": (place.rows, place.columns)}
-    steps = []
+    steps, pieces = [], {}
     for name, (rows, columns) in shapes.items():
         rows *= product.batch
-        graph.add(Tensor(name=name, rows=rows * t, columns=columns * t, frac=0, kind=name))
+        pieces[name] = Piece(name, 0, 0, rows, columns)
         steps.append(PlainStep(Engine.MATRIX, [], [Region("activation", name, 0, 0, rows, columns)]))
     for step in steps:
         step.reads = [other.writes[0] for other in steps]
-    placed = place_activations(graph, steps, config.activation_tiles, pack=False)
+    placed = place_activations(pieces, steps, config.activation_tiles, pack=False)
     taken = set()
     for name, (rows, columns) in shapes.items():
         assert place.pitch[name] == placed[name].pitch

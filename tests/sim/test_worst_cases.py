@@ -31,13 +31,13 @@ def patterns(t, width, rows, inner):
             "one value": single, "one row in each tile": dense_row_in_tiles}
 
 
-def cases(t, width):
+def cases(t, width, b_width):
     """(shape, A, B) of every pair of patterns in a square of tiles, and of pairs at random in other shapes."""
     rng = random.Random(5)
-    left, right = patterns(t, width, 3, 3), patterns(t, width, 3, 3)
+    left, right = patterns(t, width, 3, 3), patterns(t, b_width, 3, 3)
     yield from ((f"{x} x {y}", left[x], right[y]) for x in left for y in right)
     for rows, inner, columns in ((1, 1, 1), (1, 4, 1), (5, 1, 3), (1, 3, 5), (5, 3, 1), (1, 1, 5), (5, 1, 1), (3, 7, 2)):
-        left, right = patterns(t, width, rows, inner), patterns(t, width, inner, columns)
+        left, right = patterns(t, width, rows, inner), patterns(t, b_width, inner, columns)
         for x, y in zip(rng.sample(sorted(left), 5), rng.sample(sorted(right), 5), strict=True):
             yield f"{rows, inner, columns}: {x} x {y}", left[x], right[y]
 
@@ -73,7 +73,7 @@ def program_of(config, work, orders):
                                     *(pytest.param(CONFIGS[name], marks=pytest.mark.slow)
                                       for name in ("wide", "window_of_eight"))], ids=lambda c: c.name)
 def test_worst_cases(config, stall, tmp_path):
-    work = list(cases(config.tile, config.width))
+    work = list(cases(config.tile, config.width, config.b_width))
     rng = random.Random(f"{config.name} {stall}")
     model = build_system(config, memory_bits=20)
     for first in range(0, len(work), 24):

@@ -8,9 +8,9 @@ SMALL = {"tile": 8, "activation_tiles": 512, "weight_tiles": 64, "vector_lines":
 
 CONFIGS = {
     "one_pe": AcceleratorConfig(
-        **SMALL, name="one_pe", grid_rows=1, grid_columns=1, lines_per_beat=1, b_memory="ram", window=2, operand_slots=2,
-        activation_banks=2, weight_banks=1, bus_width=64, outstanding_reads=1, burst_beats=4, instruction_queue=2,
-        wires="long",
+        **SMALL, name="one_pe", weight_bits=9, grid_rows=1, grid_columns=1, lines_per_beat=1, b_memory="ram", window=2,
+        operand_slots=2, activation_banks=2, weight_banks=1, bus_width=64, outstanding_reads=1, burst_beats=4,
+        instruction_queue=2, wires="long",
     ),
     "four_pes": AcceleratorConfig(
         **SMALL, name="four_pes", grid_rows=2, grid_columns=2, lines_per_beat=4, window=4, operand_slots=3, psum_tiles=2,
@@ -19,7 +19,8 @@ CONFIGS = {
     ),
     "one_by_two": AcceleratorConfig(
         **SMALL, name="one_by_two", grid_rows=1, grid_columns=2, lines_per_beat=2, skip="activation", activation_banks=2,
-        bus_width=256, integer_bits=4, fraction_bits=12, softmax_units=1, layernorm_units=2, functions=("relu", "tanh"),
+        bus_width=256, integer_bits=4, fraction_bits=12, weight_bits=8, softmax_units=1, layernorm_units=2,
+        functions=("relu", "tanh"),
     ),
     "wide": AcceleratorConfig(
         **SMALL | {"tile": 16}, name="wide", grid_rows=1, grid_columns=1, lines_per_beat=4, skip="none", activation_banks=1,

@@ -21,21 +21,29 @@ _DATA = 64 * _PAGE
 
 
 def secret_program(config):
-    """Instructions that fill every buffer with what lies at `_SECRET_DATA`: (address, list of bytes)."""
-    instructions, mask = [], config.mask_bits // 8
-    tile_bytes = mask + config.tile * config.line_bits // 8
+    """Instructions that fill every buffer with the secret data: (address, list of bytes)."""
+    instructions = []
     for buffer, tiles in ((Buffer.WEIGHT, config.weight_tiles), (Buffer.ACTIVATION, config.activation_tiles)):
-        most = min(64, (READ[0] - _SECRET_DATA) // tile_bytes)
+        start, end, tile_bytes = _secret_tiles(config)[buffer]
+        most = min(64, (end - start) // tile_bytes)
         for slot in range(0, tiles, most):
             columns = min(most, tiles - slot)
             instructions.append(encode(
-                Opcode.LOAD, address=_SECRET_DATA, bytes=-(-columns * tile_bytes // 64) * 64, buffer=int(buffer), slot=slot,
+                Opcode.LOAD, address=start, bytes=-(-columns * tile_bytes // 64) * 64, buffer=int(buffer), slot=slot,
                 pitch=0, rows=1, columns=columns))
-    line_bytes = config.line_bits // 8
+    line_bytes = config.vector_line_bits // 8
     instructions.append(encode(
         Opcode.LOAD, address=_SECRET_DATA, bytes=-(-config.vector_lines * line_bytes // 64) * 64, buffer=int(Buffer.VECTOR),
         slot=0, pitch=0, rows=1, columns=config.vector_lines))
     return _SECRET_PROGRAM, [*instructions, encode(Opcode.HALT)]
+
+
+def _secret_tiles(config):
+    """Where the secret tiles of a Buffer lie in main memory, and the bytes of one: (start, end, bytes)."""
+    middle = (_SECRET_DATA + READ[0]) // 2 & ~63
+    return {buffer: (start, end, (config.mask_bits + config.tile * bits) // 8) for buffer, start, end, bits in (
+        (Buffer.WEIGHT, _SECRET_DATA, middle, config.weight_line_bits),
+        (Buffer.ACTIVATION, middle, READ[0], config.line_bits))}
 
 
 class Attack:
@@ -74,21 +82,22 @@ class Attack:
         """Main memory, with data that look like `secret` (an integer) wherever the hostile user must not look."""
         config, rng = self.config, random.Random(4)
         memory = bytearray(random.Random(secret).randbytes(1 << MEMORY_BITS))
-        self._tiles(memory, _SECRET_DATA, READ[0], random.Random(secret))
+        for start, end, size in _secret_tiles(config).values():
+            self._tiles(memory, start, end, size, random.Random(secret))
         for start, end in (READ, WRITE):
             memory[start:end] = bytes(end - start)
-        self._tiles(memory, _DATA, READ[1], rng)
+        self._tiles(memory, _DATA, READ[1], (config.mask_bits + config.tile * config.line_bits) // 8, rng)
         for place, text in self._texts:
             memory[place:place + len(text)] = text
         address, instructions = secret_program(config)
         memory[address:address + 64 * len(instructions)] = b"".join(instructions)
         return bytes(memory)
 
-    def _tiles(self, memory, start, end, rng):
-        """Dense tiles, whose stream any LOAD of tiles can take."""
-        mask, lines = self.config.mask_bits // 8, self.config.tile * self.config.line_bits // 8
-        for place in range(start, end - mask - lines, mask + lines):
-            memory[place:place + mask + lines] = b"\xff" * mask + rng.randbytes(lines)
+    def _tiles(self, memory, start, end, size, rng):
+        """Dense tiles of `size` bytes, whose stream a LOAD of tiles can take."""
+        mask = self.config.mask_bits // 8
+        for place in range(start, end - size, size):
+            memory[place:place + size] = b"\xff" * mask + rng.randbytes(size - mask)
 
     def _program(self):
         rng = self.rng

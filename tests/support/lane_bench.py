@@ -55,7 +55,7 @@ class LaneBench:
 
     def __init__(self, dut, p, rng, steps):
         self.dut, self.p, self.rng = dut, p, rng
-        self.size, self.width, self.slots = p["tile"], p["width"], p["slots"]
+        self.size, self.width, self.b_width, self.slots = p["tile"], p["width"], p["b_width"], p["slots"]
         self.rows = p["group_rows"]
         self.group_bits, self.slot_bits = (self.size // self.rows - 1).bit_length(), (self.slots - 1).bit_length()
         self.a, self.b = _Operand(self, 1), _Operand(self, self.size // self.rows)
@@ -80,7 +80,7 @@ class LaneBench:
             if not keep_a:
                 self.a.tiles.append(random_tile(rng, self.size, self.width, a_density)[0])
             if not keep_b:
-                self.b.tiles.append(random_tile(rng, self.size, self.width, b_density))
+                self.b.tiles.append(random_tile(rng, self.size, self.b_width, b_density))
             self.work.append((self.a.tiles[-1], self.b.tiles[-1], len(self.a.tiles) - 1, len(self.b.tiles) - 1, psum, last))
             keep_a, keep_b = (not end and rng.random() < 0.2 for _ in range(2))
             self.flags.append(psum | (last | (not keep_a) << 1 | (not keep_b) << 2) << self.psum_bits)
@@ -117,7 +117,7 @@ class LaneBench:
         if not ram:
             dut.b_masks.value = pack_bits(self.b_now.reshape(-1) != 0, 1)
         if hasattr(dut, "b_values"):
-            dut.b_values.value = pack_bits(self.b_now.transpose(2, 0, 1).reshape(-1), self.width)
+            dut.b_values.value = pack_bits(self.b_now.transpose(2, 0, 1).reshape(-1), self.b_width)
         if ram:
             row_bits = (slots * self.size - 1).bit_length()
             for c in range(self.size):
@@ -125,8 +125,8 @@ class LaneBench:
                 write.value = 0
                 if written:
                     value = int(self.b_now[place, begin, c])
-                    write.value = (value & (1 << self.width) - 1 | (value != 0) << self.width
-                                   | (place * self.size + begin | 1 << row_bits) << self.width + 1)
+                    write.value = (value & (1 << self.b_width) - 1 | (value != 0) << self.b_width
+                                   | (place * self.size + begin | 1 << row_bits) << self.b_width + 1)
         ring = [0] * STEP_RING
         for n in range(max(0, self.pushed - STEP_RING), self.pushed):
             ring[n % STEP_RING] = self.flags[n]

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 
 from acceltran.hw.spec.isa import INSTRUCTION_BYTES, INSTRUCTIONS, Engine, Opcode, decode
+from acceltran.sw.compiler.assembly import Assembly
+from acceltran.sw.golden.fixed import saturate
 from acceltran.sw.golden.layernorm import layernorm
 from acceltran.sw.golden.matmul import matmul
 from acceltran.sw.golden.post_process import post_process
@@ -26,25 +28,36 @@ class Machine:
         self.config, self.program, self.rng = config, program, np.random.default_rng(seed)
         self.memory = bytearray(program.image)
         size = config.tile
-        limit = 1 << (config.width - 1)
-        self.weight = self.rng.integers(-limit, limit, (config.weight_tiles, size, size))
+        limit, b_limit = 1 << (config.width - 1), 1 << (config.b_width - 1)
+        self.weight = self.rng.integers(-b_limit, b_limit, (config.weight_tiles, size, size))
         self.activation = self.rng.integers(-limit, limit, (config.activation_tiles, size, size))
         self.vector = self.rng.integers(-limit, limit, (config.vector_lines, size))
+        self.scales = self.rng.integers(0, 1 << config.scale_bits, (config.vector_lines, size))
         self.completed = {}
         self.seen = {}
 
     def run(self):
         """The preload, if there is one, and the program, until HALT; raises when nothing moves."""
-        preloaded = [name for name, tensor in self.program.tensors.items() if not tensor["steps"]]
+        pieces = self.pieces()
         if self.program.preload:
-            self.run_from(self.program.preload["entry"], {})
-        self.seen |= {name: self._tensor(name) for name in preloaded}
-        missing = {name: set(tensor["steps"]) for name, tensor in self.program.tensors.items() if tensor["steps"]}
-        self.run_from(self.program.entry, missing)
+            self.run_from(self.program.preload["entry"], [])
+        for name, piece in pieces:
+            if not piece["steps"]:
+                self._see(name, piece)
+        self.run_from(self.program.entry, [(name, piece) for name, piece in pieces if piece["steps"]])
 
-    def run_from(self, entry, missing):
-        """Until HALT; a tensor is whole when the last of the instructions that it is `missing` is complete."""
-        start = entry
+    def pieces(self):
+        """(name, piece) of all tensors; what was seen of them before is forgotten."""
+        self._assembly = Assembly(self.program)
+        return [(name, piece) for name, tensor in self.program.tensors.items() for piece in tensor["pieces"]]
+
+    def run_from(self, entry, pieces):
+        """Until HALT; each of the `pieces`, see above, is whole when the last of its instructions is complete."""
+        start, writers = entry, {}
+        missing = [len(set(piece["steps"])) for _, piece in pieces]
+        for index, (_, piece) in enumerate(pieces):
+            for step in set(piece["steps"]):
+                writers.setdefault(step, []).append(index)
         queues, flights = ({engine: deque() for engine in Engine} for _ in range(2))
         tokens = {(p, c): 0 for p in Engine for c in Engine}
         number = 0
@@ -83,14 +96,15 @@ class Machine:
                     self._perform(opcode, fields)
                 for c in Engine:
                     tokens[e, c] += fields["signal"] >> c & 1
-                for name in [name for name, steps in missing.items() if done in steps]:
-                    missing[name].remove(done)
-                    if not missing[name]:
-                        self.seen[name] = self._tensor(name)
+                for index in writers.get(done, []):
+                    missing[index] -= 1
+                    if not missing[index]:
+                        self._see(*pieces[index])
 
-    def _tensor(self, name):
-        t = self.program.tensors[name]
-        return torch.from_numpy(self._matrix(self.activation, t["slot"], t["pitch"], t["rows"], t["columns"]))
+    def _see(self, name, piece):
+        matrix = torch.from_numpy(self._matrix(self.activation, *(piece[key] for key in ("slot", "pitch", "rows", "columns"))))
+        if (whole := self._assembly.add(name, piece, matrix)) is not None:
+            self.seen[name] = whole
 
     @staticmethod
     def _slots(slot, pitch, rows, columns):
@@ -113,10 +127,15 @@ class Machine:
         return address
 
     def _load(self, f):
-        size, width, at = self.config.tile, self.config.width, self._address(f["address"])
-        raw = bytes(self.memory[at: at + f["bytes"]])
+        c, size, at = self.config, self.config.tile, self._address(f["address"])
+        raw, width = bytes(self.memory[at: at + f["bytes"]]), c.width if f["buffer"] else c.b_width
         if f["buffer"] == 2:
-            self.vector[f["slot"]: f["slot"] + f["columns"]] = _words(raw, f["columns"] * size, width).reshape(-1, size)
+            bits = np.unpackbits(np.frombuffer(raw, np.uint8), bitorder="little")
+            lines = bits[: f["columns"] * c.vector_line_bits].reshape(f["columns"], -1)
+            here, values = slice(f["slot"], f["slot"] + f["columns"]), size * width
+            self.vector[here] = _words(np.packbits(lines[:, :values], bitorder="little"), f["columns"] * size, width).reshape(
+                -1, size)
+            self.scales[here] = lines[:, values:].reshape(f["columns"], size, c.scale_bits) @ (1 << np.arange(c.scale_bits))
             return
         matrix, used = from_stream(raw, f["rows"], f["columns"], size, width)
         assert used <= f["bytes"] < used + self.config.bus_width // 8
@@ -144,13 +163,14 @@ class Machine:
             shape = (f["columns"], f["inner"]) if f["transpose"] else (f["inner"], f["columns"])
             source = self.activation if f["b_buffer"] else self.weight
             right = self._matrix(source, f["b_slot"] + b * f["b_batch"], f["b_pitch"], *shape)
-            right = right.T if f["transpose"] else right
-            bias = self.vector[f["bias_line"]: f["bias_line"] + f["columns"]].ravel() if f["bias"] else None
+            right = saturate(torch.from_numpy(right.T if f["transpose"] else right), self.config.b_width)
+            lines = slice(f["bias_line"], f["bias_line"] + f["columns"])
+            bias, scales = (x[lines].ravel() if f["bias"] else None for x in (self.vector, self.scales))
             result = post_process(
-                matmul(torch.from_numpy(a.copy()), torch.from_numpy(right.copy())),
+                matmul(torch.from_numpy(a.copy()), right),
                 None if bias is None else torch.from_numpy(bias.copy()), bias_shift=f["bias_shift"], shift=f["shift"],
                 function=f["function"], function_shift=f["function_shift"], tau=self._tau(f["curve"]),
-                width=self.config.width)
+                width=self.config.width, scales=None if scales is None else torch.from_numpy(scales.copy()))
             self._write(f["c_slot"] + b * f["c_batch"], f["c_pitch"], f["rows"], f["columns"], matrix=result)
 
     def _softmax(self, f):
@@ -171,6 +191,6 @@ class Machine:
 
 
 def _words(raw, count, width):
-    bits = np.unpackbits(np.frombuffer(raw, np.uint8)[: count * width // 8], bitorder="little").reshape(count, width)
+    bits = np.unpackbits(np.frombuffer(bytes(raw), np.uint8)[: count * width // 8], bitorder="little").reshape(count, width)
     values = bits.astype(np.int64) @ (1 << np.arange(width, dtype=np.int64))
     return values - ((values >> (width - 1)) << width)

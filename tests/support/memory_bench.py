@@ -24,14 +24,16 @@ class Reference:
         self.p, self.memory = p, memory
         self.tile, self.mask_bits, self.line_bits = p["tile"], p["tile"] ** 2, p["tile"] * p["width"]
         self.beat = p["bus_width"] // 8
-        self.weight = [self.random_slot(rng) for _ in range(p["weight_tiles"])]
-        self.activation = [self.random_slot(rng) for _ in range(p["activation_tiles"])]
-        self.vector = [rng.getrandbits(self.line_bits) for _ in range(p["vector_lines"])]
+        self.weight_line_bits = p["tile"] * p["b_width"]
+        self.vector_line_bits = p["tile"] * (p["width"] + p["scale_bits"])
+        self.weight = [self.random_slot(rng, self.weight_line_bits) for _ in range(p["weight_tiles"])]
+        self.activation = [self.random_slot(rng, self.line_bits) for _ in range(p["activation_tiles"])]
+        self.vector = [rng.getrandbits(self.vector_line_bits) for _ in range(p["vector_lines"])]
 
-    def random_slot(self, rng):
+    def random_slot(self, rng, line_bits):
         bits = self.mask_bits
         mask = rng.choice((0, (1 << bits) - 1, 1 << rng.randrange(bits), rng.getrandbits(bits)))
-        return [mask, [rng.getrandbits(self.line_bits) for _ in range(self.tile)]]
+        return [mask, [rng.getrandbits(line_bits) for _ in range(self.tile)]]
 
     def lines_in(self, mask):
         return -(-mask.bit_count() // self.tile)
@@ -56,15 +58,16 @@ class Reference:
         position = address
         if buffer == Buffer.VECTOR:
             for n in range(columns):
-                self.vector[slot + n], position = self._bits(position, self.line_bits)
+                self.vector[slot + n], position = self._bits(position, self.vector_line_bits)
             return
-        target = self.weight if buffer == Buffer.WEIGHT else self.activation
+        weights = buffer == Buffer.WEIGHT
+        target, line_bits = (self.weight, self.weight_line_bits) if weights else (self.activation, self.line_bits)
         for r in range(rows):
             for c in range(columns):
                 entry = target[slot + r * pitch + c]
                 entry[0], position = self._bits(position, self.mask_bits)
                 for n in range(self.lines_in(entry[0])):
-                    entry[1][n], position = self._bits(position, self.line_bits)
+                    entry[1][n], position = self._bits(position, line_bits)
 
     def store(self, address, slot, pitch, rows, columns):
         stream = bytearray()
@@ -102,8 +105,7 @@ class Reference:
         return {"slot": rng.randrange(capacity - (rows - 1) * pitch - columns + 1), "pitch": pitch, "rows": rows,
                 "columns": columns}
 
-    def random_matrix(self, rng, rows, columns):
-        width = self.p["width"]
+    def random_matrix(self, rng, rows, columns, width):
         source = np.random.default_rng(rng.getrandbits(32))
         matrix = source.integers(-(1 << width - 1), 1 << width - 1, (rows * self.tile, columns * self.tile))
         density = source.choice([0, 0.02, 0.3, 0.7, 1], (rows, columns)).repeat(self.tile, 0).repeat(self.tile, 1)
@@ -112,7 +114,8 @@ class Reference:
     def random_load(self, rng, free, rows=None, columns=None):
         rows, columns = rows or rng.randint(1, 3), columns or rng.randint(1, 4)
         buffer = rng.choice((Buffer.WEIGHT, Buffer.ACTIVATION))
-        raw = to_stream(self.random_matrix(rng, rows, columns), self.tile, self.p["width"])
+        width = self.p["b_width" if buffer == Buffer.WEIGHT else "width"]
+        raw = to_stream(self.random_matrix(rng, rows, columns, width), self.tile, width)
         address, free = self._place(rng, free, raw)
         surplus = rng.choice((0, 0, 1, 5)) * self.beat
         capacity = len(self.weight if buffer == Buffer.WEIGHT else self.activation)
@@ -121,7 +124,7 @@ class Reference:
 
     def random_vector_load(self, rng, free):
         count = rng.randint(1, min(12, len(self.vector)))
-        address, free = self._place(rng, free, rng.randbytes(count * self.line_bits // 8))
+        address, free = self._place(rng, free, rng.randbytes(count * self.vector_line_bits // 8))
         slot = rng.randrange(len(self.vector) - count + 1)
         return Opcode.LOAD, {"address": address, "bytes": free - address, "buffer": Buffer.VECTOR, "slot": slot,
                              "pitch": rng.randrange(3), "rows": rng.choice((0, 1, 5)), "columns": count}, free
@@ -248,10 +251,10 @@ class MemoryBench:
                 act(word)
             await FallingEdge(self.dut.clk)
 
-    def _write_tile(self, slots, word):
+    def _write_tile(self, slots, line_bits, word):
         s, count = self.state, self.p["lines_per_beat"]
-        lines = [word >> n * s.line_bits & (1 << s.line_bits) - 1 for n in range(count)]
-        word >>= count * s.line_bits
+        lines = [word >> n * line_bits & (1 << line_bits) - 1 for n in range(count)]
+        word >>= count * line_bits
         enable, word = word & (1 << count) - 1, word >> count
         index_bits = max(1, (s.tile // count - 1).bit_length())
         index, word = word & (1 << index_bits) - 1, word >> index_bits
@@ -264,10 +267,10 @@ class MemoryBench:
         assert enable or word >> s.mask_bits
 
     def _write_weight(self, word):
-        self._write_tile(self.state.weight, word)
+        self._write_tile(self.state.weight, self.state.weight_line_bits, word)
 
     def _write_activation(self, word):
-        self._write_tile(self.state.activation, word)
+        self._write_tile(self.state.activation, self.state.line_bits, word)
 
     def _write_vector(self, word):
         self.state.vector[word & 0xffff] = word >> 16

@@ -7,6 +7,7 @@ from acceltran.hw.spec.isa import Buffer, Engine, LoopOrder, Opcode
 from acceltran.sim.hand_program import HandProgram
 from acceltran.sim.system import simulate_programs
 from acceltran.sw.compiler.allocate import activation_slots
+from acceltran.sw.golden.fixed import saturate
 from acceltran.sw.golden.post_process import post_process
 
 __all__ = ["golden", "product_program", "run", "run_in_turn", "sparse"]
@@ -22,19 +23,23 @@ def sparse(rng, rows, columns, width, density):
     return values * (rng.random((rows, columns)) < density)
 
 
-def golden(a, b, bias, **post):
-    acc = torch.from_numpy(a).double() @ torch.from_numpy(b).double()
+def golden(a, b, bias, b_width, **post):
+    acc = torch.from_numpy(a).double() @ saturate(torch.from_numpy(b), b_width).double()
     return post_process(acc.to(torch.int64), None if bias is None else torch.from_numpy(bias), **post).numpy()
 
 
 def product_program(config, rng, *, rows, inner, columns, density_a, density_b, transpose=False, order=LoopOrder.BIJK,
                     batch=1, function=0, base=0):
-    """A program of one product (B from the weight buffer, or with `transpose` from activations), and what it must give."""
+    """A program of one product (B from the weight buffer, or with `transpose` from activations), and what it must give.
+
+    In the activation buffer, B has values beyond `weight_bits`, if they are fewer than those of a word.
+    """
     t, w = config.tile, config.width
     program = HandProgram(config, _CAPACITY, base)
     a = [sparse(rng, rows * t, inner * t, w, density_a) for _ in range(batch)]
-    b = [sparse(rng, inner * t, columns * t, w, density_b) for _ in range(batch)]
+    b = [sparse(rng, inner * t, columns * t, min(w, config.b_width + 2 * transpose), density_b) for _ in range(batch)]
     bias = rng.integers(-(1 << (w - 1)), 1 << (w - 1), columns * t)
+    scales = rng.integers(0, 1 << min(config.scale_bits, 3), columns * t)
 
     (a_pitch, a_size), (c_pitch, _) = activation_slots(batch * rows, inner), activation_slots(batch * rows, columns)
     b_pitch, b_size = activation_slots(batch * columns, inner) if transpose else (columns, 0)
@@ -47,8 +52,8 @@ def product_program(config, rng, *, rows, inner, columns, density_a, density_b, 
             program.load(Buffer.ACTIVATION, b_slot + n * b_batch, b[n].T, b_pitch)
         else:
             program.load(Buffer.WEIGHT, n * b_batch, b[n], b_pitch)
-    program.load_vector(3, bias, signal=MATRIX)
-    shift = {"bias_shift": 3, "shift": 2 * w - 16 if function >= 2 else w, "function": function,
+    program.load_vector(3, bias, scales, signal=MATRIX)
+    shift = {"bias_shift": 3, "shift": w + config.b_width - 16 if function >= 2 else config.b_width, "function": function,
              "function_shift": 16 - (w - 4) if function >= 2 else 0}
     program.add(
         Opcode.MATMUL, wait_memory=1, signal=MEMORY, a_slot=0, a_pitch=a_pitch, a_batch=a_batch,
@@ -60,7 +65,8 @@ def product_program(config, rng, *, rows, inner, columns, density_a, density_b, 
               for n in range(batch)]
     program.add(Opcode.HALT)
     tau = 1 << (w - 3)
-    expected = [golden(a[n], b[n], bias, **shift, tau=tau, width=w) for n in range(batch)]
+    post = {**shift, "tau": tau, "width": w, "scales": torch.from_numpy(scales)}
+    expected = [golden(a[n], b[n], bias, config.b_width, **post) for n in range(batch)]
     effectual = sum(int((np.abs(np.sign(x)) @ np.abs(np.sign(y))).sum()) for x, y in zip(a, b, strict=True))
     return program, stored, expected, tau, effectual
 

@@ -11,8 +11,8 @@ from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.hw.spec.isa import Engine
 from acceltran.sw.compiler import CompileError, compile_graph, quantise_encoder
 from acceltran.sw.compiler.allocate import activation_slots, lifetimes, place_activations, place_blocks, required_tiles
+from acceltran.sw.compiler.pieces import Piece
 from acceltran.sw.compiler.steps import Block, Region
-from acceltran.sw.ir.graph import Graph, Tensor
 from acceltran.sw.models.build_encoder import build_graph
 from acceltran.sw.models.checkpoint import load_checkpoint
 from acceltran.sw.models.sentences import encode_texts
@@ -40,11 +40,8 @@ def make_steps(spans):
     return steps
 
 
-def make_graph(spans):
-    graph = Graph(tile=8, width=20, batch=1, sequence=8, lengths=(8,))
-    for number, (rows, columns, *_) in enumerate(spans):
-        graph.add(Tensor(name=f"t{number}", rows=8 * rows, columns=8 * columns, frac=0, kind="x"))
-    return graph
+def make_pieces(spans):
+    return {f"t{number}": Piece(f"t{number}", 0, 0, rows, columns) for number, (rows, columns, *_) in enumerate(spans)}
 
 
 def slots(place, rows, columns):
@@ -58,10 +55,10 @@ SPANS = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(0, 
 @settings(deadline=None, max_examples=60)
 @given(SPANS, st.booleans(), st.sampled_from([0, 5, 2000]))
 def test_live_tensors_never_overlap(spans, pack, spare):
-    graph, steps = make_graph(spans), make_steps(spans)
-    need, largest, size = required_tiles(graph, steps)
+    pieces, steps = make_pieces(spans), make_steps(spans)
+    need, largest, size = required_tiles(pieces, steps)
     assert size <= need
-    placed = place_activations(graph, steps, need + spare, pack=pack)
+    placed = place_activations(pieces, steps, need + spare, pack=pack)
     assert placed is not None or not (pack or spare > 1000)
     for name, place in (placed or {}).items():
         rows, columns, first, _ = spans[int(name[1:])]
@@ -73,7 +70,7 @@ def test_live_tensors_never_overlap(spans, pack, spare):
         if fa <= lb and fb <= la:
             assert not slots(p, ra, ca) & slots(q, rb, cb)
     if need > 1:
-        assert place_activations(graph, steps, need - 1, pack=True) is None
+        assert place_activations(pieces, steps, need - 1, pack=True) is None
 
 
 @pytest.mark.parametrize("banks", [1, 2, 4, 64])
@@ -116,20 +113,20 @@ def test_activation_refusal_names_a_size_that_fits(model):
     with pytest.raises(CompileError, match=r"raise activation_tiles to \d+") as error:
         compile_graph(graph, replace(NANO, activation_tiles=32), ids)
     need = int(str(error.value).split("raise activation_tiles to ")[1].split(",")[0])
-    assert "layer0.hidden alone" in str(error.value)
+    assert "a piece of layer0.hidden alone 8" in str(error.value)
     compile_graph(graph, replace(NANO, activation_tiles=need), ids)
     with pytest.raises(CompileError):
         compile_graph(graph, replace(NANO, activation_tiles=need - NANO.activation_banks), ids)
 
 
 def test_weight_and_vector_refusals_name_a_size_that_fits(tmp_path):
-    checkpoint = load_checkpoint(make_checkpoint(tmp_path, ffn=80, layers=1))
+    checkpoint = load_checkpoint(make_checkpoint(tmp_path, ffn=160, layers=1))
     encoder = quantise_encoder(checkpoint, NANO, calibration_texts=random_texts(2, 9))
     ids, lengths = encode_texts(checkpoint, random_texts(1, 5))
     graph = build_graph(encoder, lengths, ids.shape[1])
-    with pytest.raises(CompileError, match="layer0.output.weight has columns of 10 tiles.*raise weight_tiles to 20"):
-        compile_graph(graph, replace(NANO, weight_tiles=16), ids)
-    compile_graph(graph, replace(NANO, weight_tiles=20), ids)
+    with pytest.raises(CompileError, match="layer0.output.weight has columns of 20 tiles.*raise weight_tiles to 40"):
+        compile_graph(graph, replace(NANO, weight_tiles=32), ids)
+    compile_graph(graph, replace(NANO, weight_tiles=40), ids)
     with pytest.raises(CompileError, match="layer0.query.bias needs 24 lines of the vector buffer beside 0 in use, "
                                            "of 16: raise vector_lines to 32"):
         compile_graph(graph, replace(NANO, vector_lines=16), ids)

@@ -150,7 +150,7 @@ def test_the_driver_of_python_sets_sentences(encoder):
 
     def compute(bus):
         machine.memory = bus.memory[base:]
-        machine.run_from(bus.get("PROGRAM_ADDRESS"), {})
+        machine.run_from(bus.get("PROGRAM_ADDRESS"), [])
         bus.memory[base:] = machine.memory
 
     bus.on_start = compute

@@ -70,7 +70,7 @@ class Board(CDriver):
     def _run(self, bus):
         assert bus.base == self.base
         self.machine.memory = bytearray(self.memory)
-        self.machine.run_from(bus.get("PROGRAM_ADDRESS"), {})
+        self.machine.run_from(bus.get("PROGRAM_ADDRESS"), [])
         ctypes.memmove(self.memory, bytes(self.machine.memory), len(self.machine.memory))
 
     def attach(self, image=None):

@@ -140,8 +140,9 @@ def test_instructions_keep_to_their_buffers_and_sections(models):
 def test_pitch_falls_back_to_odd_where_wide_banks_waste_too_much(models):
     config = replace(NANO, activation_banks=64, activation_tiles=128)
     program, ids, lengths = compiled(models["encoder"], config, TEXTS[:1])
-    assert any(t["rows"] > 1 and t["pitch"] % 64 != 1 for t in program.tensors.values())
-    assert all(t["rows"] == 1 or t["pitch"] % 2 for t in program.tensors.values())
+    pieces = [piece for tensor in program.tensors.values() for piece in tensor["pieces"]]
+    assert any(piece["rows"] > 1 and piece["pitch"] % 64 != 1 for piece in pieces)
+    assert all(piece["rows"] == 1 or piece["pitch"] % 2 for piece in pieces)
     machine = Machine(program)
     machine.run()
     assert all((machine.seen[n] == v).all() for n, v in golden_run(program, ids, lengths).items())

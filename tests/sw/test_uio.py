@@ -112,7 +112,7 @@ def test_a_program_runs_over_files(devices, tmp_path):
             assert devices.get("CONTROL") == driver.START and devices.get("MEMORY_BASE") == base
             with open(devices.folder / "memory", "r+b") as file, mmap.mmap(file.fileno(), devices.size) as memory:
                 machine.memory = bytearray(memory[4096: 4096 + len(program.image)])
-                machine.run_from(devices.get("PROGRAM_ADDRESS"), {})
+                machine.run_from(devices.get("PROGRAM_ADDRESS"), [])
                 memory[4096: 4096 + len(program.image)] = bytes(machine.memory)
             devices.set("CONTROL", 0)
             devices.set("STATUS", pack(by_name("STATUS"), idle=1, done=1))

@@ -47,7 +47,7 @@ class GatherStep(Step):
 
     def contents(self, graph, config, indices):
         """The row numbers."""
-        first, count = self.o.row * graph.tile, self.o.rows * graph.tile
+        first, count = self.o.tensor_row * graph.tile, self.o.rows * graph.tile
         return indices[self.operation.indices][first: first + count].numpy().astype("<u4").tobytes()
 
     def fields(self, places):

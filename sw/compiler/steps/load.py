@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ....hw.spec.isa import Buffer, Opcode
+from ....hw.spec.transfer import lines_at_once
 from ..image import pack_matrix
 from .region import Block, Region
 from .step import Step
@@ -48,11 +49,14 @@ class LoadStep(Step):
     def busy(self, cost):
         """The beats of the lines, or of the packed tiles."""
         if self.o.home == "vector":
-            return self.o.columns * cost.config.line_bits / cost.config.bus_width + _ROW_GAP
+            return self.o.columns * cost.config.vector_line_bits / cost.config.bus_width + _ROW_GAP
+        config = cost.config
         if self.block is None:
-            return cost.transfer(cost.nonzeros(self.operation.values)[self._rows(cost.graph.tile)])
-        first = self.block.column
-        return cost.transfer(cost.nonzeros(self.block.sources[0])[:, first: first + self.block.columns])
+            nonzeros, bits = cost.nonzeros(self.operation.values)[self._rows(cost.graph.tile)], config.line_bits
+        else:
+            first, bits = self.block.column, config.weight_line_bits
+            nonzeros = cost.nonzeros(self.block.sources[0])[:, first: first + self.block.columns]
+        return cost.transfer(nonzeros, bits, lines_at_once(bits, config.bus_width, config.lines_per_beat))
 
     def contents(self, graph, config, indices):
         """The packed tiles of what it brings."""
@@ -62,7 +66,7 @@ class LoadStep(Step):
 
     def _rows(self, tile):
         """Which tile rows of the operation's values it brings."""
-        first = self.o.row - self.operation.o.row // tile
+        first = self.o.tensor_row + (self.operation.first - self.operation.o.row) // tile
         return slice(first, first + self.o.rows)
 
     def fields(self, places):

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from ....hw.spec.isa import Function, LoopOrder, Opcode
 from ...ir.graph import MatMul
-from ..loop_order import order_cost
 from .region import Region
 from .step import Step
 
@@ -57,9 +56,7 @@ class MatMulStep(Step):
         """The grid's cycles, or those in which the results leave it."""
         config, counts = cost.config, self.counts
         groups = -(-counts["rows"] // config.grid_rows) * -(-counts["columns"] // config.grid_columns)
-        cycles = order_cost(self.order, counts["rows"], counts["inner"], counts["columns"], 1, config,
-                            **self.densities(cost)).cycles
-        return max(groups * config.tile, cycles)
+        return max(groups * config.tile, cost.grid_cycles(self.order, **counts, **self.densities(cost)))
 
     def fields(self, places):
         """See `Step`."""

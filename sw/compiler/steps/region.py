@@ -7,9 +7,10 @@ __all__ = ["Block", "Region"]
 
 @dataclass(frozen=True)
 class Region:
-    """A rectangle of tiles of an activation tensor, of a weight block, or of a vector (one row: lines).
+    """A rectangle of tiles of an activation tensor or of a piece of one, of a weight block, or of a vector (one row: lines).
 
-    `home` is activation, weight or vector; `owner` names what the allocator places.
+    `home` is activation, weight or vector; `owner` names what the allocator places, in which `row` and `column` count. Of a
+    piece, `whole` is the tensor's name, in which the piece begins at row `top` and column `left`.
     """
 
     home: str
@@ -18,6 +19,19 @@ class Region:
     column: int
     rows: int
     columns: int
+    whole: str = ""
+    top: int = 0
+    left: int = 0
+
+    @property
+    def tensor(self):
+        """The name of the tensor."""
+        return self.whole or self.owner
+
+    @property
+    def tensor_row(self):
+        """The first row in the tensor."""
+        return self.top + self.row
 
 
 @dataclass(frozen=True)

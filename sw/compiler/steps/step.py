@@ -41,8 +41,8 @@ class Step(ABC):
 
     @property
     def tensor(self):
-        """What it produces, by the name of its owner, if anything."""
-        return self.writes[0].owner if self.writes else None
+        """What it produces, by the name of the tensor or of the block, if anything."""
+        return self.writes[0].tensor if self.writes else None
 
     @property
     @abstractmethod

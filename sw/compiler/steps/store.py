@@ -40,7 +40,7 @@ class StoreStep(Step):
 
     def busy(self, cost):
         """As if no value were zero."""
-        return cost.transfer(np.full((self.x.rows, self.x.columns), cost.config.tile**2))
+        return cost.transfer(np.full((self.x.rows, self.x.columns), cost.config.tile**2), cost.config.line_bits)
 
     def most_bytes(self, config):
         """Bytes of its tiles if no value is zero."""

@@ -113,6 +113,11 @@
 #define ACCELTRAN_CONFIG_MAX_INNER 0x064u /* ro: largest inner dimension of a product, in elements */
 #define ACCELTRAN_CONFIG_LOOP_ORDERS 0x068u /* ro: bit n: loop order n is built */
 #define ACCELTRAN_CONFIG_ADDRESS 0x06cu /* ro: bits of an address of main memory: 32 or 64 */
+#define ACCELTRAN_CONFIG_OPERAND_B 0x070u /* ro: weights, and what else is operand B */
+#define ACCELTRAN_CONFIG_OPERAND_B_WEIGHT_BITS_SHIFT 0u
+#define ACCELTRAN_CONFIG_OPERAND_B_WEIGHT_BITS_MASK 0x000000ffu /* bits of a value */
+#define ACCELTRAN_CONFIG_OPERAND_B_SCALE_BITS_SHIFT 8u
+#define ACCELTRAN_CONFIG_OPERAND_B_SCALE_BITS_MASK 0x0000ff00u /* bits of the scale of a column; 0: there are none */
 #define ACCELTRAN_MEMORY_BASE 0x080u /* rw: added to every address of a program and of its instructions, bits 31 to 0; the low 12 bits are taken as zeros */
 #define ACCELTRAN_MEMORY_BASE_HI 0x084u /* rw: added to every address of a program and of its instructions, bits 63 to 32 */
 #define ACCELTRAN_READ_BASE 0x088u /* rw: first byte that may be read from main memory, bits 31 to 0; the low 12 bits are taken as zeros */
