@@ -54,7 +54,7 @@ def timed_library(tmp_path):
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    ({"config": "huge"}, "huge"), ({"top": "none"}, "no such block; choose one of .*dynatran"),
+    ({"config": "huge"}, "huge"), ({"top": "none", "config": "nano"}, "no such block; choose one of .*dynatran"),
     ({"liberty": ["none.lib"]}, "none.lib.*No such file"), ({"clock": 100.0}, "has no delays"),
     ({"timed": True}, "--timing needs"), ({"memory_node": 3}, "choose one of 22, 45"),
     ({"json_path": Path("no/folder.json")}, "does not exist"), ({"skip": "all"}, "skip"),

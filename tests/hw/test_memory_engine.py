@@ -363,12 +363,12 @@ def test_memory_engine(name):
     check(name, f"^(?!.*({NUMBERED}))")
 
 
-@pytest.mark.parametrize("name", ["nano", "mini", "odd", "wide"])
+@pytest.mark.parametrize("name", ["nano", "mini", pytest.param("odd", marks=pytest.mark.slow), "wide"])
 def test_h1_the_faulting_instruction_is_named_whatever_was_read_ahead(name):
     check(name, "check_faulting_instruction")
 
 
-@pytest.mark.parametrize("name", ["nano", "mini", "odd", "wide"])
+@pytest.mark.parametrize("name", ["nano", "mini", pytest.param("odd", marks=pytest.mark.slow), "wide"])
 def test_an_instruction_that_leaves_its_window_is_named(name):
     check(name, "check_windows")
 

@@ -301,6 +301,7 @@ def test_pe_core_for_long_wires(width, b_width, skip, slots, psum_tiles):
     core_test(8, width, 1, skip, 2, slots, psum_tiles, "ram", skid=True, b_width=b_width)
 
 
+@pytest.mark.slow
 def test_pe_core_speed():
     core_test(16, 8, 4, "both", 4, 2, 1, **{"50x50": 2.5, "50x100": 1.75, "10x100": 3.8})
 

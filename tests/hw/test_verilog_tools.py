@@ -23,7 +23,7 @@ SLANG_MAY_SAY = {"SignConversion", "ArithOpMismatch", "SignCompare", "EmptyOutpu
 nowhere, where no one asked for observation."""
 
 
-@pytest.fixture(scope="module", params=["nano", "odd"])
+@pytest.fixture(scope="module", params=["nano", pytest.param("odd", marks=pytest.mark.slow)])
 def design(request, tmp_path_factory):
     """A generated folder."""
     folder = tmp_path_factory.mktemp("generated") / request.param

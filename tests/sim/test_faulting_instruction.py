@@ -112,6 +112,7 @@ ONE_BANK = AcceleratorConfig(
 )
 
 
+@pytest.mark.slow
 def test_h2_softmax_beside_a_dense_product(tmp_path):
     """One row of softmax while a product reads both operands from the only bank: it ends within four times its cycles alone."""
     rng = np.random.default_rng(2)

@@ -28,7 +28,7 @@ def test_the_script_strips_what_it_should():
         "  always @(posedge clk)", "    q <= p == 2'h1;", "endmodule"]
 
 
-@pytest.fixture(scope="module", params=["nano", "odd"])
+@pytest.fixture(scope="module", params=["nano", pytest.param("odd", marks=pytest.mark.slow)])
 def design(request, tmp_path_factory):
     """A configuration, the smallest encoder on it, and a folder."""
     config = {"nano": NANO, "odd": ODD}[request.param]

@@ -23,7 +23,7 @@ MEMORY_BITS = 20
 RESETS = 400
 
 
-@pytest.fixture(params=["nano", "one_by_two"])
+@pytest.fixture(params=[pytest.param("nano", marks=pytest.mark.slow), "one_by_two"])
 def config(request):
     return CONFIGS.get(request.param) or AcceleratorConfig.load(request.param)
 
