@@ -2,7 +2,7 @@
 
 from math import gcd
 
-from amaranth.hdl import Array, Const, Module, Mux, Signal
+from amaranth.hdl import Array, Const, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -61,8 +61,7 @@ class GearboxIn(wiring.Component):
         level = Signal(range(self._capacity + 1))
 
         # Pieces leave at the low end.
-        wanted = Array(Const(size, len(level)) for size in self._sizes)[self.size] if len(self._sizes) > 2 else (
-            Mux(self.size, self._sizes[1], self._sizes[0]))
+        wanted = Array(Const(size, len(level)) for size in self._sizes)[self.size]
         enough = level >= wanted
         rest, rest_level = Signal.like(held), Signal.like(level)
         m.d.comb += [
