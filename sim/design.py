@@ -1,5 +1,6 @@
 """Generated Verilog of a configuration, and the system around it that is simulated."""
 
+import os
 import re
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from ..hw.streams.crossbar import CROSSBAR_VERILOG
 from ..hw.verilog_export import to_verilog
 from .cache import digest, kept, package_versions
 from .sources import source_identity
-from .verilator import build
+from .verilator import QUICK, build
 
-__all__ = ["SIMULATION_SOURCES", "accelerator_verilog", "build_system", "simulator_options", "system_verilog"]
+__all__ = ["SHORT_RUNS", "SIMULATION_SOURCES", "accelerator_verilog", "build_system", "simulator_options", "system_verilog"]
 
 _FOLDER = Path(__file__).parent / "verilog"
 SIMULATION_SOURCES = (SRAM_VERILOG, CROSSBAR_VERILOG, _FOLDER / "acceltran_sram_log.v", _FOLDER / "acceltran_memory.v")
@@ -59,9 +60,15 @@ endmodule
 _LONG_ONE = "64'd1"
 """Plain numbers of Verilog are signed and have 32 bits."""
 
-_OPTIMISATION = ("OPT_FAST=-O2 -fno-tree-slp-vectorize", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
+_OPTIMISED = {
+    "arguments": ("-O3", "--output-split", "20000", "--output-split-cfuncs", "500"),
+    "variables": ("OPT_FAST=-O2 -fno-tree-slp-vectorize", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2"),
+}
 """Of what runs in every cycle, once, and of Verilator's own code. GCC 12 makes vectors of -1 of sums of comparisons, such as
 ``(0U != a) + (0U != b)``, and adds them up with the wrong sign."""
+
+SHORT_RUNS = "ACCELTRAN_SHORT_RUNS"
+"""Environment variable that asks for simulators that are ready sooner and run slower: for runs of few thousand cycles."""
 
 
 def accelerator_verilog(config, *, fields=False):
@@ -133,9 +140,12 @@ def build_system(config, *, waves=False, memory_bits=27, instrument=None, source
 
 
 def simulator_options(verilog, config, *, whole=False):
-    """Options of `build` by which the accelerator of `config` in `verilog` runs fast; `whole`: in one piece."""
+    """Options of `build` by which the accelerator of `config` in `verilog` runs fast, or is built fast for `SHORT_RUNS`.
+
+    With `whole` it is in one piece.
+    """
     return {
         "blocks": () if whole or config.pes == 1 else shared_modules(verilog, PE),
         "separate": shared_modules(verilog, *((PE, MacLane) if whole else (MacLane,))),
-        "arguments": ["-O3", "--output-split", "20000", "--output-split-cfuncs", "500"], "variables": _OPTIMISATION,
+        **(QUICK if os.environ.get(SHORT_RUNS) else _OPTIMISED),
     }

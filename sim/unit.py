@@ -7,12 +7,9 @@ from pathlib import Path
 
 from ..hw.verilog_export import to_verilog
 from .cocotb_run import run_cocotb
-from .verilator import build
+from .verilator import QUICK, build
 
 __all__ = ["simulate_component", "parameters"]
-
-_OPTIMISATION = ("OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
-"""Of the model, which is small: the compiler would take longer than it saves; of Verilator's code, which all models share."""
 
 _TIMEOUT = 900
 """Seconds after which a component test counts as hung."""
@@ -24,8 +21,7 @@ def simulate_component(tests, component, *, testcase=None, seed=1, sources=(), *
     `values` reach the tests through `parameters()`. `testcase` limits the run to one cocotb test.
     """
     top = type(component).__name__.lower()
-    model = build(to_verilog(component, top), top, sources=sources, arguments=["-O3", "--output-split", "0"],
-                  variables=_OPTIMISATION)
+    model = build(to_verilog(component, top), top, sources=sources, **QUICK)
     identity = hashlib.sha256(json.dumps([model.folder.name, values, testcase, seed]).encode()).hexdigest()[:12]
     logs = Path(os.environ.get("ACCELTRAN_BUILD", "build")).absolute() / "tests" / f"{tests}-{identity}"
     run_cocotb(model, tests, logs, parameters=values, testcase=testcase, seed=seed, timeout=_TIMEOUT)

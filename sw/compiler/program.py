@@ -8,7 +8,7 @@ from ...hw.spec.config import AcceleratorConfig
 from ...hw.spec.isa import encode
 from ..golden.tiles import from_stream
 from ..ir.graph import Graph, unpad
-from .bucket import Bucket
+from .bucket import Bucket, sentence_writes
 from .expected import Expected
 
 __all__ = ["Program"]
@@ -67,6 +67,10 @@ class Program:
     def made(self):
         """The name of the tensor that each instruction writes, by number."""
         return {step: name for name, tensor in self.tensors.items() for piece in tensor["pieces"] for step in piece["steps"]}
+
+    def sentence_writes(self, sentences):
+        """See `bucket.sentence_writes`: for the driver, which runs in simulators and so without all that compiles."""
+        return sentence_writes(self, sentences)
 
     def result(self, name, memory):
         """The integers and floats of an output, from main memory after a run.

@@ -13,12 +13,12 @@ def threshold(knots, target):
 
     Parameters
     ----------
-    knots : int64 tensor of shape (..., 9), tau at the sparsities n/8 in units of the pruned tensor
+    knots : int64 tensor or array of shape (..., 9), tau at the sparsities n/8 in units of the pruned tensor
     target : int from 0, the wanted sparsity in 1/256
 
     Returns
     -------
-    int64 tensor of shape (...), between the two knots around the target
+    the same of shape (...), between the two knots around the target
     """
     n, fraction = divmod(min(target, 256), 32)
     low, high = knots[..., n], knots[..., min(n + 1, KNOTS - 1)]

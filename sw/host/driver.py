@@ -7,7 +7,6 @@ pages: `base`, by default the program's own. Addresses and lengths of programs c
 from dataclasses import dataclass
 
 from ...hw.spec.registers import COUNTERS, CURVE_STRIDE, IDENTIFIER, PAGE_BITS, by_name, config_values, pack
-from ..compiler.bucket import sentence_writes
 from .bus import ReadMemory, ReadRegister, Wait, WriteMemory, WriteRegister
 from .errors import DeviceError
 from .run import Outcome, Run
@@ -321,10 +320,10 @@ def set_sentences(program, sentences, *, base=None):
 
     Raises
     ------
-    CompileError : the program cannot run them, see `sentence_writes`
+    CompileError : the program cannot run them
     """
     base = program.base if base is None else base
-    for offset, raw in sentence_writes(program, sentences).items():
+    for offset, raw in program.sentence_writes(sentences).items():
         yield WriteMemory(base + offset, raw)
 
 

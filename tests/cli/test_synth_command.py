@@ -16,7 +16,7 @@ from acceltran.silicon.timing import timing, timing_tool
 pytestmark = pytest.mark.builds
 
 AREAS = Path(__file__).parents[1] / "silicon" / "areas.json"
-NOTHING = {"config": "mini", "top": "dynatran", "liberty": [], "json_path": None, "plot": None, "golden": None, "jobs": None}
+NOTHING = {"config": "nano", "top": "dynatran", "liberty": [], "json_path": None, "plot": None, "golden": None, "jobs": None}
 DELAYS = """
   lu_table_template (t) { variable_1 : input_net_transition; variable_2 : total_output_net_capacitance;
     index_1 ("1, 100"); index_2 ("1, 50"); }
@@ -54,7 +54,7 @@ def timed_library(tmp_path):
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    ({"config": "huge"}, "huge"), ({"top": "none", "config": "nano"}, "no such block; choose one of .*dynatran"),
+    ({"config": "huge"}, "huge"), ({"top": "none"}, "no such block; choose one of .*dynatran"),
     ({"liberty": ["none.lib"]}, "none.lib.*No such file"), ({"clock": 100.0}, "has no delays"),
     ({"timed": True}, "--timing needs"), ({"memory_node": 3}, "choose one of 22, 45"),
     ({"json_path": Path("no/folder.json")}, "does not exist"), ({"skip": "all"}, "skip"),

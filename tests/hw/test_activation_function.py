@@ -59,9 +59,10 @@ async def check_arguments(dut):
 
 
 @pytest.mark.parametrize("width, functions", [
-    (20, ("relu", "gelu", "tanh")), (8, ("relu", "gelu", "tanh")), (20, ("gelu",)), (11, ("relu", "tanh")), (20, ("relu",)),
-    (20, ("silu",)), (12, ("gelu", "tanh", "silu")), (20, ("gelu_tanh", "quick_gelu")),
-    (12, ("tanh", "silu", "gelu_tanh", "quick_gelu")),
+    (20, ("relu", "gelu", "tanh")), (8, ("relu", "gelu", "tanh")), (20, ("relu",)), (20, ("silu",)),
+    (20, ("gelu_tanh", "quick_gelu")), (12, ("tanh", "silu", "gelu_tanh", "quick_gelu")),
+    *(pytest.param(*more, marks=pytest.mark.slow)
+      for more in ((20, ("gelu",)), (11, ("relu", "tanh")), (12, ("gelu", "tanh", "silu")))),
 ], ids=lambda v: "-".join(v) if isinstance(v, tuple) else str(v))
 def test_activation_function(width, functions):
     component = ActivationFunction(width=width, functions=functions)

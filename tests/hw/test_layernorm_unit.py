@@ -250,8 +250,8 @@ async def check_long_row_and_throughput(dut):
 
 
 @pytest.mark.parametrize(("tile", "width", "lines_per_beat", "slices"), [
-    (8, 8, 4, 2), (8, 8, 1, 1), (16, 8, 4, 1), (16, 20, 4, 2),
-    *(pytest.param(*more, marks=pytest.mark.slow) for more in ((8, 20, 4, 2), (16, 20, 1, 1), (8, 8, 2, 4))),
+    (8, 8, 1, 1), (16, 8, 4, 1), (8, 20, 4, 2),
+    *(pytest.param(*more, marks=pytest.mark.slow) for more in ((8, 8, 4, 2), (16, 20, 4, 2), (16, 20, 1, 1), (8, 8, 2, 4))),
 ])
 def test_layernorm_unit(tile, width, lines_per_beat, slices):
     size = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat, "slices": slices}

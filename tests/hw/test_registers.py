@@ -151,8 +151,8 @@ async def check_latency(dut):
 
 
 @pytest.mark.parametrize("values", [
-    {"tile": 8, "integer_bits": 4, "fraction_bits": 4, "lines_per_beat": 1, "prune_curves": 4, "instruction_queue": 2}, {},
-    {"address_bits": 64},
+    {"tile": 8, "integer_bits": 4, "fraction_bits": 4, "lines_per_beat": 1, "prune_curves": 4, "instruction_queue": 2},
+    pytest.param({}, marks=pytest.mark.slow), {"address_bits": 64},
 ], ids=["small", "default", "wide addresses"])
 def test_v5_the_map_says_what_the_hardware_reads(values):
     config = AcceleratorConfig.from_dict(values)

@@ -11,11 +11,13 @@ from acceltran.hw.generate import SOURCES, WAIVERS, package
 from acceltran.hw.packaging.smoke_testbench import SMOKE_TESTBENCH
 from acceltran.hw.streams.crossbar import CROSSBAR_VERILOG
 from acceltran.sim.design import accelerator_verilog
+from support.configs import CONFIGS
 from support.fusesoc import fusesoc
 from support.testbenches import NANO
 from support.tools import tool
 
 WIDE = replace(NANO, name="wide", bus_width=512, address_bits=64)
+"""With long addresses."""
 PASS = "PASS: registers, a program, an error, a soft reset and a program again"
 
 
@@ -58,8 +60,9 @@ def test_it_passes(nano, tmp_path, standard):
     assert smoke(nano, tmp_path, standard) == (0, PASS)
 
 
-def test_it_passes_with_a_wide_bus_and_long_addresses(tmp_path):
-    design = write(WIDE, tmp_path)
+@pytest.mark.parametrize("config", [CONFIGS["one_by_two"], pytest.param(WIDE, marks=pytest.mark.slow)], ids=lambda c: c.name)
+def test_it_passes_with_a_wide_bus(config, tmp_path):
+    design = write(config, tmp_path)
     assert smoke(design, tmp_path) == (0, PASS)
 
 

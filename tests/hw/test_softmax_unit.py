@@ -228,7 +228,8 @@ async def check_throughput(dut):
     assert cycles <= 3 * (8 * c.tile + bubbles) + 40
 
 
-@pytest.mark.parametrize(("tile", "width", "lines_per_beat"), [(16, 20, 1), (8, 20, 4), (8, 8, 1), (16, 8, 4), (8, 24, 2)])
+@pytest.mark.parametrize(("tile", "width", "lines_per_beat"), [
+    pytest.param(16, 20, 1, marks=pytest.mark.slow), (8, 20, 4), (8, 8, 1), (16, 8, 4), (8, 24, 2)])
 def test_softmax_unit(tile, width, lines_per_beat):
     values = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat}
     simulate_component(__name__, SoftmaxUnit(**values), **values)

@@ -42,7 +42,7 @@ def test_the_wrapper_is_the_top(design):
         "manifest.json"}
 
 
-@pytest.mark.parametrize("version", ["packaged", "debian"])
+@pytest.mark.parametrize("version", ["packaged", pytest.param("debian", marks=pytest.mark.slow)])
 def test_v4_lint_from_any_folder_says_nothing(design, version, tmp_path):
     if version == "packaged":
         env = toolchain()

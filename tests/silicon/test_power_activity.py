@@ -8,7 +8,7 @@ from acceltran.silicon.toggle_counters import COUNTER_SOURCE, LOG, ToggleCount, 
 from acceltran.sim.cocotb_run import run_cocotb
 from acceltran.sim.design import SIMULATION_SOURCES
 from acceltran.sim.errors import SimulationError
-from acceltran.sim.verilator import build
+from acceltran.sim.verilator import QUICK, build
 
 
 def module(name, *instances):
@@ -85,7 +85,7 @@ endmodule
 def test_counters_in_a_simulation(tmp_path):
     """n counts 0, 1, 2, 3 for 40 cycles: its low bit toggles 40 times, its high bit 20, their parity 20."""
     counted = with_toggle_counters(VERILOG, clock="system.clk")
-    simulator = build(counted, "system", sources=[*SIMULATION_SOURCES[:3], COUNTER_SOURCE])
+    simulator = build(counted, "system", sources=[*SIMULATION_SOURCES[:3], COUNTER_SOURCE], **QUICK)
     run_cocotb(simulator, "support.toggle_runs", tmp_path)
     counts = read_toggles(tmp_path / LOG)
     dut, child = counts["system.dut"], counts["system.dut.child$2"]

@@ -11,7 +11,7 @@ from acceltran.sw.ir.execute import execute
 from acceltran.sw.models.tiny_encoder import random_texts, tiny_encoder
 from support.configs import CONFIGS
 
-CONFIG = replace(CONFIGS["one_pe"], weight_tiles=256, vector_lines=256)
+CONFIG = CONFIGS["one_pe"]
 MEMORY_BITS = 20
 
 
@@ -21,7 +21,7 @@ def made(config):
 
 
 @pytest.mark.parametrize(("bits", "bases"), [
-    pytest.param(32, (0x8000_0000, 0xFFF0_0000), marks=pytest.mark.slow), (64, (0, 0x8000_0000, (5 << 32) + 0x7000_0000))])
+    (32, (0x8000_0000, 0xFFF0_0000)), pytest.param(64, (0, 0x8000_0000, (5 << 32) + 0x7000_0000), marks=pytest.mark.slow)])
 def test_buckets_run_at_any_base(bits, bases, tmp_path):
     """With a preload; a sentence that is shorter than its bucket."""
     config = replace(CONFIG, address_bits=bits)

@@ -180,7 +180,7 @@ class Suite:
         return seen
 
 
-@pytest.fixture(params=["one_pe", "four_pes"])
+@pytest.fixture(params=["one_pe", pytest.param("four_pes", marks=pytest.mark.slow)])
 def suite(request):
     return Suite(CONFIGS[request.param])
 

@@ -15,16 +15,20 @@ from acceltran.sim.system import simulate, simulate_programs, write_image
 from acceltran.sw.compiler import compile_encoder
 from acceltran.sw.models.checkpoint import load_checkpoint
 from acceltran.sw.models.sentences import encode_texts
+from support.configs import CONFIGS
 from support.models import make_checkpoint, random_texts
 
 MEMORY_BITS = 20
 END = 1 << MEMORY_BITS
-CONFIG = AcceleratorConfig.load("nano")
+CONFIG = CONFIGS["one_by_two"]
+EXACT = max(CONFIG.mask_bits, CONFIG.bus_width) // 8
+"""Bytes of an empty tile, in whole beats."""
 
 
 @pytest.fixture
 def program(tmp_path):
-    checkpoint = load_checkpoint(make_checkpoint(tmp_path / "model", hidden=16, heads=2, layers=1, ffn=32))
+    checkpoint = load_checkpoint(make_checkpoint(tmp_path / "model", hidden=16, heads=2, layers=1, ffn=32,
+                                                 act=CONFIG.functions[-1]))
     return compile_encoder(checkpoint, CONFIG, *encode_texts(checkpoint, random_texts(2, 9)))
 
 
@@ -65,17 +69,16 @@ def test_h3_surplus_bytes_belong_to_their_load(latency, tmp_path):
     memory = HandProgram(CONFIG)
     empty, _ = memory.place(bytes(4096))
     load = {"buffer": int(Buffer.ACTIVATION), "slot": 0, "pitch": 1, "rows": 1, "columns": 1}
-    exact = CONFIG.mask_bits // 8
 
     def program(*loads):
         words = [*(encode(Opcode.LOAD, **load | fields) for fields in loads), encode(Opcode.HALT)]
         return memory.place(b"".join(words))[0], len(words)
 
-    surplus = {"address": empty, "bytes": exact + 64}
-    runs = [program(surplus), program({"address": empty, "bytes": exact}), program(surplus)]
+    surplus = {"address": empty, "bytes": EXACT + 64}
+    runs = [program(surplus), program({"address": empty, "bytes": EXACT}), program(surplus)]
     image = memory.image()
     beyond_end = HandProgram(CONFIG)
-    beyond_end.add(Opcode.LOAD, **load | {"address": END - exact, "bytes": exact + 64})
+    beyond_end.add(Opcode.LOAD, **load | {"address": END - EXACT, "bytes": EXACT + 64})
     beyond_end.add(Opcode.HALT)
     model = build_system(CONFIG, memory_bits=MEMORY_BITS)
 
@@ -84,7 +87,7 @@ def test_h3_surplus_bytes_belong_to_their_load(latency, tmp_path):
                         latency=latency)
 
     cycles = [run(image, *place).counters for place in runs]
-    assert cycles[0]["bytes_read"] == exact + 64 + 2 * INSTRUCTION_BYTES, "the run is done before the surplus has come"
+    assert cycles[0]["bytes_read"] == EXACT + 64 + 2 * INSTRUCTION_BYTES, "the run is done before the surplus has come"
     assert cycles[0]["cycles"] == cycles[2]["cycles"]
     assert run(beyond_end.image(), 0, 2).error == "BUS_READ in instruction 0 (memory)"
 
@@ -98,7 +101,7 @@ def test_h3_a_run_after_surplus_is_not_slower(tmp_path):
         words = [encode(Opcode.LOAD, **load, bytes=length), encode(Opcode.HALT)]
         return memory.place(b"".join(words))[0], len(words)
 
-    exact, long = program(CONFIG.mask_bits // 8), program(4096)
+    exact, long = program(EXACT), program(4096)
     model = build_system(CONFIG, memory_bits=MEMORY_BITS)
     runs = simulate_programs(CONFIG, memory.image(), [exact, long, exact], folder=tmp_path, model=model)
     assert [r.error for r in runs] == [None] * 3

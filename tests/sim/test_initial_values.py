@@ -3,7 +3,6 @@
 import pytest
 
 from acceltran.sim.design import accelerator_verilog
-from acceltran.sim.icarus import STANDARDS
 from support.initial_values import with_random, without
 from support.testbenches import NANO, ODD, icarus, smallest, write
 
@@ -48,12 +47,12 @@ def passes(design, verilog, standard, name):
     assert lines[-1].startswith("PASS: all 1 outputs equal"), "\n".join(lines[-5:])
 
 
-@pytest.mark.parametrize("standard", STANDARDS)
+@pytest.mark.parametrize("standard", ["2005", pytest.param("2012", marks=pytest.mark.slow)])
 def test_v6_four_states_without_any_initial_value(design, standard):
     passes(design, without(accelerator_verilog(design[0])), standard, f"without-{standard}")
 
 
-@pytest.mark.parametrize("standard", STANDARDS)
+@pytest.mark.parametrize("standard", [pytest.param("2005", marks=pytest.mark.slow), "2012"])
 def test_v2_with_initial_values_of_any_kind(design, standard):
     """As wrong as they can be, in the form that makes an event under that standard."""
     verilog = with_random(accelerator_verilog(design[0]), 1, declared=standard == "2005")

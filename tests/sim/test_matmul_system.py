@@ -49,8 +49,8 @@ def expected_loads(config, order, *, rows, inner, columns, batch):
     return loads
 
 
-@pytest.mark.parametrize("config", [CONFIGS["four_pes"], CONFIGS["one_pe"],
-                                    pytest.param(CONFIGS["window_of_eight"], marks=pytest.mark.slow)], ids=lambda c: c.name)
+@pytest.mark.parametrize("config", [CONFIGS["four_pes"], *(pytest.param(CONFIGS[name], marks=pytest.mark.slow)
+                                                           for name in ("one_pe", "window_of_eight"))], ids=lambda c: c.name)
 @pytest.mark.parametrize("shape", [{"rows": 3, "inner": 2, "columns": 5, "batch": 2}], ids=str)
 def test_loop_orders(config, shape, tmp_path):
     cases = [{**shape, "density_a": 0.5, "density_b": 0.7, "order": order} for order in LoopOrder]
