@@ -56,6 +56,7 @@ silicon: $(VENV)/ready ## docs/silicon.md: areas, ablations, FPGA; with SKY130= 
 	$(if $(ASAP7),$(ACCELTRAN) synth --top accelerator --liberty '$(ASAP7)' --clock 700 --timing)
 	$(if $(SKY130),$(ACCELTRAN) power --text "$(MEASURED)" --liberty '$(SKY130)' --clock 100)
 	$(if $(ASAP7),$(ACCELTRAN) power --text "$(MEASURED)" --liberty '$(ASAP7)' --clock 700 --plot docs/plots/silicon_energy.svg)
+	$(if $(ASAP7),$(ACCELTRAN) power --config mini_w8 --text "$(MEASURED)" --liberty '$(ASAP7)' --clock 700)
 	$(if $(ASAP7),$(ACCELTRAN) synth --config edge --liberty '$(ASAP7)' --clock 700)
 	$(MAKE) fpga
 

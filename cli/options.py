@@ -173,6 +173,8 @@ ORDER = Options({
     "overlap": (Annotated[bool, typer.Option(help="Let instructions overlap, or let each wait for the one before.")], True),
     "resident": (Annotated[bool, typer.Option(
         help="Load the weights by a program of their own, which runs first and whose cycles are not counted.")], False),
+    "prefetch": (Annotated[bool, typer.Option("--prefetch", help="With --resident: each run fetches the embeddings of the next "
+        "one while it computes.")], False),
 })
 
 TRACE = Options({"trace": (Annotated[Path | None, typer.Option(

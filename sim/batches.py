@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..hw.spec.errors import RunError
 from ..sw.compiler import CapacityError, CompileError, check_batch, largest_batch, outline_encoder, quantise_encoder
-from ..sw.compiler.capacity import fits
+from ..sw.compiler.capacity import FITTED, fits
 from ..sw.models.errors import ModelError
 from ..sw.models.sentences import encode_sentences
 from ..sw.models.tokens import Tokens, masked_rows
@@ -27,7 +27,6 @@ WINDOW = 256
 
 _QUANTISED = ("tau", "target_sparsity", "site_taus", "weight_sparsity", "calibration_texts", "layers")
 _ASKED = ("tau", "target_sparsity", "site_taus", "weight_sparsity", "layers")
-_FITTED = ("overlap", "resident")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +100,7 @@ def infer_batches(config, checkpoint, rows, *, folder, collect=report, batch=Non
     """
     stage("compiling")
     quantised = {name: options.pop(name) for name in _QUANTISED if name in options}
-    fitted = {name: options[name] for name in _FITTED if name in options} | {"memory": largest_memory(config)}
+    fitted = {name: options[name] for name in FITTED if name in options} | {"memory": largest_memory(config)}
     outline = outline_encoder(checkpoint, config, **{name: quantised[name] for name in _ASKED if name in quantised})
     planner = _Planner(outline, config, batch, length, lenient, fitted)
     runner, rows = None, iter(rows)

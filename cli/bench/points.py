@@ -15,6 +15,7 @@ from ...sim.sources import source_identity
 from ...sim.timeline import tracks
 from ...sw.models.errors import ModelError
 from ...sw.models.sentences import encode_texts
+from ...sw.models.weight_sparsity import GroupSparsity
 from .ita import measure_ita
 
 __all__ = ["ACTIVATIONS", "GROUPS", "INNER", "LENGTH", "ORDER_BATCH", "ORDER_SHAPES", "WEIGHTS", "Ita", "Model", "Products",
@@ -33,6 +34,8 @@ _LARGE = {"m": 128, "k": 512, "n": 128}
 _CURVE = tuple(Product(**_LARGE, act_sparsity=a, weight_sparsity=w) for w in WEIGHTS for a in ACTIVATIONS)
 _SMALL = Product(m=64, k=64, n=64)
 _SPARSE = {"target_sparsity": 0.5, "weight_sparsity": 0.5}
+_HALVES = {"weight_sparsity": GroupSparsity("2:4")}
+_LENGTHS = {f"{length} tokens": {"length": length} for length in (8, 24, 64)}
 
 
 def _one_pe():
@@ -65,7 +68,7 @@ class Products:
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """Inferences of 128 tokens without padding, one with each of the `settings`."""
+    """Inferences without padding, of 128 tokens if the setting has no other length: one with each of the `settings`."""
 
     config: object
     settings: dict
@@ -74,12 +77,15 @@ class Model:
     def measure(self, checkpoint, folder, stage):
         """The runs, as plain values."""
         config, runs = self.config(), []
-        texts = full_texts(checkpoint, self.batch, LENGTH)
         for name, options in self.settings.items():
+            texts = full_texts(checkpoint, self.batch, options.get("length", LENGTH))
             inference = infer(config, checkpoint, texts, folder=folder / name.replace(" ", "_"), activity=name == "dense",
                               stage=lambda text, name=name: stage(f"{name}: {text}"),
                               **model_options(checkpoint, LENGTH, options))
-            runs.append(report(inference) | {"setting": name, "batch": self.batch, "multipliers": config.multipliers})
+            run = report(inference)
+            moved = run["counters"]["bytes_read"] + run["counters"]["bytes_written"]
+            runs.append(run | {"setting": name, "batch": self.batch, "multipliers": config.multipliers,
+                               "bus_cycles": 8 * moved / config.bus_width})
             if name == "dense":
                 runs[-1]["tracks"] = tracks(config, inference.run, {
                     n: opcode.name for n, (opcode, _) in enumerate(inference.program.instructions)})
@@ -101,7 +107,8 @@ class Ita:
 
 GROUPS = {
     "int8": Products(_preset("int8"), (_SMALL, dataclasses.replace(_SMALL, b_from="activation"))),
-    "mini": Products(_preset("mini"), (_SMALL, *_CURVE, *(Product(m=128, k=k, n=128) for k in INNER))),
+    "mini": Products(_preset("mini"), (_SMALL, *_CURVE, Product(**_LARGE, **_HALVES),
+                                        *(Product(m=128, k=k, n=128) for k in INNER))),
     "mini_activation": Products(_mini("activation"), _CURVE),
     "mini_none": Products(_mini("none"), _CURVE),
     "one_pe": Products(_one_pe, (Product(**_LARGE), Product(**_LARGE, act_sparsity=0.5, weight_sparsity=0.5))),
@@ -110,8 +117,13 @@ GROUPS = {
         for m, k, n in ORDER_SHAPES for order in LoopOrder)),
     "ita": Ita(_preset("int8")),
     "ita_none": Ita(_int8_none),
-    "model": Model(_preset("mini"), {"dense": {}, "sparse": _SPARSE, "without overlap": {"overlap": False}}),
-    "model_edge": Model(_preset("edge"), {"dense": {"resident": True}, "sparse": {"resident": True, **_SPARSE}}, batch=4),
+    "model": Model(_preset("mini"), {
+        "dense": {}, "sparse": _SPARSE, "2:4 weights": _HALVES, "without overlap": {"overlap": False}, **_LENGTHS,
+        "24 tokens, resident": {"length": 24, "resident": True}}),
+    "model_w8": Model(_preset("mini_w8"), {"dense": {}, "2:4 weights": _HALVES, **_LENGTHS}),
+    "model_edge": Model(_preset("edge"), {
+        "dense": {"resident": True}, "sparse": {"resident": True, **_SPARSE},
+        "sparse, weights 2:4, prefetched": {"resident": True, "prefetch": True, **_SPARSE, **_HALVES}}, batch=4),
 }
 """Groups of measurements by name."""
 

@@ -11,30 +11,31 @@ from ...sim.sources import source_identity
 
 __all__ = ["POINTS", "PRODUCTS", "ablate", "ablation_table", "configuration", "per_area"]
 
-_BASE = {"grid_rows": 1, "grid_columns": 1}
+_BASE = {"grid_rows": 1, "grid_columns": 1, "window": 4}
 POINTS = {
     "`both`, window 4, 2 slots, 20 bits": {},
     "`none`": {"skip": "none"}, "`activation`": {"skip": "activation"},
-    "window 2": {"window": 2}, "window 8": {"window": 8}, "3 slots": {"operand_slots": 3},
+    "window 2": {"window": 2}, "window 5": {"window": 5}, "window 8": {"window": 8},
+    "3 slots": {"operand_slots": 3},
     "1 output tile held": {"psum_tiles": 1},
     "8 bits": {"fraction_bits": 4}, "16 bits": {"fraction_bits": 12},
     "8 bits, `none`": {"fraction_bits": 4, "skip": "none"},
 }
-"""Differences from one PE of `mini`, which is the first."""
+"""Differences from the first, one PE of `mini` with a window of 4 entries."""
 
 PRODUCTS = {name: Product(m=128, k=512, n=128, act_sparsity=a, weight_sparsity=w)
             for name, a, w in (("dense", 0.0, 0.0), ("50x50", 0.5, 0.5), ("90x0", 0.9, 0.0))}
 
 
 def configuration(differences):
-    """One PE of `mini` with these differences.
+    """The first of `POINTS` with these differences.
 
     Parameters
     ----------
     differences : {field: value}, as in `POINTS`
     """
     name = "pe_" + "_".join(f"{key}_{value}" for key, value in differences.items()) if differences else "pe"
-    return dataclasses.replace(AcceleratorConfig.load("mini"), name=name, **_BASE, **differences)
+    return dataclasses.replace(AcceleratorConfig.load("mini"), name=name, **_BASE | differences)
 
 
 def ablate(area, *, folder, results, points=tuple(POINTS), stage=lambda text: None):

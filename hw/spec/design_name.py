@@ -28,7 +28,8 @@ def design_name(config):
 
 
 def nearest_preset(values):
-    """The preset that differs in the fewest of `values`, and those that differ; of equal ones the first.
+    """The preset that differs in the fewest of `values`, and those that differ; of equal ones the first of the same word
+    format.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ def nearest_preset(values):
     for preset in PRESETS:
         config = AcceleratorConfig.load(preset)
         found.append((preset, {name: value for name, value in values.items() if getattr(config, name) != value}))
-    return min(found, key=lambda entry: len(entry[1]))
+    return min(found, key=lambda entry: (len(entry[1]), "fraction_bits" in entry[1]))
 
 
 def differences(name, changed):

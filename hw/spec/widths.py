@@ -14,5 +14,5 @@ SCALE_BITS = 4
 TAG_BITS = 2
 """Bits of the number by which the matrix engine knows a product in flight."""
 
-NUMBER_BITS = 16
+NUMBER_BITS = 20
 """Bits of the number of an instruction in its program."""

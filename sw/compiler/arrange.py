@@ -55,13 +55,13 @@ class _Plan:
     times: tuple | None = None
 
 
-def arrange(graph, config, *, order=None, overlap=True, resident=False):
+def arrange(graph, config, *, order=None, overlap=True, resident=False, prefetch=False):
     """The plan of the whole graph without limit, if it fits; else the one that ends first of two in limited room: that of the
     whole graph and that of the fastest split that fits.
 
     Parameters
     ----------
-    graph, config, order, overlap, resident : see `compile_graph`
+    graph, config, order, overlap, resident, prefetch : see `compile_graph`
 
     Returns
     -------
@@ -71,10 +71,10 @@ def arrange(graph, config, *, order=None, overlap=True, resident=False):
     ------
     CapacityError : no order fits
     """
-    arranger = _Arranger(graph, config, order, overlap, resident)
+    arranger = _Arranger(graph, config, order, overlap, resident, prefetch)
     found = arranger.first(arranger.free()) if overlap else None
     if found is None:
-        whole, *splits = ways(graph, config, resident)
+        whole, *splits = ways(graph, config, resident, prefetch)
         fastest = (one for split in splits if (one := arranger.first(arranger.limited(split))))
         limited = [arranger.first(arranger.limited(whole)), next(fastest, None)]
         found = min((one for one in limited if one), key=lambda one: one.end, default=None)
@@ -84,8 +84,9 @@ def arrange(graph, config, *, order=None, overlap=True, resident=False):
 
 
 class _Arranger:
-    def __init__(self, graph, config, order, overlap, resident):
-        self.graph, self.config, self.order, self.overlap, self.resident = graph, config, order, overlap, resident
+    def __init__(self, graph, config, order, overlap, resident, prefetch):
+        self.graph, self.config, self.order, self.overlap = graph, config, order, overlap
+        self.resident, self.prefetch = resident, prefetch
         self.cost = Cost(graph, config)
 
     def first(self, plans):
@@ -118,9 +119,7 @@ class _Arranger:
 
     def _lowered(self, **options):
         plan = lower(self.graph, self.config, order=self.order, cost=self.cost, resident=self.resident, **options)
-        first = [self.resident and isinstance(step, LoadStep) for step in plan.steps]
-        steps, preload = ([step for step, early in zip(plan.steps, first, strict=True) if early is which]
-                          for which in (False, True))
+        preload, steps = plan.split_preload(self.resident, self.prefetch)
         return _Plan(steps=steps, preload=preload, blocks=plan.blocks, pieces=plan.pieces)
 
     def _loaded(self, plan):

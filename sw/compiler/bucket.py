@@ -38,6 +38,7 @@ class Bucket:
     sentences : how many the program runs at once
     words : token numbers are below this
     fixed : what of its own sentences is compiled in, so that it runs no others; None: nothing
+    prefetch : each run gathers the tokens of the next one, so that those of the first are the preload's
     runs : Run of all token numbers
     softmaxes : (number of a SOFTMAX, sentence whose length its `valid_columns` is)
     """
@@ -46,6 +47,7 @@ class Bucket:
     sentences: int
     words: int
     fixed: str | None
+    prefetch: bool
     runs: tuple[Run, ...]
     softmaxes: tuple[tuple[int, int], ...]
 
@@ -86,13 +88,14 @@ def choose(programs, tokens):
                        "bucket")
 
 
-def sentence_writes(program, sentences):
+def sentence_writes(program, sentences, following=None):
     """What is to be written to main memory so that a program runs other sentences.
 
     Parameters
     ----------
     program : Program
     sentences : token numbers of each, as many as the program runs
+    following : those of its next run, where it fetches them meanwhile; for the preload the same as `sentences`
 
     Returns
     -------
@@ -106,6 +109,26 @@ def sentence_writes(program, sentences):
     if bucket.fixed:
         raise CompileError(f"the program knows the {bucket.fixed} of the sentence that it was compiled for: compile the other "
                            "one")
+    if (following is not None) is not bucket.prefetch:
+        raise CompileError("following: the program fetches the sentences of its next run; name them too" if bucket.prefetch else
+                           "following: the program fetches its own sentences; leave out the next ones")
+    for group in (sentences,) if following is None else (sentences, following):
+        _check_sentences(bucket, group)
+    first = min(run.offset for run in bucket.runs)
+    words = np.zeros((max(run.offset + 4 * run.count for run in bucket.runs) - first) // 4, dtype="<u4")
+    for run in bucket.runs:
+        tokens = np.asarray((following or sentences)[run.sentence][run.first: run.first + run.count])
+        start = (run.offset - first) // 4
+        words[start: start + len(tokens)] = tokens
+    writes = {first: words.tobytes()}
+    for number, sentence in bucket.softmaxes:
+        opcode, values = program.instructions[number]
+        writes[program.entry + INSTRUCTION_BYTES * number] = encode(
+            opcode, **values | {"valid_columns": len(sentences[sentence])})
+    return writes
+
+
+def _check_sentences(bucket, sentences):
     if len(sentences) != bucket.sentences:
         raise CompileError(f"sentences = {len(sentences)}: the program runs {bucket.sentences}; give as many")
     for number, sentence in enumerate(sentences):
@@ -115,18 +138,6 @@ def sentence_writes(program, sentences):
         if not all(0 <= token < bucket.words for token in sentence):
             raise CompileError(f"sentence {number + 1} has a token outside the model's {bucket.words} words: "
                                "use the model's tokenizer")
-    first = min(run.offset for run in bucket.runs)
-    words = np.zeros((max(run.offset + 4 * run.count for run in bucket.runs) - first) // 4, dtype="<u4")
-    for run in bucket.runs:
-        tokens = np.asarray(sentences[run.sentence][run.first: run.first + run.count])
-        start = (run.offset - first) // 4
-        words[start: start + len(tokens)] = tokens
-    writes = {first: words.tobytes()}
-    for number, sentence in bucket.softmaxes:
-        opcode, values = program.instructions[number]
-        writes[program.entry + INSTRUCTION_BYTES * number] = encode(
-            opcode, **values | {"valid_columns": len(sentences[sentence])})
-    return writes
 
 
 def with_sentences(programs, sentences):
@@ -143,7 +154,7 @@ def with_sentences(programs, sentences):
     """
     image, changed = bytearray(programs[0].image), []
     for program, own in zip(programs, sentences, strict=True):
-        for offset, raw in sentence_writes(program, own).items():
+        for offset, raw in sentence_writes(program, own, own if program.bucket.prefetch else None).items():
             image[offset: offset + len(raw)] = raw
         instructions = list(program.instructions)
         for number, sentence in program.bucket.softmaxes:

@@ -11,12 +11,14 @@ from .allocate import live_tiles, place_activations, place_blocks, required_tile
 from .image import bytes_of
 from .lower import lower
 from .room import splits, tightest
-from .steps import LoadStep
 
-__all__ = ["ADDRESSED", "IN_ORDER", "LARGEST_PROGRAM", "check_fit", "check_memory", "fits", "ways"]
+__all__ = ["ADDRESSED", "FITTED", "IN_ORDER", "LARGEST_PROGRAM", "check_fit", "check_memory", "fits", "ways"]
 
 ADDRESSED = 1 << 32
 """Bytes of main memory that instructions address."""
+
+FITTED = ("overlap", "resident", "prefetch")
+"""Options of `compile_graph` that matter for what fits."""
 
 LARGEST_PROGRAM = (1 << by_name("PROGRAM_LENGTH").width) - 1
 """Instructions that the PROGRAM_LENGTH register counts."""
@@ -51,19 +53,19 @@ def _searched(graph, config, resident):
         yield tight | {"split": split}, True
 
 
-def ways(graph, config, resident):
-    """Whole, then split: None and every Split that is worth a try, the fastest first."""
+def ways(graph, config, resident, prefetch=False):
+    """Whole, then split: None and every Split that is worth a try, the fastest first. What is prefetched stays whole."""
     yield None
-    yield from splits(graph, config, resident=resident)
+    yield from () if prefetch else splits(graph, config, resident=resident)
 
 
-def fits(graph, config, *, overlap=True, resident=False, memory=ADDRESSED, whole=False):
+def fits(graph, config, *, overlap=True, resident=False, prefetch=False, memory=ADDRESSED, whole=False):
     """Whether `check_fit` has nothing to say, in less time than it takes to find the remedies; `whole`: without a split."""
     check_memory(graph, config, memory)
-    return _shortage(graph, config, overlap, resident, whole) is None
+    return _shortage(graph, config, overlap, resident, prefetch, whole) is None
 
 
-def check_fit(graph, config, *, overlap=True, resident=False, memory=ADDRESSED):
+def check_fit(graph, config, *, overlap=True, resident=False, prefetch=False, memory=ADDRESSED):
     """Refuse what no attempt could place.
 
     The orders without a plan are lowered and placed, which takes milliseconds; loop orders do not matter for it.
@@ -72,7 +74,7 @@ def check_fit(graph, config, *, overlap=True, resident=False, memory=ADDRESSED):
     ----------
     graph : Graph
     config : AcceleratorConfig
-    overlap, resident : as for `compile_graph`
+    overlap, resident, prefetch : as for `compile_graph`
     memory : bytes of main memory
 
     Raises
@@ -80,20 +82,23 @@ def check_fit(graph, config, *, overlap=True, resident=False, memory=ADDRESSED):
     CapacityError : what is needed, what there is, and the fields that would make it fit
     CompileError : the memory image is too large
     """
+    if prefetch and not resident:
+        raise CompileError("prefetch: the next embeddings are fetched only where weights are resident; give resident too")
     check_memory(graph, config, memory)
-    short = _shortage(graph, config, overlap, resident)
+    short = _shortage(graph, config, overlap, resident, prefetch)
     if short is None:
         return
     what = short.what
     fields: dict[str, int] = {}
     while short is not None and short.fields:
         fields |= short.fields
-        short = _shortage(graph, replace(config, **fields), overlap, resident)
+        short = _shortage(graph, replace(config, **fields), overlap, resident, prefetch)
     raise CapacityError(what, fields if short is None else {})
 
 
-def _shortage(graph, config, overlap, resident, whole=False):
+def _shortage(graph, config, overlap, resident, prefetch, whole=False):
     """What is short, as a CapacityError, in the attempt that comes furthest with least; None if one fits."""
+    whole = whole or prefetch
     if graph.sequence > config.max_inner:
         need = 1 << (graph.sequence - 1).bit_length()
         return _short(f"contexts sum over {graph.sequence} tokens, the accumulators are made for {config.max_inner}", config,
@@ -108,8 +113,7 @@ def _shortage(graph, config, overlap, resident, whole=False):
     for attempts in (_in_order(graph, config, overlap, resident, whole), searched):
         for options, pack in attempts:
             plan = lower(graph, config, order=LoopOrder.BIJK, **options)
-            loads = [step for step in plan.steps if resident and isinstance(step, LoadStep)]
-            steps = [step for step in plan.steps if not (resident and isinstance(step, LoadStep))]
+            loads, steps = plan.split_preload(resident, prefetch)
             checks = (partial(_short_of_program, plan, steps, resident),
                       partial(_short_of_activations, plan.pieces, config, loads, steps, pack),
                       partial(_short_of_blocks, config, plan.blocks, steps, resident))

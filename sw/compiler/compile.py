@@ -10,7 +10,7 @@ from ..models.outline import outline_encoder
 from ..models.quantise import quantise_encoder
 from .arrange import arrange
 from .bucket import with_sentences
-from .capacity import ADDRESSED, check_fit, fits
+from .capacity import ADDRESSED, FITTED, check_fit, fits
 from .emit import Scheduled, emit
 from .schedule import chain, check_progress, semaphores
 
@@ -20,8 +20,8 @@ __all__ = ["bucket_tokens", "check_batch", "compile_buckets", "compile_encoder",
 
 
 def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsity=None, site_taus=None, weight_sparsity=0.0,
-                    calibration_texts=None, layers=None, tokens=None, order=None, overlap=True, resident=False, base=0,
-                    memory=ADDRESSED):
+                    calibration_texts=None, layers=None, tokens=None, order=None, overlap=True, resident=False, prefetch=False,
+                    base=0, memory=ADDRESSED):
     """Compile one batch of sentences.
 
     Parameters
@@ -32,7 +32,7 @@ def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsi
     lengths : valid tokens of each row
     tau, target_sparsity, site_taus, weight_sparsity, calibration_texts, layers : see `quantise_encoder`
     tokens : Tokens of each row, see `build_graph`
-    order, overlap, resident, base, memory : see `compile_graph`
+    order, overlap, resident, prefetch, base, memory : see `compile_graph`
 
     Returns
     -------
@@ -43,11 +43,12 @@ def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsi
     CompileError : where model, request and configuration do not fit together
     """
     outline = outline_encoder(checkpoint, config, layers=layers, tau=tau, target_sparsity=target_sparsity, site_taus=site_taus)
-    check_batch(outline, config, lengths, len(ids[0]), tokens, overlap=overlap, resident=resident, memory=memory)
+    check_batch(outline, config, lengths, len(ids[0]), tokens, overlap=overlap, resident=resident, prefetch=prefetch,
+                memory=memory)
     encoder = quantise_encoder(checkpoint, config, tau=tau, target_sparsity=target_sparsity, site_taus=site_taus,
                                weight_sparsity=weight_sparsity, calibration_texts=calibration_texts, layers=layers)
     return compile_quantised(encoder, config, ids, lengths, tokens=tokens, order=order, overlap=overlap, resident=resident,
-                             base=base, memory=memory)
+                             prefetch=prefetch, base=base, memory=memory)
 
 
 def compile_quantised(encoder, config, ids, lengths, *, tokens=None, order=None, **options):
@@ -65,7 +66,7 @@ def compile_quantised(encoder, config, ids, lengths, *, tokens=None, order=None,
     CompileError : where model, request and configuration do not fit together
     """
     columns = len(ids[0])
-    fitted = {name: options[name] for name in ("overlap", "resident", "memory") if name in options}
+    fitted = {name: options[name] for name in (*FITTED, "memory") if name in options}
     check_batch(encoder, config, lengths, columns, tokens, **fitted)
     graph = encoder.build_graph(lengths, columns, tokens=tokens)
     longest = min(max(graph.token_rows), encoder.model.max_position_embeddings)
@@ -98,7 +99,7 @@ def compile_buckets(encoder, config, sentences, *, order=None, base=0, memory=AD
     """
     parts, graphs, sentences = [], [], dict(sorted(sentences.items()))
     for tokens, ids in sentences.items():
-        fitted = {name: options[name] for name in ("overlap", "resident") if name in options}
+        fitted = {name: options[name] for name in FITTED if name in options}
         check_batch(encoder, config, [tokens], tokens, memory=memory, **fitted)
         graph = encoder.build_graph([tokens], tokens)
         parts.append(_part(graph, config, torch.zeros(1, 1, dtype=torch.int64), order=order, longest=tokens, **options))
@@ -176,6 +177,8 @@ def compile_graph(graph, config, ids=None, *, base=0, memory=ADDRESSED, **option
     overlap : False makes every instruction wait for the one before it
     resident : weights, vectors, position rows, padding and loaded tensors are brought by a program of their own, the preload;
         the program proper, which may run any number of times after it, leaves them where they are
+    prefetch : with `resident`: the preload gathers the embeddings of the first run too, and each run those of the next one,
+        from the same places in main memory, while it computes
     longest : most tokens of a sentence that the program may run; by default as many as the graph has rows for
     base : address at which the image is to lie, a multiple of 4096
     memory : bytes of main memory, from there on
@@ -184,14 +187,14 @@ def compile_graph(graph, config, ids=None, *, base=0, memory=ADDRESSED, **option
     ------
     CapacityError : what is needed does not fit; before anything is planned
     """
-    fitted = {name: options[name] for name in ("overlap", "resident") if name in options}
+    fitted = {name: options[name] for name in FITTED if name in options}
     check_fit(graph, config, memory=memory, **fitted)
     return _emitted([_part(graph, config, ids, **options)], config, base, memory)[0]
 
 
-def _part(graph, config, ids, *, order=None, overlap=True, resident=False, longest=None):
+def _part(graph, config, ids, *, order=None, overlap=True, resident=False, prefetch=False, longest=None):
     """The Scheduled of a graph."""
-    arranged = arrange(graph, config, order=order, overlap=overlap, resident=resident)
+    arranged = arrange(graph, config, order=order, overlap=overlap, resident=resident, prefetch=prefetch)
 
     def slots_of(region):
         place = arranged.placements[region.owner]

@@ -91,7 +91,7 @@ _BUCKET = Record("BUCKET", "a program for sentences of up to so many tokens", (
     Word("tokens", "most tokens of a sentence"),
     Word("sentences", "that it runs at once"),
     Word("words", "token numbers are below this"),
-    Word("fixed", "1: it runs only the sentences that it was compiled for"),
+    Word("fixed", "1: it runs only the sentences that it was compiled for, or fetches those of its next run"),
     Word("entry", "offset of the program"),
     Word("instructions", "of the program"),
     Word("preload_entry", "offset of the program that fills the buffers once"),
@@ -174,8 +174,9 @@ def build(programs, config, image_bytes):
     for program in programs:
         bucket, preload = program.bucket, program.preload or {"entry": 0, "instructions": 0}
         values = {"tokens": bucket.tokens, "sentences": bucket.sentences, "words": bucket.words,
-                  "fixed": int(bool(bucket.fixed)), "entry": program.entry, "instructions": len(program.instructions),
-                  "preload_entry": preload["entry"], "preload_instructions": preload["instructions"]}
+                  "fixed": int(bool(bucket.fixed) or bucket.prefetch), "entry": program.entry,
+                  "instructions": len(program.instructions), "preload_entry": preload["entry"],
+                  "preload_instructions": preload["instructions"]}
         for name, record, entries in (
             ("run", _RUN, [vars(run) for run in bucket.runs]),
             ("patch", _PATCH, [{"instruction": number, "sentence": sentence} for number, sentence in bucket.softmaxes]),

@@ -193,6 +193,7 @@ class _Emission:
         (steps, _), (preload, _) = part.programs
         tensors: dict[str, dict] = {}
         pieces: dict[str, dict] = {}
+        before = {region.owner for step in preload for region in step.writes}
         for number, step in [*((None, step) for step in preload), *enumerate(steps)]:
             for owner in (region.owner for region in step.writes if region.home == "activation"):
                 if owner not in pieces:
@@ -203,7 +204,7 @@ class _Emission:
                     tensors.setdefault(piece.tensor, {
                         "rows": tensor.rows // graph.tile, "columns": tensor.columns // graph.tile, "frac": tensor.frac,
                         "kind": tensor.kind, "pieces": []})["pieces"].append(pieces[owner])
-                pieces[owner]["steps"] += [] if number is None else [number]
+                pieces[owner]["steps"] += [] if owner in before else [number]
         return tensors
 
     def _bucket(self, part, places):
@@ -212,7 +213,8 @@ class _Emission:
         softmaxes = [(number, graph.tensors[step.operation.o.tensor].sequences) for number, step in enumerate(steps)
                      if isinstance(step, SoftmaxStep)]
         fixed = graph.fixed or (None if tables and all(len(sequences) == 1 for _, sequences in softmaxes) else "data")
-        return Bucket(tokens=part.tokens, sentences=graph.batch, words=min(tables, default=0), fixed=fixed,
+        prefetch = any(isinstance(step, GatherStep) for step in part.programs[1][0])
+        return Bucket(tokens=part.tokens, sentences=graph.batch, words=min(tables, default=0), fixed=fixed, prefetch=prefetch,
                       runs=() if fixed else tuple(_runs(graph, steps, places)),
                       softmaxes=() if fixed else tuple((number, sequence) for number, (sequence,) in softmaxes))
 

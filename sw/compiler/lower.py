@@ -28,6 +28,16 @@ class Plan:
     blocks: dict[str, Block] = field(default_factory=dict)
     pieces: dict[str, Piece] = field(default_factory=dict)
 
+    def split_preload(self, resident, prefetch):
+        """(Steps of the preload, without blocks; steps of the program), see `compile_graph`.
+
+        What is prefetched is gathered by both: at the end of the program for its next run.
+        """
+        first = (*((LoadStep,) if resident else ()), *((GatherStep,) if prefetch else ()))
+        preload = [step for step in self.steps if isinstance(step, first)]
+        program = [step for step in self.steps if not isinstance(step, first)]
+        return preload, program + [step for step in preload if isinstance(step, GatherStep)]
+
 
 def lower(graph, config, *, chunks, stagger=0, order=None, fine=False, cost=None, split=None, resident=False):
     """Lower a graph.
@@ -107,6 +117,10 @@ class _Lowering:
         self.plan = Plan(pieces=self.pieces.by_owner)
         self.again = ""
         self.vector_owner = {}
+        wide = [operation.b for operation in graph.operations if isinstance(operation, MatMul)
+                and graph.tensors[operation.b.tensor].home == "weight"
+                and operation.b.columns > config.grid_columns * graph.tile]
+        self.last_weights = wide[-1].tensor if wide else None
         self.gathered = {operation.o.tensor for operation in graph.operations if isinstance(operation, Gather)}
 
     def run(self, groups):
@@ -248,8 +262,10 @@ class _Lowering:
         unit = config.grid_columns if width % config.grid_columns == 0 else 1
         units = -(-columns // unit)
         edges = [min(units * n // count * unit, columns) for n in range(count + 1)]
+        if self.fine and tensor.name == self.last_weights:
+            edges = sorted({*edges, columns - min(config.grid_columns, columns)})  # Little is left to do when the last arrive.
         blocks = []
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in pairwise(edges):
             owner = f"{tensor.name}.{start + low}{self.again}"
             self.plan.blocks[owner] = Block("weight", owner, inner, high - low, (tensor.name,), start + low)
             blocks.append((Region("weight", owner, 0, 0, inner, high - low), low))

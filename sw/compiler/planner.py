@@ -71,8 +71,8 @@ def plan_order(steps, blocks, cost, room=None):
     """List scheduling: whenever a resource is free, the ready step from which the way to the end is longest.
 
     The memory engine brings first what is needed first: when that is, a first pass finds out in which everything is there.
-    Steps are ready when what they read is written, and their weights and vectors are loaded. Which slots they write does not
-    matter yet: places are chosen afterwards, and prefer what was free first.
+    Steps are ready when what they read is written, their weights and vectors are loaded, and the tensor that they write is no
+    longer read. Which slots they write does not matter yet: places are chosen afterwards, and prefer what was free first.
 
     Parameters
     ----------
@@ -179,14 +179,17 @@ class _Jobs:
 
     def _dependencies(self, steps):
         writers: dict[str, list] = defaultdict(list)
+        readers: dict[str, list] = defaultdict(list)
         needs = []
         for number, step in enumerate(steps):
             found = {self.loads[region.owner] for region in step.reads if region.owner in self.loads}
-            for region in step.reads:
-                found |= {n for n, written in writers[region.owner] if _overlap(region, written)}
+            for earlier, regions in ((writers, step.reads), (readers, step.writes)):
+                for region in regions:
+                    found |= {n for n, other in earlier[region.owner] if _overlap(region, other)}
             needs.append(found)
-            for region in step.writes:
-                writers[region.owner].append((number, region))
+            for uses, regions in ((writers, step.writes), (readers, step.reads)):
+                for region in regions:
+                    uses[region.owner].append((number, region))
         return needs
 
     def schedule(self, memory=True, patience=0, kept=False):

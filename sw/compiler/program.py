@@ -68,9 +68,9 @@ class Program:
         """The name of the tensor that each instruction writes, by number."""
         return {step: name for name, tensor in self.tensors.items() for piece in tensor["pieces"] for step in piece["steps"]}
 
-    def sentence_writes(self, sentences):
+    def sentence_writes(self, sentences, following=None):
         """See `bucket.sentence_writes`: for the driver, which runs in simulators and so without all that compiles."""
-        return sentence_writes(self, sentences)
+        return sentence_writes(self, sentences, following)
 
     def result(self, name, memory):
         """The integers and floats of an output, from main memory after a run.

@@ -18,7 +18,7 @@ from .program import Program
 
 __all__ = ["FORMAT", "load_program", "load_programs", "save_programs"]
 
-FORMAT = 4
+FORMAT = 5
 """Of saved programs: it counts up when the files, their fields, or the instruction set change."""
 
 _MANIFEST, _IMAGE, _PROGRAM, _RESULTS = "manifest.json", "image.bin", "program.bin", "results.bin"

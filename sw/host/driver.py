@@ -309,13 +309,15 @@ def preload(program, *, limit):
         yield from _run_well("the preload", program.preload["entry"], program.preload["instructions"], limit)
 
 
-def set_sentences(program, sentences, *, base=None):
+def set_sentences(program, sentences, following=None, *, base=None):
     """Let a program that was loaded run other sentences: their token numbers and lengths go to main memory.
 
     Parameters
     ----------
     program : Program, that of a bucket in which they fit, see `choose`
     sentences : token numbers of each, those that the model adds included
+    following : those of the next run, for a program that fetches them meanwhile; its preload fetches `following` as well, so
+        that before it these are the same as `sentences`
     base : see `load_program`
 
     Raises
@@ -323,7 +325,7 @@ def set_sentences(program, sentences, *, base=None):
     CompileError : the program cannot run them
     """
     base = program.base if base is None else base
-    for offset, raw in program.sentence_writes(sentences).items():
+    for offset, raw in program.sentence_writes(sentences, following).items():
         yield WriteMemory(base + offset, raw)
 
 

@@ -14,6 +14,7 @@ from acceltran.sim.products import CAUSES, Product
 from acceltran.sw.compiler import compile_encoder, load_program, save_programs
 from acceltran.sw.models.checkpoint import load_checkpoint
 from acceltran.sw.models.sentences import encode_texts
+from acceltran.sw.models.weight_sparsity import zero_share
 from support.models import make_checkpoint
 
 
@@ -30,9 +31,10 @@ def group(products, cycles, **more):
     return {"identity": "", "runs": [run_of(p, cycles(p), **more) for p in products]}
 
 
-def model_run(setting, cycles, busy, tracks=None):
+def model_run(setting, cycles, busy=0.5, tracks=None, config="mini"):
     return {
-        "config": "mini", "batch": 1, "setting": setting, "cycles": cycles, "ideal_cycles": 100, "mismatches": 0,
+        "config": config, "batch": 4 if config == "edge" else 1, "setting": setting, "cycles": cycles, "ideal_cycles": 100,
+        "mismatches": 0, "bus_cycles": 35_000,
         "utilisation": {"multipliers": busy, "multipliers_dense_equivalent": busy}, "tensors_compared": 32,
         "lost_cycles": dict.fromkeys(("operands", "output", "imbalance", "idle"), 5.0), "cycles_per_second": 100.0,
         **({"tracks": tracks} if tracks else {}),
@@ -42,7 +44,7 @@ def model_run(setting, cycles, busy, tracks=None):
 @pytest.fixture
 def values():
     def cycles(p):
-        return int(p.multiplications / 1024 * (1 - p.act_sparsity) * (1 - p.weight_sparsity)) + 100
+        return int(p.multiplications / 1024 * (1 - p.act_sparsity) * (1 - zero_share(p.weight_sparsity))) + 100
 
     tracks = [{"name": "matrix engine", "periods": [["MATMUL", 3, 40], ["SYNC", 50, 51]]}, {"name": "PE 0,0", "periods": []}]
     return {
@@ -50,7 +52,9 @@ def values():
            ("int8", "mini", "mini_activation", "mini_none", "one_pe", "orders")},
         "ita": {"runs": [{"layernorm": False, "cycles": 2400, "mismatches": 0}, {"layernorm": True, "cycles": 2500,
                                                                                "mismatches": 0}]},
-        "model": {"runs": [model_run("dense", 60000, 0.79, tracks), model_run("sparse", 20000, 0.9)]},
+        "model": {"runs": [model_run("dense", 60000, 0.79, tracks), model_run("sparse", 20000, 0.9),
+                           model_run("2:4 weights", 39000), model_run("8 tokens", 35500), model_run("24 tokens", 35800),
+                           model_run("64 tokens", 36379), model_run("24 tokens, resident", 16501)]},
     }
 
 
@@ -73,6 +77,11 @@ def test_document_holds_every_measurement(values, tmp_path):
     assert found["the same, weights and activations 50 % zeros, against dense"][1:] == ["3.00x", "yes |"]
     assert found["ITA's workload, `int8`, skip both, with residual and layer-norm"][1:] == ["2,500", "no |"]
     assert found["simulation of BERT-Tiny on `mini`, here and now"] == [">= 8,000 cycles per second", "100", "no |"]
+    assert found["BERT-Tiny, `mini`, 2:4 weights"] == ["<= 39,000 cycles", "39,000", "yes |"]
+    assert found["BERT-Tiny, `mini`, 24 tokens, resident"] == ["<= 16,500 cycles", "16,501", "no |"]
+    against = "against the time of its bytes on the bus"
+    assert [found[f"BERT-Tiny, `mini`, {count} tokens, {against}"][1:] for count in (8, 24, 64)] == [
+        ["1.014x", "yes |"], ["1.023x", "no |"], ["1.039x", "no |"]]
     assert not any("edge" in what for what in found)
     assert sum(line.startswith(("| bijk", "| kjib")) for line in text.splitlines()) == 2
 
@@ -85,16 +94,19 @@ def test_bars_that_are_missed(values, tmp_path):
     for run in values["mini_none"]["runs"]:
         run["cycles"] *= 0.9
     values["model"]["runs"][1]["cycles"] = 31000
-    values["model_edge"] = {"runs": [model_run("dense", 19101, 0.5), model_run("sparse", 9600, 0.5)]}
+    values["model_edge"] = {"runs": [
+        model_run("dense", 19101, config="edge"), model_run("sparse", 9600, config="edge"),
+        model_run("sparse, weights 2:4, prefetched", 7001, config="edge")]}
     found = bars(write_document(tmp_path / "b.md", values)[0].read_text())
     assert found["128 x 512 x 128, 50% x 50% zeros, `both`, against dense"] == [">= 2.5x", "1.93x", "no |"]
     assert found["128 x 512 x 128, 90% x 0% zeros, `both`, against dense"][2] == "no |"
     assert found["128 x 512 x 128, 50% x 0% zeros, `activation`, against dense"][2] == "yes |"
     assert found["dense 128 x 512 x 128, `both` against `none`"] == ["<= 3 % slower", "+11.1 %", "no |"]
     assert found["the same, weights and activations 50 % zeros, against dense"] == [">= 2x", "1.94x", "no |"]
-    edge = "BERT-Tiny, batch 4, 128 tokens, `edge`, weights resident, "
+    edge = "BERT-Tiny, batch 4, weights resident, `edge`, "
     assert found[edge + "dense"] == ["<= 19,100 cycles", "19,101", "no |"]
     assert found[edge + "sparse"] == ["<= 9,600 cycles", "9,600", "yes |"]
+    assert found[edge + "sparse, weights 2:4, prefetched"] == ["<= 7,000 cycles", "7,001", "no |"]
 
 
 def test_plots_do_not_depend_on_the_day(values, tmp_path):

@@ -75,17 +75,17 @@ def test_near_the_figures_recorded_on_the_rtl():
 
 def test_p6_points_are_named_by_what_is_built_and_what_differs():
     """`mini` is what the generator builds for it; what was recorded before that is named by its differences."""
-    mini = GridPoint(psum_tiles=2, a_rows=8, write_lines=4)
+    mini = GridPoint(window=5, psum_tiles=2, a_rows=8, write_lines=4)
     assert point_name(mini) == "mini"
-    assert point_name(GridPoint()) == "mini with psum_tiles = 1, write_lines = 1"
+    assert point_name(GridPoint()) == "mini with window = 4, psum_tiles = 1, write_lines = 1"
     assert point_name(mini.but(m=64, k=64, n=64, a_sparsity=0.5)) == "mini"
     assert point_name(GridPoint(rows=8, columns=8, operand_slots=3, write_lines=4)) == "edge"
     assert point_name(mini.but(window=8, b_slots=3, ports="own")) == "mini with window = 8, b_slots = 3, ports = own"
     assert point_name(mini.but(a_rows=None)) == "mini with a_rows = 4"
     names = {r.name for r in REFERENCES}
-    assert names == {"PE core", "mini with psum_tiles = 1, write_lines = 1"}
+    assert names == {"PE core", "mini with window = 4, psum_tiles = 1, write_lines = 1"}
     table = reference_table([(r, r.cycles or r.cycles_per_step, 0.0) for r in REFERENCES])
-    assert "| mini |" not in table and table.count("| mini with psum_tiles = 1, write_lines = 1 |") == 7
+    assert "| mini |" not in table and table.count("| mini with window = 4, psum_tiles = 1, write_lines = 1 |") == 7
 
 
 def test_more_of_a_mechanism_is_not_slower():

@@ -111,7 +111,7 @@ async def check_illegal(dut):
         await again(dut)
         await send(dut, "i", [word(text, number)])
         assert await outcome(dut) == ([], 0, (code, ErrorSource.CONTROL, number)), hex(text)
-        await send(dut, "i", [word(instruction(rng, Opcode.LOAD, values), number + 1 & 0xFFFF)])
+        await send(dut, "i", [word(instruction(rng, Opcode.LOAD, values), number + 1 & (1 << NUMBER_BITS) - 1)])
         assert await outcome(dut) == ([], 0, None)
 
 

@@ -163,3 +163,12 @@ def test_one_simulator_has_any_latency(tmp_path):
     cycles = [simulate(CONFIG, program.image(), program_address=0, program_length=1, folder=tmp_path, model=model,
                        latency=latency).counters["cycles"] for latency in (1, 11, 40)]
     assert [late - cycles[0] for late in cycles] == [0, 10, 39]
+
+
+@pytest.mark.slow
+def test_a_number_of_more_than_sixteen_bits_is_told(tmp_path):
+    """The last instruction of a long program is at fault."""
+    length = (1 << 16) + 300
+    image = encode(Opcode.SYNC, engine=Engine.VECTOR) * (length - 1) + bytes(INSTRUCTION_BYTES)
+    run = simulate(CONFIGS["one_by_two"], image, program_address=0, program_length=length, folder=tmp_path)
+    assert run.error == f"ILLEGAL_OPCODE in instruction {length - 1} (control)"

@@ -24,7 +24,7 @@ MODELS = Path(__file__).parents[2] / "models"
 def test_p1_planned_cycles_are_near_those_of_the_rtl(model, sites, options, within, tmp_path):
     checkpoint = load_checkpoint(MODELS / model)
     if sites:
-        options = options | site_options(MODELS / model / "sites.json", None)
+        options = options | site_options(MODELS / model / "sites.json", None, checkpoint)
     inference = infer(AcceleratorConfig.load("mini"), checkpoint, full_texts(checkpoint, 1, LENGTH), folder=tmp_path,
                       length=LENGTH, **options)
     values = report(inference)

@@ -1,5 +1,6 @@
 """Simulators in blocks, and the large configurations: BERT-Tiny on edge, a batched product on server."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from acceltran.sim.design import build_system, shared_modules, system_verilog
 from acceltran.sim.inference import infer, report
 from acceltran.sw.models.checkpoint import load_checkpoint
 from support.configs import CONFIGS
+from support.models import BASE, make_checkpoint, random_texts
 from support.product_program import product_program, run
 
 BERT_TINY = Path(__file__).parents[2] / "models" / "bert-tiny-reviews"
@@ -54,6 +56,19 @@ def test_bert_tiny_on_edge(tmp_path):
     assert values["tensors_compared"] > 30
     assert values["multiplications"] == values["multiplications_expected"]
     assert values["prediction"] == ["positive", "negative", "negative", "positive"]
+
+
+@pytest.mark.slow
+def test_bert_base_on_mini_w8(tmp_path):
+    """A model of 12 layers, whole, with all 30,522 words: its weights come by the bus, its matrices are random."""
+    config = AcceleratorConfig.load("mini_w8")
+    checkpoint = load_checkpoint(make_checkpoint(tmp_path / "model", **BASE | {"vocab": 30_522}))
+    values = report(infer(config, checkpoint, random_texts(1, 30, 30_522), folder=tmp_path / "run", length=32))
+    (tmp_path / "report.json").write_text(json.dumps(values))
+    assert values["mismatches"] == 0
+    assert values["tensors_compared"] > 12 * 30
+    assert values["multiplications"] == values["multiplications_expected"]
+    assert values["cycles"] <= 3_400_000
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sw.compiler import arrange, compile_quantised, quantise_encoder
 from acceltran.sw.compiler import compile as compile_module
 from acceltran.sw.models.checkpoint import load_checkpoint
-from support.models import make_checkpoint, random_texts
+from support.models import BASE, make_checkpoint, random_texts
 
 __all__ = ["profile"]
 
@@ -22,8 +22,6 @@ PHASES = ((compile_module, "check_fit", "check that it fits"), (arrange, "lower"
           (compile_module, "semaphores", "semaphores"), (compile_module, "check_progress", "semaphores"),
           (compile_module, "emit", "emit"))
 """Where a function is called, its name, and the phase that it belongs to."""
-
-BASE = {"hidden": 768, "heads": 12, "layers": 12, "ffn": 3072, "vocab": 1000, "positions": 512}
 
 
 def profile(config, batch, tokens, shape):

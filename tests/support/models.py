@@ -13,7 +13,7 @@ from acceltran.sw.models.registry import FAMILIES
 from acceltran.sw.models.tasks import TASKS
 from acceltran.sw.models.tiny_encoder import SPECIAL, random_texts, random_weight, word_tokenizer
 
-__all__ = ["SPECIAL", "TWO_PES", "make_checkpoint", "predict", "random_texts"]
+__all__ = ["BASE", "SPECIAL", "TWO_PES", "make_checkpoint", "predict", "random_texts"]
 
 TWO_PES = """
 tile = 8
@@ -28,6 +28,9 @@ vector_lines = 64
 bus_width = 64
 """
 """A configuration of two small PEs, as TOML."""
+
+BASE = {"hidden": 768, "heads": 12, "layers": 12, "ffn": 3072, "vocab": 1000, "positions": 512}
+"""BERT-Base in all but the number of words."""
 
 
 def make_checkpoint(folder, *, hidden=32, heads=2, layers=2, ffn=64, vocab=64, positions=32, act="gelu", labels=2,

@@ -142,7 +142,7 @@ def test_m12_more_instructions_than_are_counted(checkpoints, monkeypatch):
     """Told before anything is placed, with the number of sentences that leaves enough."""
     encoder = quantise_encoder(checkpoints["deep"], NANO, calibration_texts=["w1 w2 w3"])
     config, lengths = replace(NANO, activation_tiles=1 << 20), [3] * 4000
-    assert LARGEST_PROGRAM == 65_535
+    assert LARGEST_PROGRAM == 1_048_575
     monkeypatch.setattr(capacity, "LARGEST_PROGRAM", 160)
     monkeypatch.setattr(arrange, "LARGEST_PROGRAM", 160)
     count = largest_batch(encoder, config, lengths)

@@ -26,7 +26,7 @@ def test_p6_a_preset_has_its_name():
     ({"name": "other", "skip": "none"}, "mini with skip = none"),
     ({"grid_rows": 1, "grid_columns": 1}, "mini with grid_rows = 1, grid_columns = 1"),
     ({"functions": ("relu", "tanh")}, "mini with functions = relu/tanh"),
-    ({"fraction_bits": 4, "bus_width": 128}, "int8"),
+    ({"fraction_bits": 4, "bus_width": 128, "window": 4, "weight_tiles": 1024}, "int8"),
 ])
 def test_p6_what_differs_is_named(changes, name):
     assert design_name(dataclasses.replace(MINI, **changes)) == name

@@ -285,3 +285,11 @@ def test_costs_follow_shape_and_sparsity(model):
     assert busy >= tiles / FOUR.pes * FOUR.tile
     assert 0.3 * busy < sparse_busy < 0.8 * busy
     assert 0.5 * load < sparse_load < 0.8 * load
+
+
+def test_the_last_weights_that_arrive_are_few(model):
+    """One grid width of columns, so that little is left to do; orders that nothing is planned for keep their blocks."""
+    graph, _ = graph_of(model, FOUR)
+    plans = [lower(graph, FOUR, chunks=4, fine=fine) for fine in (True, False)]
+    widths = [[block.columns for block in plan.blocks.values() if block.sources == ("pooler.weight",)] for plan in plans]
+    assert widths == [[2, 2], [4]]

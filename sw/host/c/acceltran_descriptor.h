@@ -37,7 +37,7 @@
 #define ACCELTRAN_BUCKET_TOKENS 0u /* most tokens of a sentence */
 #define ACCELTRAN_BUCKET_SENTENCES 4u /* that it runs at once */
 #define ACCELTRAN_BUCKET_WORDS 8u /* token numbers are below this */
-#define ACCELTRAN_BUCKET_FIXED 12u /* 1: it runs only the sentences that it was compiled for */
+#define ACCELTRAN_BUCKET_FIXED 12u /* 1: it runs only the sentences that it was compiled for, or fetches those of its next run */
 #define ACCELTRAN_BUCKET_ENTRY 16u /* offset of the program */
 #define ACCELTRAN_BUCKET_INSTRUCTIONS 20u /* of the program */
 #define ACCELTRAN_BUCKET_PRELOAD_ENTRY 24u /* offset of the program that fills the buffers once */
