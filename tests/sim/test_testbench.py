@@ -49,10 +49,10 @@ def nano(tmp_path_factory):
 
 @pytest.mark.parametrize("standard", ["2005", pytest.param("2012", marks=pytest.mark.slow)])
 def test_v2_right_outputs_pass(nano, standard):
-    program, folder, run = nano
+    _, folder, run = nano
     code, lines = (run if standard == "2005" else icarus(folder, standard))()
     assert code == 0
-    assert lines[0].startswith(f"program: {len(program.instructions)} instructions, ")
+    assert lines[0].startswith("program: 32 instructions, ")
     assert lines[1:-1] == ["logits: all 68 bytes equal"]
     assert lines[-1].startswith("PASS: all 1 outputs equal, ") and lines[-1].endswith(" cycles")
 
