@@ -1,13 +1,16 @@
 """One inference on the RTL: compile, simulate, compare every intermediate tensor, report."""
 
+from collections import Counter
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from ..hw.spec.design_name import design_name
 from ..hw.spec.isa import Engine
 from ..sw.compiler import compile_encoder, compile_quantised
 from ..sw.compiler.assembly import Assembly
+from ..sw.compiler.program import written_area
 from ..sw.ir.execute import results
 from ..sw.models.answers import answers_of
 from ..sw.models.fidelity import golden_fidelity
@@ -124,9 +127,11 @@ def compare_tensors(config, program, run, golden):
 
 
 def seen_tensors(program, run):
-    """Rebuild every piece of every tensor from the log of buffer writes at the completion of its last instruction.
+    """Rebuild every piece of every tensor from the log of buffer writes.
 
-    One that the preload made is rebuilt at the start of the program.
+    What an instruction wrote is taken as it stood when the instruction was complete: its first rows may be used, and their
+    place taken by others, before the last instruction of a piece is. A piece that the preload made is rebuilt at the start of
+    the program.
 
     Yields
     ------
@@ -137,18 +142,28 @@ def seen_tensors(program, run):
     SimulationError : an instruction that should have made a tensor never completed
     """
     completed = {interval.number: interval.end for interval in run.intervals}
-    ready = []
+    moments = []
     for name, piece in ((name, piece) for name, tensor in program.tensors.items() for piece in tensor["pieces"]):
         missing = [step for step in piece["steps"] if step not in completed]
         if missing:
             raise SimulationError(f"{name}: instruction {missing[0]} did not complete")
-        ready.append((max((completed[step] for step in piece["steps"]), default=run.started), len(ready), name, piece))
-    replay, assembly = BufferReplay(program.config, run.folder), Assembly(program)
-    for time, _, name, piece in sorted(ready, key=lambda one: one[:2]):
+        whole = piece["slot"], piece["pitch"], piece["rows"], piece["columns"]
+        areas = [(completed[step], written_area(*program.instructions[step])) for step in piece["steps"]]
+        last = len(moments) + len(areas or [None]) - 1
+        for time, area in areas or [(run.started, whole)]:
+            moments.append((time, len(moments), last, name, piece, area))
+    replay, assembly, tile = BufferReplay(program.config, run.folder), Assembly(program), program.config.tile
+    found, left = {}, Counter(moment[2] for moment in moments)
+    for time, _, number, name, piece, (slot, pitch, rows, columns) in sorted(moments, key=lambda one: one[:2]):
         replay.advance(time)
-        matrix = replay.matrix(piece["slot"], piece["pitch"], piece["rows"], piece["columns"])
-        if (whole := assembly.add(name, piece, torch.from_numpy(matrix))) is not None:
-            yield name, whole
+        if number not in found:
+            found[number] = np.zeros((piece["rows"] * tile, piece["columns"] * tile), dtype=np.int64)
+        row, column = divmod(slot - piece["slot"], piece["pitch"])
+        found[number][row * tile: (row + rows) * tile, column * tile: (column + columns) * tile] = replay.matrix(
+            slot, pitch, rows, columns)
+        left[number] -= 1
+        if not left[number] and (tensor := assembly.add(name, piece, torch.from_numpy(found.pop(number)))) is not None:
+            yield name, tensor
 
 
 def seen_outputs(program, run):

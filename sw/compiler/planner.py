@@ -107,6 +107,13 @@ def plan_times(steps, blocks, cost):
     return jobs.targets(list(accumulate(starts[: len(steps)], max)), starts), end
 
 
+def _earlier(numbers, number):
+    """Of some steps those that come before a step. Where pieces take turns, a block is used again after it; what it would wait
+    for then waits for it, and whether there is room is found when blocks are placed.
+    """
+    return {other for other in numbers if other < number}
+
+
 def _overlap(a, b):
     return (a.row < b.row + b.rows and b.row < a.row + a.rows
             and a.column < b.column + b.columns and b.column < a.column + a.columns)
@@ -157,7 +164,7 @@ class _Jobs:
             # Those before the first of these are complete when the last of them starts.
             for other in range(done[done[index]] + 1 if done[index] >= 0 else 0, done[index] + 1):
                 for number in group:
-                    self.needs[number] |= set(groups[other])
+                    self.needs[number] |= _earlier(groups[other], number)
         place = {number: index for index, group in enumerate(groups) for number in group}
         owners = list(users)
         for index, owner in enumerate(owners):
@@ -168,7 +175,7 @@ class _Jobs:
                 used += blocks[other].rows * blocks[other].columns
                 if used > room.weights:
                     for number in users[owner]:
-                        self.needs[number] |= set(users[other])
+                        self.needs[number] |= _earlier(users[other], number)
         self._rank(len(steps))
 
     def order_memory(self, starts):

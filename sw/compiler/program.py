@@ -5,13 +5,24 @@ from dataclasses import dataclass, field
 import torch
 
 from ...hw.spec.config import AcceleratorConfig
-from ...hw.spec.isa import encode
+from ...hw.spec.isa import Opcode, encode
 from ..golden.tiles import from_stream
 from ..ir.graph import Graph, unpad
 from .bucket import Bucket, sentence_writes
 from .expected import Expected
 
-__all__ = ["Program"]
+__all__ = ["Program", "written_area"]
+
+_TARGETS = {
+    Opcode.LOAD: ("slot", "pitch"), Opcode.GATHER: ("slot", "pitch"), Opcode.MATMUL: ("c_slot", "c_pitch"),
+    Opcode.SOFTMAX: ("o_slot", "o_pitch"), Opcode.LAYERNORM: ("o_slot", "o_pitch"),
+}
+
+
+def written_area(opcode, fields):
+    """(first slot, pitch, tile rows, tile columns) of what an instruction writes into a tile buffer."""
+    slot, pitch = _TARGETS[opcode]
+    return fields[slot], fields[pitch], fields["rows"], fields["columns"]
 
 
 @dataclass(frozen=True, kw_only=True)

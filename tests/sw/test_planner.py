@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.hw.spec.isa import Buffer, Engine, Opcode
-from acceltran.sw.compiler import CompileError, compile_graph, load_program, quantise_encoder, save_programs
+from acceltran.sw.compiler import CompileError, compile_encoder, compile_graph, load_program, quantise_encoder, save_programs
 from acceltran.sw.compiler.allocate import Placement
 from acceltran.sw.compiler.cost import Cost
 from acceltran.sw.compiler.lower import lower
@@ -25,6 +26,8 @@ from acceltran.sw.models.sentences import encode_texts
 from support.machine import Machine
 from support.models import make_checkpoint, random_texts
 from support.steps import PlainStep
+
+BERT_TINY = Path(__file__).parents[2] / "models" / "bert-tiny-reviews"
 
 NANO = AcceleratorConfig.load("nano")
 FOUR = replace(NANO, name="four", grid_rows=2, grid_columns=2, activation_banks=4, weight_banks=2, softmax_units=2,
@@ -293,3 +296,12 @@ def test_the_last_weights_that_arrive_are_few(model):
     plans = [lower(graph, FOUR, chunks=4, fine=fine) for fine in (True, False)]
     widths = [[block.columns for block in plan.blocks.values() if block.sources == ("pooler.weight",)] for plan in plans]
     assert widths == [[2, 2], [4]]
+
+
+def test_pieces_that_take_turns_have_a_plan():
+    """A block of weights is used again by the next piece of rows, after steps that wait for room: nothing waits in a circle."""
+    config = replace(AcceleratorConfig.load("edge"), name="small_edge", grid_rows=2, grid_columns=4, activation_tiles=1664,
+                     weight_tiles=1664)
+    program = compile_encoder(load_checkpoint(BERT_TINY), config, torch.full((4, 128), 1000), [128] * 4, weight_sparsity=0.5,
+                              target_sparsity=0.5)
+    assert program.planned_cycles > 10_000
