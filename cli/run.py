@@ -10,27 +10,32 @@ from rich.table import Table
 from ..hw.spec.files import write_json
 from ..sim.batches import infer_batches
 from ..sim.errors import SimulationError
-from ..sim.timeline import write_timeline
+from ..sim.timeline import instruction_labels, write_timeline
 from .answer_text import answer_lines, similarity_lines
 from .array_file import ArrayFile, check_suffix
 from .console import BatchProgress, announce, check_outputs, console, print_fidelity, tell, told_cut, warn
 from .hardware import loop_order
 from .inputs import address_of, calibration_options, load_inputs, longest_of, site_options
+from .run_page import RunPage, told_options
 from .run_results import FEW_COMPARED, BatchResult, RunResults, placed, similarity_of
 
 __all__ = ["finish_run", "keep_recordings", "print_report", "run_command"]
 
 
 def run_command(*, config, model, texts, text_pairs, file, skip, order, json_path, output, trace, waves, sites, target_sparsity,
-                length, truncate, batch, jobs, calibration, limits, task, pooling, base=None, layout=None, **options):
+                length, truncate, batch, jobs, calibration, limits, task, pooling, base=None, layout=None, report=None,
+                clock=None, **options):
     """Options are those of the command, see its help."""
     check_suffix(output)
     config, checkpoint, data = load_inputs(config, model, texts, file, skip, layout, text_pairs=text_pairs, task=task,
                                            pooling=pooling, lenient=True)
+    page = RunPage(report, config=config, checkpoint=checkpoint, clock=clock, options=told_options(
+        sites=sites, target_sparsity=target_sparsity, order=order, calibration=calibration, length=length,
+        **options)) if report else None
     order = loop_order(order)
     options |= {"base": address_of("--base", base)}
     options |= site_options(sites, target_sparsity, checkpoint) | calibration_options(calibration)
-    check_outputs(json_path, output, trace, waves)
+    check_outputs(json_path, output, trace, waves, report)
     longest = longest_of(checkpoint, data, length, truncate)
     single = "--trace" if trace else "--waves" if waves else None
     told = []
@@ -47,6 +52,8 @@ def run_command(*, config, model, texts, text_pairs, file, skip, order, json_pat
     def collect(inference):
         if single:
             keep_recordings(inference.program, inference.run, trace, waves)
+        if page:
+            page.add(inference)
         return BatchResult.of(inference, limits, output is not None)
 
     with contextlib.ExitStack() as stack:
@@ -56,7 +63,7 @@ def run_command(*, config, model, texts, text_pairs, file, skip, order, json_pat
         results = RunResults(limits, arrays)
         for window in infer_batches(config, checkpoint, data.rows, folder=Path(folder), collect=collect, batch=batch, jobs=jobs,
                                     single=single, length=length, longest=longest, lenient=data.reading is not None,
-                                    order=order, waves=waves is not None, activity=trace is not None, stage=shown.stage,
+                                    order=order, waves=waves is not None, activity=bool(trace or report), stage=shown.stage,
                                     begin=begin, done=shown.done, **options):
             with shown.paused():
                 results.add(window)
@@ -67,20 +74,19 @@ def run_command(*, config, model, texts, text_pairs, file, skip, order, json_pat
             arrays.write()
     if results.cut and len(told) > 1:
         tell(told_cut(results.cut, len(data.texts), longest))
-    return finish_run(values, {"reading": data.reading, "cut": results.cut, "longest": longest}, json_path)
+    return finish_run(values, {"reading": data.reading, "cut": results.cut, "longest": longest}, json_path,
+                      page=page, clock=clock)
 
 
 def keep_recordings(program, run, trace, waves):
     """Write the timeline and the waves of a run to the paths that are not None."""
     if trace:
-        labels = {n: opcode.name for n, (opcode, _) in enumerate(program.instructions)}
-        labels |= program.made
-        write_timeline(trace, program.config, run, labels)
+        write_timeline(trace, program.config, run, instruction_labels(program))
     if waves:
         shutil.move(run.folder / "dump.fst", waves)
 
 
-def finish_run(values, inputs, json_path):
+def finish_run(values, inputs, json_path, *, page=None, clock=None):
     """Print the report of a run, write it, and give the exit code.
 
     Parameters
@@ -89,6 +95,8 @@ def finish_run(values, inputs, json_path):
     inputs : ``reading``, ``cut`` and ``longest``, see `run_command`; of a saved program also ``texts``, ``pairs`` and ``lines``
         of its sentences, whose answers were not printed
     json_path : Path, or None
+    page : RunPage to write, or None
+    clock : in MHz, at which the time of the cycles is given, or None
     """
     if "texts" in inputs:
         sentences = zip(inputs["texts"], inputs["pairs"] or [None] * len(inputs["texts"]), inputs["lines"], strict=True)
@@ -98,8 +106,12 @@ def finish_run(values, inputs, json_path):
             console.print("\n".join(answer_lines(prediction, values["kind"])))
     values = {"skipped_lines": [], "failed": []} | values | {name: inputs[name] for name in ("reading", "cut", "longest")}
     values |= similarity_of(values["predictions"], values["similarity_kind"])
+    if clock:
+        values |= {"clock_mhz": clock, "milliseconds": values["cycles"] / (1000 * clock)}
     if json_path:
         write_json(json_path, values)
+    if page:
+        page.write(values)
     print_report(values)
     if values["skipped_lines"]:
         lines = [one["line"] for one in values["skipped_lines"]]
@@ -134,6 +146,7 @@ def print_report(values):
     use, counters = values["utilisation"], values["counters"]
     for name, value in (
         ("cycles", f"{values['cycles']:,}"),
+        *([(f"milliseconds at {values['clock_mhz']:g} MHz", f"{values['milliseconds']:.4g}")] if "clock_mhz" in values else []),
         ("multiplications done", f"{values['multiplications']:,}"),
         ("multiplications skipped", f"{values['skipped']:,}"),
         ("multipliers busy", f"{100 * use['multipliers']:.1f} %"),

@@ -14,10 +14,11 @@ from .array_file import ArrayFile, arrays_of, check_suffix
 from .console import check_outputs, stages, tell
 from .inputs import address_of
 from .run import finish_run, keep_recordings
+from .run_page import RunPage, told_options
 
 __all__ = ["refuse_without_effect", "saved_run_command"]
 
-_HEEDED = ("program", "json_path", "output", "trace", "waves", "latency", "base", "length")
+_HEEDED = ("program", "json_path", "output", "trace", "waves", "latency", "base", "length", "report", "clock")
 _TOLD = ("texts", "pairs", "lines", "reading", "cut", "longest")
 
 
@@ -45,7 +46,8 @@ def _as_given(option, values):
     return (option.secondary_opts if negated else option.opts)[0]
 
 
-def saved_run_command(folder, *, json_path, trace, waves, latency, base=None, length=None, output=None):
+def saved_run_command(folder, *, json_path, trace, waves, latency, base=None, length=None, output=None,
+                      report=None, clock=None):
     """Run the programs of a folder, or the one for sentences of `length` tokens; returns the exit code.
 
     Raises
@@ -64,13 +66,17 @@ def saved_run_command(folder, *, json_path, trace, waves, latency, base=None, le
     if base is not None:
         programs = [replace(program, base=address_of("--base", base)) for program in programs]
         check_base(programs[0].base, len(programs[0].image), programs[0].config)
-    check_outputs(json_path, output, trace, waves)
+    check_outputs(json_path, output, trace, waves, report)
+    page = RunPage(report, config=programs[0].config, clock=clock, options=told_options(
+        program=folder, latency=latency, length=length)) if report else None
     reports, told = [], {"texts": [], "pairs": [], "lines": [], "notes": []}
     with tempfile.TemporaryDirectory(prefix="acceltran-") as logs, stages(programs[0].config.name) as stage:
         for program in programs:
             values, run = run_saved(program, folder=Path(logs), stage=stage, waves=waves is not None,
-                                    activity=trace is not None, latency=latency)
+                                    activity=bool(trace or report), latency=latency)
             keep_recordings(program, run, trace, waves)
+            if page:
+                page.add_timeline(program, run)
             reports.append(values)
             inputs = _inputs(program, values["sentences"])
             for name, shown in told.items():
@@ -81,7 +87,8 @@ def saved_run_command(folder, *, json_path, trace, waves, latency, base=None, le
     inputs |= told
     if not any(inputs["pairs"]):
         inputs["pairs"] = None
-    return finish_run(combine(reports) | {"compared_by": "hashes"}, {name: inputs[name] for name in _TOLD}, json_path)
+    return finish_run(combine(reports) | {"compared_by": "hashes"}, {name: inputs[name] for name in _TOLD}, json_path,
+                      page=page, clock=clock)
 
 
 def _inputs(program, sentences):

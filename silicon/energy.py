@@ -8,10 +8,12 @@ from ..hw.spec.errors import ConfigError
 from .activity import BANK
 from .area import plain_name
 
-__all__ = ["MAIN_MEMORY", "MainMemory", "block_counts", "energy", "sram_energy"]
+__all__ = ["MAIN_MEMORY", "NOT_MODELLED", "MainMemory", "block_counts", "energy", "sram_energy"]
 
 MAIN_MEMORY = Path(__file__).parent / "main_memory.csv"
 """Kinds of main memory and their energy per bit."""
+
+NOT_MODELLED = "not modelled: wires, the clock tree, glitches within a cycle, pads and the controller of main memory"
 
 _WITHIN = {"pe", "lane", "mac", "post", "softmax", "layernorm"}
 """Instances that are blocks of their own wherever they are; so is everything directly in the accelerator."""

@@ -15,8 +15,8 @@ import platform
 import shutil
 import subprocess
 import time
-from pathlib import Path
 
+from ..hw.spec.cache_root import cache_root
 from ..hw.spec.files import write_text
 
 __all__ = ["KINDS", "LARGEST", "OLDEST", "PACKAGES", "cache_root", "clear", "compiler_version", "digest", "find", "kept",
@@ -28,6 +28,9 @@ KINDS = ("simulators", "verilog", "silicon")
 PACKAGES = "packages"
 """Folder of what was fetched: not remade, and so never trimmed."""
 
+KERNELS = "kernels"
+"""Folder of the compiled kernels of estimates, which Numba keeps: small, and so never trimmed."""
+
 LARGEST = 10 << 30
 """Bytes of all entries together; beyond them those that were not used for longest go, but none that was used within a day."""
 
@@ -38,14 +41,6 @@ _SEAL, _LOCKS, _TRIMMED = "sealed.json", "locks", "trimmed"
 _DAY = 86400
 _BETWEEN_TRIMS = 3600
 _FLAGS = ("CPPFLAGS", "CXXFLAGS", "CFLAGS", "LDFLAGS")
-
-
-def cache_root():
-    """Where entries are kept: $ACCELTRAN_BUILD, or ``acceltran`` in $XDG_CACHE_HOME or ``~/.cache``."""
-    if named := os.environ.get("ACCELTRAN_BUILD"):
-        return Path(named).absolute()
-    base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    return (base if base.is_absolute() else Path("~/.cache").expanduser()) / "acceltran"
 
 
 def digest(*parts):
@@ -119,7 +114,7 @@ def trim(*, largest=LARGEST, oldest=OLDEST):
 def sizes():
     """{kind: (entries, bytes)}, fetched packages included."""
     found = {}
-    for kind in (*KINDS, PACKAGES):
+    for kind in (*KINDS, PACKAGES, KERNELS):
         folders = list((cache_root() / kind).glob("*"))
         found[kind] = len(folders), sum(map(_size, folders))
     return found
@@ -127,7 +122,7 @@ def sizes():
 
 def clear():
     """Remove all of it; the folder itself stays, with whatever else lies in it."""
-    for name in (*KINDS, PACKAGES, _LOCKS):
+    for name in (*KINDS, PACKAGES, KERNELS, _LOCKS):
         shutil.rmtree(cache_root() / name, ignore_errors=True)
     (cache_root() / _TRIMMED).unlink(missing_ok=True)
 

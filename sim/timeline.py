@@ -6,7 +6,7 @@ from ..hw.control.layouts import ENGINES
 from ..hw.spec.files import write_text
 from .clock import cycle_at
 
-__all__ = ["apart", "tracks", "write_timeline"]
+__all__ = ["apart", "instruction_labels", "tracks", "write_timeline", "write_tracks"]
 
 _MERGED_GAP = 4
 
@@ -19,8 +19,13 @@ def write_timeline(path, config, result, labels):
     path : file to write, all or nothing
     config, result, labels : see `tracks`
     """
+    write_tracks(path, tracks(config, result, labels))
+
+
+def write_tracks(path, shown):
+    """The same from what `tracks` gives."""
     events, processes = [], {}
-    for thread, track in enumerate(tracks(config, result, labels), start=1):
+    for thread, track in enumerate(shown, start=1):
         process = processes.setdefault(track["group"], len(processes) + 1)
         event = {"pid": process, "tid": thread}
         events.append(event | {"name": "thread_name", "ph": "M", "args": {"name": track["name"]}})
@@ -59,6 +64,11 @@ def tracks(config, result, labels):
     found += [{"group": "units", "name": name, "periods": sorted(periods, key=lambda p: p[1])}
               for name, periods in zip(names, busy, strict=True)]
     return found
+
+
+def instruction_labels(program):
+    """{instruction number: the tensor that it makes, or its opcode} of a Program, for `tracks`."""
+    return {number: opcode.name for number, (opcode, _) in enumerate(program.instructions)} | program.made
 
 
 def apart(periods):

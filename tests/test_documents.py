@@ -17,6 +17,7 @@ from acceltran.cli.bench.points import GROUPS
 from acceltran.cli.evaluate.document import _STRENGTHS
 from acceltran.cli.main import app
 from acceltran.cli.options import DEFAULT_MODEL
+from acceltran.cli.paper.figures import FIGURES
 from acceltran.cli.train.train import VARIANTS
 from acceltran.hw.spec.config import PRESETS, RULES, AcceleratorConfig
 from acceltran.hw.spec.error_codes import ErrorCode
@@ -35,7 +36,8 @@ DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs
                     *(ROOT / "models").glob("*/README.md")])
 SOURCES = sorted(path for folder in (*ROOMS, "tests") for path in (ROOT / folder).rglob("*.py"))
 PACKAGES = tuple(f"{prefix}{name}" for prefix in ("", "acceltran.") for name in ROOMS)
-CHOICES = {"--config": PRESETS, "--skip": ("none", "activation", "both"), "--variant": tuple(VARIANTS), "--only": tuple(GROUPS),
+CHOICES = {"--config": PRESETS, "--skip": ("none", "activation", "both"), "--variant": tuple(VARIANTS),
+           "--only": (*GROUPS, *FIGURES),
            "--method": tuple(_STRENGTHS), "--memory": ("lpddr4", "ddr3", "hbm2", "hbm3")}
 """Values of options that take a plain text."""
 

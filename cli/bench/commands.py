@@ -14,12 +14,13 @@ from ...sim.timeline import write_timeline
 from ...sw.compiler import CompileError, compile_encoder
 from ...sw.models.checkpoint import load_checkpoint
 from ...sw.models.errors import ModelError
+from ...sw.models.full_texts import full_texts
 from ...sw.models.sentences import encode_texts
 from ..console import check_outputs, console, stages
 from ..hardware import load_config, loop_order
 from ..inputs import calibration_options
 from .ita import measure_ita
-from .points import ORDER_BATCH, ORDER_SHAPES, full_texts, model_options
+from .points import ORDER_BATCH, ORDER_SHAPES, model_options
 
 __all__ = ["ita_command", "matmul_command", "model_command", "orders_command"]
 

@@ -13,16 +13,13 @@ from ...sim.inference import infer, report
 from ...sim.products import Product, measure_products
 from ...sim.sources import source_identity
 from ...sim.timeline import tracks
-from ...sw.models.errors import ModelError
-from ...sw.models.sentences import encode_texts
+from ...sw.models.full_texts import full_texts
 from ...sw.models.weight_sparsity import GroupSparsity
 from .ita import measure_ita
 
 __all__ = ["ACTIVATIONS", "GROUPS", "INNER", "LENGTH", "ORDER_BATCH", "ORDER_SHAPES", "WEIGHTS", "Ita", "Model", "Products",
-           "full_texts", "identity", "measure_all", "model_options"]
+           "identity", "measure_all", "model_options"]
 
-WORDS = ("a gripping , beautifully acted film that never loses its nerve and it finds quiet moments of warmth in a story that "
-         "could so easily have been cold or merely clever").split()
 LENGTH = 128
 ORDER_SHAPES = ((64, 64, 64), (64, 64, 128), (128, 64, 64), (64, 128, 64))
 ORDER_BATCH = 4
@@ -126,24 +123,6 @@ GROUPS = {
         "sparse, weights 2:4, prefetched": {"resident": True, "prefetch": True, **_SPARSE, **_HALVES}}, batch=4),
 }
 """Groups of measurements by name."""
-
-
-def full_texts(checkpoint, count, length):
-    """`count` different texts of exactly `length` tokens, or one or two less: nothing of the sequence is padding."""
-    texts = []
-    for number in range(count):
-        words = []
-        while True:
-            longer = [*words, WORDS[(len(words) + 7 * number) % len(WORDS)]]
-            try:
-                encode_texts(checkpoint, [" ".join(longer)], length)
-            except ModelError:
-                if not words:
-                    raise
-                break
-            words = longer
-        texts.append(" ".join(words))
-    return texts
 
 
 def model_options(checkpoint, length, options):

@@ -19,6 +19,7 @@ from ..options import (
     TRACE,
     WEIGHTS,
     config,
+    document,
     json,
     takes,
 )
@@ -34,6 +35,7 @@ matmul_command = Late("bench matmul", "bench.commands:matmul_command", "sim")
 model_command = Late("bench model", "bench.commands:model_command", "sim")
 ita_command = Late("bench ita", "bench.commands:ita_command", "sim")
 orders_command = Late("bench orders", "bench.commands:orders_command", "sim")
+estimate_points_command = Late("bench estimate", "bench.estimate_command:estimate_points_command", "paper")
 table_command = Late("bench table", "bench.table_command:table_command", "silicon")
 
 
@@ -136,3 +138,21 @@ def table(
     Example: acceltran bench table
     """
     return table_command(output=output, results=results, only=only, **shared)
+
+
+@app.command()
+@takes(OWN, json(), document())
+def estimate(
+    points: Annotated[Path, typer.Argument(help="File of points: settings, and their cycles on the RTL.")],
+    record: Annotated[bool, typer.Option("--record", help="Run the points on the RTL, and write their cycles to the file.")
+                      ] = False,
+    only: Annotated[list[str] | None, typer.Option(help="Only this point; give the option several times for several.")] = None,
+    **shared,
+):
+    """Compare the estimates of acceltran estimate with cycles that were measured on the RTL.
+
+    Example: acceltran bench estimate tests/sw/estimate/points.json
+
+    Example: acceltran bench estimate tests/sw/estimate/points.json --record -o docs/estimate.md
+    """
+    return estimate_points_command(points=points, record=record, only=only, **shared)

@@ -52,6 +52,9 @@ def run(
                                                 "this .npz or .safetensors file, see above.")] = None,
     base: Annotated[str | None, typer.Option(help=_BASE)] = None,
     waves: Annotated[Path | None, typer.Option(help="Record all signals in this FST file; slow.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page to look at the run to this .html file, see above.")] = None,
+    clock: Annotated[float | None, typer.Option(min=0.001, help="Clock in MHz, at which the time of the cycles is given, too.")
+                     ] = None,
     latency: Annotated[int, typer.Option(min=1, max=1000, help="Cycles from a read address to the first data of main "
                                                                "memory.")] = 40,
     **shared,
@@ -75,15 +78,22 @@ def run(
     hidden] and, if there is one, pooler [sentences, hidden]. Behind the tokens of a sentence there are zeros. Of masks there
     are logits [masks, vocabulary], mask_sentences and mask_positions [masks].
 
+    --report writes one HTML file that needs nothing else, for any browser: whether all was equal, the answers, where the cycles
+    went, a timeline of engines and units that can be moved and zoomed, zeros and the multiplications that they leave, and the
+    golden model against the float model. Of several batches everything is added up, and the timeline is that of the first one
+    that ends; --trace and --waves take a single batch only. Of a saved program the zeros of single tensors are not known.
+
     With --program, a compiled program runs on the configuration that it was compiled for, and the results are compared with
     what compile saved beside it: outputs integer by integer, other tensors by their hashes. This needs no model. Of the
-    options only --json, --output, --trace, --waves, --latency, --base and --length are then allowed. Of programs of
-    several buckets all run, or with --length the one for a sentence of so many tokens.
+    options only --json, --output, --report, --trace, --waves, --clock, --latency, --base and --length are then allowed. Of
+    programs of several buckets all run, or with --length the one for a sentence of so many tokens.
 
     Exit codes: 0 all is well; 1 the RTL and the golden model differ, a simulation failed, or --strict found a limit passed; 2
     bad input, also if only some lines of a file were left out.
 
     Example: acceltran run --text "a warm , funny film" --tau 0.05 --json report.json
+
+    Example: acceltran run --text "a warm , funny film" --report run.html
 
     Example: acceltran run --model MNLI --text "A man sleeps." --text-pair "Nobody is awake."
 
@@ -102,8 +112,9 @@ def run(
     if program:
         refuse_without_effect(context)
         return saved_run_command(program, base=base, length=length, json_path=shared["json_path"], output=output,
-                                 trace=shared["trace"], waves=waves, latency=latency)
-    return run_command(length=length, batch=batch, base=base, output=output, waves=waves, latency=latency, **shared)
+                                 trace=shared["trace"], waves=waves, latency=latency, report=report, clock=clock)
+    return run_command(length=length, batch=batch, base=base, output=output, waves=waves, latency=latency, report=report,
+                       clock=clock, **shared)
 
 
 @app.command()

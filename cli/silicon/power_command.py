@@ -11,7 +11,7 @@ from ...hw.spec.errors import ConfigError
 from ...hw.spec.files import write_json
 from ...silicon.activity import bank_accesses, instance_modules, module_activity
 from ...silicon.design import accelerator_modules
-from ...silicon.energy import MainMemory, energy, sram_energy
+from ...silicon.energy import NOT_MODELLED, MainMemory, energy, sram_energy
 from ...silicon.errors import SynthesisError
 from ...silicon.estimate import estimated_accesses, estimated_activity
 from ...silicon.liberty import read_library
@@ -28,9 +28,8 @@ from ..inputs import calibration_options, load_inputs, longest_of, site_options
 from .library_files import library_files
 from .plot import plot_shares
 
-__all__ = ["NOT_MODELLED", "estimated_inference", "power_command", "print_energy", "traced_inference"]
+__all__ = ["estimated_inference", "power_command", "print_energy", "traced_inference"]
 
-NOT_MODELLED = "not modelled: wires, the clock tree, glitches within a cycle, pads and the controller of main memory"
 _ROOT, _CLOCK = "system.dut", "system.clk"
 
 

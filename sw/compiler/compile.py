@@ -21,7 +21,7 @@ __all__ = ["bucket_tokens", "check_batch", "compile_buckets", "compile_encoder",
 
 def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsity=None, site_taus=None, weight_sparsity=0.0,
                     calibration_texts=None, layers=None, tokens=None, order=None, overlap=True, resident=False, prefetch=False,
-                    base=0, memory=ADDRESSED):
+                    base=0, memory=ADDRESSED, quantise=quantise_encoder):
     """Compile one batch of sentences.
 
     Parameters
@@ -33,6 +33,7 @@ def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsi
     tau, target_sparsity, site_taus, weight_sparsity, calibration_texts, layers : see `quantise_encoder`
     tokens : Tokens of each row, see `build_graph`
     order, overlap, resident, prefetch, base, memory : see `compile_graph`
+    quantise : stands in for `quantise_encoder`, such as one that keeps what it has made
 
     Returns
     -------
@@ -45,8 +46,8 @@ def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsi
     outline = outline_encoder(checkpoint, config, layers=layers, tau=tau, target_sparsity=target_sparsity, site_taus=site_taus)
     check_batch(outline, config, lengths, len(ids[0]), tokens, overlap=overlap, resident=resident, prefetch=prefetch,
                 memory=memory)
-    encoder = quantise_encoder(checkpoint, config, tau=tau, target_sparsity=target_sparsity, site_taus=site_taus,
-                               weight_sparsity=weight_sparsity, calibration_texts=calibration_texts, layers=layers)
+    encoder = quantise(checkpoint, config, tau=tau, target_sparsity=target_sparsity, site_taus=site_taus,
+                       weight_sparsity=weight_sparsity, calibration_texts=calibration_texts, layers=layers)
     return compile_quantised(encoder, config, ids, lengths, tokens=tokens, order=order, overlap=overlap, resident=resident,
                              prefetch=prefetch, base=base, memory=memory)
 

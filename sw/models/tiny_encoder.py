@@ -16,7 +16,7 @@ from .registry import FAMILIES
 from .tasks import TASKS
 from .text_tokenizer import TextTokenizer
 
-__all__ = ["SPECIAL", "TINY_SHAPES", "random_texts", "random_weight", "tiny_encoder", "word_tokenizer"]
+__all__ = ["SPECIAL", "TINY_SHAPES", "random_checkpoint", "random_texts", "random_weight", "tiny_encoder", "word_tokenizer"]
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 TINY_SHAPES = ({"heads": 2, "words": (4, 2)}, {"heads": 1, "words": (5,)})
@@ -50,14 +50,18 @@ def tiny_encoder(hardware, *, heads, words, seed=6):
                         intermediate_size=hidden + hardware.tile // 2, vocab_size=_VOCABULARY,
                         position_rows=_POSITIONS, type_vocab_size=2, hidden_act=act, layer_norm_eps=1e-12,
                         num_labels=3, id2label={n: f"class{n}" for n in range(3)})
+    texts = [random_texts(1, count, _VOCABULARY, seed + number)[0] for number, count in enumerate(words)]
+    return random_checkpoint("tiny", config, "text-classification" if whole else "hidden-states", seed), texts
+
+
+def random_checkpoint(name, config, task, seed=0):
+    """A Checkpoint of an EncoderConfig with random weights, for the words of `word_tokenizer`."""
     generator = torch.Generator().manual_seed(seed)
     family = FAMILIES[config.model_type]
-    head = family.head(config, TASKS["text-classification" if whole else "hidden-states"])
-    tensors = {name: random_weight(name, shape, generator) for name, shape in family.tensor_shapes(config, head).items()}
-    texts = [random_texts(1, count, _VOCABULARY, seed + number)[0] for number, count in enumerate(words)]
+    head = family.head(config, TASKS[task])
+    tensors = {tensor: random_weight(tensor, shape, generator) for tensor, shape in family.tensor_shapes(config, head).items()}
     roles = dict(zip(("pad", "unk", "cls", "sep", "mask"), SPECIAL, strict=True))
-    tokenizer = TextTokenizer(word_tokenizer(_VOCABULARY), roles)
-    return Checkpoint(Path("tiny"), config, tensors, tokenizer, head), texts
+    return Checkpoint(Path(name), config, tensors, TextTokenizer(word_tokenizer(config.vocab_size), roles), head)
 
 
 def random_weight(name, shape, generator):

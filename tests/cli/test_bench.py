@@ -13,6 +13,7 @@ from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sim.products import CAUSES, Product
 from acceltran.sw.compiler import compile_encoder, load_program, save_programs
 from acceltran.sw.models.checkpoint import load_checkpoint
+from acceltran.sw.models.full_texts import full_texts
 from acceltran.sw.models.sentences import encode_texts
 from acceltran.sw.models.weight_sparsity import zero_share
 from support.models import make_checkpoint
@@ -149,7 +150,7 @@ def test_identity_follows_configuration_and_work():
 
 def test_texts_fill_the_length(tmp_path):
     checkpoint = load_checkpoint(make_checkpoint(tmp_path, hidden=16, heads=2, layers=1, ffn=16))
-    texts = points.full_texts(checkpoint, 3, 32)
+    texts = full_texts(checkpoint, 3, 32)
     assert len(set(texts)) == 3
     assert list(encode_texts(checkpoint, texts, 32)[1]) == [32, 32, 32]
 
@@ -175,7 +176,7 @@ def test_a_plan_without_simulation(tmp_path, monkeypatch, capsys):
     code, output = run("--length", "64", "--json", str(tmp_path / "plan.json"))
     values = json.loads((tmp_path / "plan.json").read_text())
     checkpoint, config = load_checkpoint(folder), AcceleratorConfig.load("nano")
-    ids, lengths = encode_texts(checkpoint, points.full_texts(checkpoint, 2, 64), 64)
+    ids, lengths = encode_texts(checkpoint, full_texts(checkpoint, 2, 64), 64)
     program = compile_encoder(checkpoint, config, ids, lengths)
     assert not code and values == {"config": "nano", "sequences": 2, "instructions": len(program.instructions),
                                    "planned_cycles": program.planned_cycles}

@@ -312,7 +312,7 @@ def test_bad_outputs(refuse, work, monkeypatch):
     refuse(["generate", "--config", "small.toml", "-o", "design", "--json", "nowhere/a.json"], "nowhere", "folder")
     refuse(["generate", "--config", "small.toml", "-o", "small.toml/design"], "small.toml")
     refuse(compile_to(output="small.toml"), "small.toml")
-    for option in ("--json", "--trace", "--waves"):
+    for option in ("--json", "--trace", "--waves", "--report"):
         refuse(run_with(option, "nowhere/file"), "nowhere", "folder")
         refuse(run_with(option, "model"), "model", "folder")
     refuse([*product(8, 8, 8), "--json", "nowhere/a.json"], "nowhere", "folder")

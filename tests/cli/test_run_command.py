@@ -31,12 +31,16 @@ def arguments(tmp_path):
 
 
 def test_report_and_timeline(arguments, tmp_path, monkeypatch, capsys):
-    code = run(monkeypatch, *arguments, "--tau", "0.1", "--json", tmp_path / "r.json", "--trace", tmp_path / "t.json")
+    code = run(monkeypatch, *arguments, "--tau", "0.1", "--json", tmp_path / "r.json", "--trace", tmp_path / "t.json",
+               "--report", tmp_path / "r.html", "--clock", "100")
     assert code == 0
     assert "intermediate tensors equal" in capsys.readouterr().out
     values = json.loads((tmp_path / "r.json").read_text())
     assert values.keys() >= KEYS
-    assert values["mismatches"] == 0
+    assert values["mismatches"] == 0 and values["milliseconds"] == values["cycles"] / 100_000
+    page = (tmp_path / "r.html").read_text()
+    assert "Every integer is equal" in page and f"{values['cycles']:,}" in page and "at 100 MHz" in page
+    assert "layer0.probabilities" in page and "head 0" in page and '"PE 0,1"' in page
     assert values["multiplications"] + values["skipped"] == values["dense_multiplications"]
     events = json.loads((tmp_path / "t.json").read_text())["traceEvents"]
     names = {e["args"]["name"] for e in events if e["name"] == "thread_name"}
@@ -70,7 +74,9 @@ def test_m13_a_file_in_batches(arguments, tmp_path, monkeypatch, capsys):
     texts = [random_texts(1, words, seed=words)[0] for words in (9, 2, 6)]
     (tmp_path / "t.csv").write_text("text,label\n" + "".join(f"{text},1\n" for text in texts))
     given = arguments[:arguments.index("--text")]
-    assert run(monkeypatch, *given, "--file", tmp_path / "t.csv", "--batch", "2", "--json", tmp_path / "r.json") == 0
+    assert run(monkeypatch, *given, "--file", tmp_path / "t.csv", "--batch", "2", "--json", tmp_path / "r.json",
+               "--report", tmp_path / "r.html", "--jobs", "2") == 0
+    assert "One of 2 batches is shown" in (tmp_path / "r.html").read_text()
     shown = capsys.readouterr()
     assert "read 3 sentences from column 'text'" in shown.err and "batch 2 of 2: comparing" in shown.err
     values = json.loads((tmp_path / "r.json").read_text())

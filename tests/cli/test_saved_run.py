@@ -64,12 +64,16 @@ def test_the_report_is_that_of_run(call, inputs, tmp_path):
     assert call("run", *inputs, *texts, "--tau", 0.05, "--json", "run.json")[0] == 0
     assert call("compile", *inputs, *texts, "--tau", 0.05, "-o", "program")[0] == 0
     shutil.rmtree("model")
-    code, out, err = call("run", "--program", "program", "--json", "saved.json", "--trace", "trace.json")
+    code, out, err = call("run", "--program", "program", "--json", "saved.json", "--trace", "trace.json", "--report",
+                          "saved.html")
     assert code == 0 and "intermediate tensors equal" in out and TEXTS[1] in out, err
     run, saved = (json.loads(Path(f"{name}.json").read_text()) for name in ("run", "saved"))
     assert saved.pop("compared_by") == "hashes"
     assert timeless(saved) == timeless(run) and saved["sentences"] == 2
     assert json.loads(Path("trace.json").read_text())["traceEvents"]
+    page = Path("saved.html").read_text()
+    assert "Every tensor has the hash that was saved" in page and TEXTS[1] in page and "Zeros by kind" in page
+    assert "layer0.query" in page and "Zeros of each tensor" not in page and "2 sentences of up to" in page
     slow = json.loads(Path("saved.json").read_text())["cycles"]
     assert call("run", "--program", "program", "--latency", 1, "--json", "saved.json")[0] == 0
     assert json.loads(Path("saved.json").read_text())["cycles"] < slow
@@ -98,9 +102,10 @@ def test_programs_of_buckets_run_all_or_one(call, inputs):
     assert call("compile", *inputs, "--buckets", "16,7", "-o", "program")[0] == 0
     assert [program.bucket.tokens for program in load_programs("program")] == [8, 16]
     for options, count in (([], 2), (["--length", 8], 1), (["--length", 9, "--trace", "trace.json"], 1)):
-        code, out, err = call("run", "--program", "program", *options, "--json", "run.json")
+        code, out, err = call("run", "--program", "program", *options, "--json", "run.json", "--report", "run.html")
         values = json.loads(Path("run.json").read_text())
         assert code == 0 and values["mismatches"] == 0 and len(values["predictions"]) == len(values["batches"]) == count, err
+        assert ("One of 2 batches is shown" in Path("run.html").read_text()) == (count == 2)
     assert Path("trace.json").exists()
     for options, message in ((["--length", 17], "has 17 tokens, and the longest bucket 16"),
                              (["--waves", "waves.fst"], "--waves: shows one program, and program holds those for up to 8, 16"),
@@ -130,7 +135,7 @@ def test_waves_are_asked_for_and_kept(call, compiled, monkeypatch):
 
     monkeypatch.setattr(saved_run, "run_saved", pretend)
     monkeypatch.setattr(saved_run, "combine", lambda reports: reports[0])
-    monkeypatch.setattr(saved_run, "finish_run", lambda values, inputs, json_path: 0)
+    monkeypatch.setattr(saved_run, "finish_run", lambda values, inputs, json_path, **_: 0)
     assert call("run", "--program", compiled, "--waves", "waves.fst")[0] == 0
     assert Path("waves.fst").read_text() == "waves"
 

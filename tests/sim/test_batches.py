@@ -153,6 +153,22 @@ def test_m13_a_trace_shows_one_program(call, runs):
         assert "12 sentences take" in err and not runs and not Path("x.json").exists()
 
 
+def test_a_page_shows_all_batches_and_the_timeline_of_one(call, runs):
+    """Zeros and multiplications are sums over the batches, and what a sentence says stays text."""
+    Path("texts.txt").write_text("\n".join(["<script>w1</script> w2", *TEXTS]))
+    Path("activity.log").write_text("")
+    code, _, err = call("--file", "texts.txt", "--json", "r.json", "--report", "r.html", "--tau", "0.1", "--clock", "50")
+    values, page = json.loads(Path("r.json").read_text()), Path("r.html").read_text()
+    assert code == 1 and len(runs) > 2 and values["clock_mhz"] == 50, err
+    assert f"One of {len(runs)} batches is shown" in page and "at 50 MHz" in page and "integers differ" in page
+    assert "<script>w1" not in page and "&lt;script&gt;w1&lt;/script&gt; w2" in page
+    assert all(text in page for text in TEXTS)
+    assert "layer0.probabilities, head 1: " in page
+    query = values["sparsity"]["query"]
+    assert f"layer0.query: {query['zeros']:,} of {query['elements']:,} zero" in page
+    assert f"{values['multiplications_expected']:,}" in page
+
+
 def test_d5_run_cuts_a_file_and_a_text_on_request(call, runs, model, roomy):
     given = ["--config", roomy]
     long = random_texts(1, 40)[0]

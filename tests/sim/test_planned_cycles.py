@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from acceltran.cli.bench.points import LENGTH, full_texts
+from acceltran.cli.bench.points import LENGTH
 from acceltran.cli.inputs import site_options
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sim.inference import infer, report
 from acceltran.sw.models.checkpoint import load_checkpoint
+from acceltran.sw.models.full_texts import full_texts
 
 MODELS = Path(__file__).parents[2] / "models"
 

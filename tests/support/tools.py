@@ -8,7 +8,7 @@ import pytest
 __all__ = ["PACKAGES", "debian_verilator", "tool"]
 
 PACKAGES = {"iverilog": "iverilog", "vvp": "iverilog", "yosys": "yosys", "verilator": "verilator", "cc": "gcc",
-            "tclsh": "tcl", "make": "make", "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf"}
+            "tclsh": "tcl", "make": "make", "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf", "chromium": "chromium"}
 """Debian's package of each program."""
 
 

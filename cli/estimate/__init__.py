@@ -1,0 +1,1 @@
+"""`acceltran estimate`: what a setting takes, without RTL."""

@@ -1,0 +1,1 @@
+"""Performance: how long programs take, without RTL."""

@@ -1,0 +1,117 @@
+"""Which values are zero in the buffers, as a program proceeds."""
+
+import numpy as np
+
+from ...hw.spec.isa import Buffer, Opcode
+from ..compiler.program import written_area
+from ..golden.tiles import tiles_of
+from .kernel import kernel
+from .ones import ones
+
+__all__ = ["Buffers"]
+
+
+class Buffers:
+    """Masks of the tiles in both tile buffers: of weights as the memory image has them, of activations as tensors have them.
+
+    Parameters
+    ----------
+    program : Program
+    tensors : {name: integers}, of the golden model; of others zeros are drawn at random
+    densities : {name: share of non-zeros} of tensors that are not among these; by default what the graph expects
+    seed : of these draws
+
+    Members
+    -------
+    activation, weight : int64 [tiles + 1, T], rows of masks, of a word each; the last tile is empty
+    """
+
+    def __init__(self, program, tensors=None, densities=None, seed=1):
+        config = program.config
+        self._config, self._program = config, program
+        self._tensors, self._densities, self._random = tensors or {}, densities or {}, np.random.default_rng(seed)
+        self._image = np.frombuffer(program.image, np.uint8)
+        self._pieces = {step: (name, piece) for name, tensor in program.tensors.items()
+                        for piece in tensor["pieces"] for step in piece["steps"]}
+        self._masks, self._loads = {}, {}
+        self.activation, self.weight = (np.zeros((tiles + 1, config.tile), np.int64)
+                                        for tiles in (config.activation_tiles, config.weight_tiles))
+        for name, tensor in program.tensors.items():
+            for piece in tensor["pieces"]:
+                if not piece["steps"]:
+                    self._place(name, piece, piece["slot"], piece["rows"], piece["columns"], None)
+
+    def load(self, fields):
+        """Tiles of a LOAD come in; the non-zero values of each, in order."""
+        config, buffer = self._config, Buffer(fields["buffer"])
+        weight = buffer is Buffer.WEIGHT
+        key = fields["address"], fields["rows"], fields["columns"], weight
+        if key not in self._loads:
+            line_bytes = (config.weight_line_bits if weight else config.line_bits) // 8
+            tiles = fields["rows"] * fields["columns"]
+            self._loads[key] = _unpack(self._image, fields["address"], tiles, config.tile, line_bytes)
+        masks, counts = self._loads[key]
+        slots = fields["slot"] + fields["pitch"] * np.arange(fields["rows"])[:, None] + np.arange(fields["columns"])
+        (self.weight if weight else self.activation)[slots.ravel()] = masks
+        return counts
+
+    def read(self, fields):
+        """The non-zero values of each tile that a STORE reads, in order."""
+        slots = fields["slot"] + fields["pitch"] * np.arange(fields["rows"])[:, None] + np.arange(fields["columns"])
+        return np.bitwise_count(self.activation[slots.ravel()]).sum(1, dtype=np.int64)
+
+    def indices(self, fields):
+        """The rows that a GATHER names."""
+        address = fields["indices"]
+        return self._image[address: address + 4 * fields["rows"] * self._config.tile].view("<i4")
+
+    def write(self, number, opcode, fields):
+        """What an instruction that writes the activation buffer leaves there; the non-zero values of each tile, in order."""
+        slot, pitch, rows, columns = written_area(opcode, fields)
+        slots = (slot + pitch * np.arange(rows)[:, None] + np.arange(columns)).ravel()
+        if opcode is Opcode.GATHER:
+            self.activation[slots] = (1 << self._config.tile) - 1
+        elif number in self._pieces:
+            name, piece = self._pieces[number]
+            self._place(name, piece, slot, rows, columns, fields.get("valid_columns"))
+        return np.bitwise_count(self.activation[slots]).sum(1, dtype=np.int64)
+
+    def _place(self, name, piece, slot, rows, columns, valid):
+        """Some tiles of a tensor, from `slot` of its piece on."""
+        row, column = divmod(slot - piece["slot"], piece["pitch"])
+        top, left = piece["row"] + row, piece["column"] + column
+        masks = self._of(name)[top: top + rows, left: left + columns]
+        if valid is not None and name not in self._tensors:
+            tile = self._config.tile
+            seen = np.clip(valid - tile * np.arange(columns), 0, tile)
+            masks = masks & ((1 << seen) - 1)[:, None]
+        slots = slot + piece["pitch"] * np.arange(rows)[:, None] + np.arange(columns)
+        self.activation[slots.ravel()] = masks.reshape(rows * columns, -1)
+
+    def _of(self, name):
+        """Masks of a tensor, [I, J, T]."""
+        if name not in self._masks:
+            tile, shape = self._config.tile, self._program.tensors[name]
+            if name in self._tensors:
+                flags = tiles_of(np.asarray(self._tensors[name]), tile) != 0
+            else:
+                share = self._densities.get(name, self._program.graph.tensors[name].density if self._program.graph else 1.0)
+                size = shape["rows"], shape["columns"], tile, tile
+                flags = np.ones(size, np.bool_) if share >= 1 else self._random.random(size, dtype=np.float32) < share
+            self._masks[name] = flags @ (1 << np.arange(tile))
+        return self._masks[name]
+
+
+@kernel
+def _unpack(image, address, tiles, tile, line_bytes):
+    """Masks and counts of packed tiles that lie back to back."""
+    masks, counts = np.zeros((tiles, tile), np.int64), np.zeros(tiles, np.int64)
+    for n in range(tiles):
+        for row in range(tile):
+            for byte in range(tile // 8):
+                word = np.int64(image[address])
+                masks[n, row] |= word << 8 * byte
+                counts[n] += ones(word)
+                address += 1
+        address += (counts[n] + tile - 1) // tile * line_bytes
+    return masks, counts
