@@ -11,6 +11,7 @@ from ...sw.models.full_texts import full_texts
 from ...sw.models.random_model import PREFIX, random_model
 from ...sw.models.sentences import encode_sentences
 from ...sw.models.weight_sparsity import as_weight_sparsity
+from ..hardware import loop_order
 from ..inputs import site_options
 from ..options import DEFAULT_MODEL
 
@@ -30,7 +31,7 @@ class Setting:
     tokens, batch : see `texts`; with texts, `tokens` is the length that they are padded and cut to
     tau, target_sparsity, weight_sparsity, sites : pruning as in `acceltran run`; `sites` is a file, or "model" for the
         ``sites.json`` in the model's folder
-    resident, prefetch, overlap : as in `acceltran run`
+    order, resident, prefetch, overlap : as in `acceltran run`
     latency, bytes_per_cycle : of main memory: cycles from an address to its first data, and what it brings; None: as much as
         the bus
     values : zeros of activations are those that the golden model computes; otherwise they are drawn by their expected share
@@ -51,6 +52,7 @@ class Setting:
     target_sparsity: float | None = None
     weight_sparsity: float | str = 0.0
     sites: str | None = None
+    order: str | None = None
     resident: bool = False
     prefetch: bool = False
     overlap: bool = True
@@ -120,7 +122,7 @@ class Setting:
         """Options of `compile_encoder`."""
         sites = (Path(self.model) / "sites.json" if self.sites == "model" else Path(self.sites)) if self.sites else None
         return {"tau": self.tau, "weight_sparsity": as_weight_sparsity(self.weight_sparsity), "resident": self.resident,
-                "prefetch": self.prefetch, "overlap": self.overlap, "layers": self.layers,
+                "prefetch": self.prefetch, "overlap": self.overlap, "layers": self.layers, "order": loop_order(self.order),
                 **site_options(sites, self.target_sparsity, checkpoint)}
 
     def but(self, **changes):

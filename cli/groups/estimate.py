@@ -27,6 +27,8 @@ def estimate(
         min=2, help="Without --text: sentences of exactly so many tokens (default: 128). With it: tokens to pad and cut to.")
                       ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Without --text: how many sentences (default: 1).")] = None,
+    order: Annotated[str | None, typer.Option(help="Loop order of every product: bijk, kijb, ... (default: the best for each)."
+                                              )] = None,
     resident: Annotated[bool, typer.Option(help="Weights are in the buffers already.")] = False,
     prefetch: Annotated[bool, typer.Option(help="With --resident: the next batch's embeddings are fetched meanwhile.")] = False,
     overlap: Annotated[bool, typer.Option(help="Let instructions overlap, or let each wait for the one before.")] = True,
@@ -59,6 +61,6 @@ def estimate(
 
     Example: acceltran estimate --config server --model random:bert-base --tokens 128 --batch 32 --no-values --clock 700
     """
-    return estimate_command(model=model, texts=texts, tokens=tokens, batch=batch, resident=resident, prefetch=prefetch,
-                            overlap=overlap, latency=latency, bytes_per_cycle=bytes_per_cycle, values=values, clock=clock,
-                            trace=trace, report=report, **shared)
+    return estimate_command(model=model, texts=texts, tokens=tokens, batch=batch, order=order, resident=resident,
+                            prefetch=prefetch, overlap=overlap, latency=latency, bytes_per_cycle=bytes_per_cycle, values=values,
+                            clock=clock, trace=trace, report=report, **shared)

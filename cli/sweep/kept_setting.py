@@ -35,7 +35,8 @@ def kept_by(setting):
         fields = [getattr(hardware, name) for name in FIELDS]
     except ConfigError:
         fields = None
-    return repr((setting.model, fields, setting.tau, setting.target_sparsity, setting.weight_sparsity, setting.sites))
+    return repr((setting.model, fields, setting.tau, setting.target_sparsity, setting.weight_sparsity, setting.sites,
+                 setting.layers))
 
 
 def forget():
