@@ -7,7 +7,7 @@ from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.hw.spec.isa import LoopOrder
 from acceltran.sw.compiler.loop_order import best_order, order_cost
 from acceltran.sw.compiler.steps import MatMulStep
-from test_grid import product
+from support.grid_product import product
 
 SHAPES = 12
 
