@@ -55,8 +55,12 @@ def measured(setting, *, stage=lambda name: None):
 
     Raises
     ------
+    InputError : a setting that the simulated memory does not have
     SimulationError : a tensor differs
     """
+    if setting.bytes_per_cycle is not None:
+        raise InputError(f"bytes_per_cycle = {setting.bytes_per_cycle}: the simulated memory brings what the bus takes; "
+                         "leave it out of points that are to be recorded")
     checkpoint = setting.checkpoint()
     with tempfile.TemporaryDirectory(prefix="acceltran-") as folder:
         run = infer(setting.hardware(), checkpoint, setting.sentences(checkpoint), folder=Path(folder), stage=stage,

@@ -5,7 +5,7 @@ from rich.table import Table
 from ...hw.spec.errors import InputError
 from ...hw.spec.files import write_json, write_text
 from ...silicon.energy import NOT_MODELLED
-from ...sim.timeline import apart, write_tracks
+from ...sim.timeline import apart, instruction_labels, write_tracks
 from ...sw.estimate.phases import CAUSES
 from ...sw.estimate.tracks import periods
 from ..console import check_outputs, console, plain_table, stages
@@ -29,8 +29,9 @@ def estimate_command(*, texts, tokens, batch, sites, clock, json_path, trace, re
     with stages(setting.hardware().name) as stage:
         program, result, seconds = estimated(setting, stage=stage)
     values = values_of(setting, program, result, clock_mhz=clock) | {"seconds": seconds}
-    shown = [{"group": group, "name": name, "periods": one} for group, named in periods(program, result).items()
-             for name, found in named.items() for one in apart(found)]
+    found = periods(result, instruction_labels(program))
+    shown = [{"group": group, "name": name, "periods": one} for group, named in found.items()
+             for name, listed in named.items() for one in apart(listed)]
     if json_path:
         write_json(json_path, values)
     if trace:

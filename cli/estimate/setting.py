@@ -1,11 +1,11 @@
 """What is estimated, or run: a model, its sentences, their pruning, a configuration."""
 
-import difflib
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from ...hw.spec.config import AcceleratorConfig
 from ...hw.spec.errors import InputError
+from ...hw.spec.names import unknown_name
 from ...sw.models.checkpoint import load_checkpoint
 from ...sw.models.full_texts import full_texts
 from ...sw.models.random_model import PREFIX, random_model
@@ -81,9 +81,7 @@ class Setting:
         known = {one.name for one in fields(cls)}
         for name in values:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                raise InputError(f"unknown setting {name!r}: " + (f"did you mean {near[0]!r}?" if near else
-                                 f"the settings are {', '.join(sorted(known))}"))
+                raise InputError(unknown_name("setting", name, known))
         values = dict(values)
         if isinstance(values.get("texts"), list):
             values["texts"] = tuple(values["texts"])
@@ -118,12 +116,18 @@ class Setting:
         texts = list(self.texts) or full_texts(checkpoint, self.batch, self.tokens)
         return encode_sentences(checkpoint, texts, self.tokens, longest=self.tokens)
 
+    @property
+    def sites_file(self):
+        """The file of thresholds per site, or None."""
+        if not self.sites:
+            return None
+        return Path(self.model) / "sites.json" if self.sites == "model" else Path(self.sites)
+
     def options(self, checkpoint):
         """Options of `compile_encoder`."""
-        sites = (Path(self.model) / "sites.json" if self.sites == "model" else Path(self.sites)) if self.sites else None
         return {"tau": self.tau, "weight_sparsity": as_weight_sparsity(self.weight_sparsity), "resident": self.resident,
                 "prefetch": self.prefetch, "overlap": self.overlap, "layers": self.layers, "order": loop_order(self.order),
-                **site_options(sites, self.target_sparsity, checkpoint)}
+                **site_options(self.sites_file, self.target_sparsity, checkpoint)}
 
     def but(self, **changes):
         """The same with other values."""

@@ -1,6 +1,5 @@
 """What a sweep does with a point: the Setting of its values is estimated."""
 
-import difflib
 import functools
 import hashlib
 import json
@@ -14,7 +13,7 @@ import torch
 from ...hw.spec.config import RULES, AcceleratorConfig
 from ...hw.spec.errors import ConfigError, InputError, RunError
 from ...sim.sources import source_identity
-from ...sw.models.random_model import PREFIX, SHAPES
+from ...sw.models.random_model import PREFIX, SHAPES, check_shape
 from ..estimate.point import estimate_setting
 from ..estimate.setting import Setting
 from .kept_setting import KeptSetting, forget, kept_by
@@ -74,8 +73,7 @@ def identity_of(values):
     """A digest of a point: its values, what they name, and the sources on which its estimate depends."""
     setting = Setting.from_dict(values)
     named = {"config": _configuration(setting.config).to_json(), "model": _model_identity(setting.model)}
-    if setting.sites:
-        path = Path(setting.model) / "sites.json" if setting.sites == "model" else Path(setting.sites)
+    if path := setting.sites_file:
         named["sites"] = _file_identity(path) if path.is_file() else None
     return hashlib.sha256(json.dumps([setting.to_dict(), named, sources()], sort_keys=True).encode()).hexdigest()[:24]
 
@@ -149,10 +147,8 @@ def _check_model(model):
         if not Path(model).is_dir():
             raise InputError(f"model = {model!r}: no such folder: give one with config.json, weights and a tokenizer, or one "
                              f"of {', '.join(PREFIX + shape for shape in SHAPES)}")
-    elif model.removeprefix(PREFIX) not in SHAPES:
-        near = difflib.get_close_matches(model.removeprefix(PREFIX), SHAPES, n=1)
-        raise InputError(f"model = {model!r}: no such shape: " + (f"did you mean {PREFIX + near[0]!r}?" if near else
-                         f"choose one of {', '.join(PREFIX + shape for shape in SHAPES)}"))
+    else:
+        check_shape(model.removeprefix(PREFIX))
 
 
 @functools.cache

@@ -1,6 +1,5 @@
 """The one configuration of a generated accelerator, its presets and its validation."""
 
-import difflib
 import json
 import tomllib
 from dataclasses import asdict, dataclass, fields
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from .activations import ACTIVATIONS
 from .errors import ConfigError
+from .names import unknown_name
 from .widths import SCALE_BITS
 
 __all__ = ["PRESETS", "RULES", "TILES", "AcceleratorConfig"]
@@ -179,9 +179,7 @@ class AcceleratorConfig:
         known = {field.name for field in fields(cls)}
         for key in values:
             if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                raise ConfigError(f"unknown field {key!r}: " + (f"did you mean {near[0]!r}?" if near else
-                                  f"the fields are {', '.join(sorted(known))}"))
+                raise ConfigError(unknown_name("field", key, known))
         values = dict(values)
         if isinstance(values.get("functions"), list):
             values["functions"] = tuple(values["functions"])

@@ -51,14 +51,12 @@ class Buffers:
             tiles = fields["rows"] * fields["columns"]
             self._loads[key] = _unpack(self._image, fields["address"], tiles, config.tile, line_bytes)
         masks, counts = self._loads[key]
-        slots = fields["slot"] + fields["pitch"] * np.arange(fields["rows"])[:, None] + np.arange(fields["columns"])
-        (self.weight if weight else self.activation)[slots.ravel()] = masks
+        (self.weight if weight else self.activation)[_slots(*written_area(Opcode.LOAD, fields))] = masks
         return counts
 
     def read(self, fields):
         """The non-zero values of each tile that a STORE reads, in order."""
-        slots = fields["slot"] + fields["pitch"] * np.arange(fields["rows"])[:, None] + np.arange(fields["columns"])
-        return np.bitwise_count(self.activation[slots.ravel()]).sum(1, dtype=np.int64)
+        return self._counts(_slots(fields["slot"], fields["pitch"], fields["rows"], fields["columns"]))
 
     def indices(self, fields):
         """The rows that a GATHER names."""
@@ -68,12 +66,15 @@ class Buffers:
     def write(self, number, opcode, fields):
         """What an instruction that writes the activation buffer leaves there; the non-zero values of each tile, in order."""
         slot, pitch, rows, columns = written_area(opcode, fields)
-        slots = (slot + pitch * np.arange(rows)[:, None] + np.arange(columns)).ravel()
+        slots = _slots(slot, pitch, rows, columns)
         if opcode is Opcode.GATHER:
             self.activation[slots] = (1 << self._config.tile) - 1
         elif number in self._pieces:
             name, piece = self._pieces[number]
             self._place(name, piece, slot, rows, columns, fields.get("valid_columns"))
+        return self._counts(slots)
+
+    def _counts(self, slots):
         return np.bitwise_count(self.activation[slots]).sum(1, dtype=np.int64)
 
     def _place(self, name, piece, slot, rows, columns, valid):
@@ -85,8 +86,7 @@ class Buffers:
             tile = self._config.tile
             seen = np.clip(valid - tile * np.arange(columns), 0, tile)
             masks = masks & ((1 << seen) - 1)[:, None]
-        slots = slot + piece["pitch"] * np.arange(rows)[:, None] + np.arange(columns)
-        self.activation[slots.ravel()] = masks.reshape(rows * columns, -1)
+        self.activation[_slots(slot, piece["pitch"], rows, columns)] = masks.reshape(rows * columns, -1)
 
     def _of(self, name):
         """Masks of a tensor, [I, J, T]."""
@@ -100,6 +100,11 @@ class Buffers:
                 flags = np.ones(size, np.bool_) if share >= 1 else self._random.random(size, dtype=np.float32) < share
             self._masks[name] = flags @ (1 << np.arange(tile))
         return self._masks[name]
+
+
+def _slots(slot, pitch, rows, columns):
+    """Slots of tiles, row by row."""
+    return (slot + pitch * np.arange(rows)[:, None] + np.arange(columns)).ravel()
 
 
 @kernel

@@ -97,6 +97,7 @@ class _Run:
         events = []
         for number, (opcode, fields) in enumerate(self.program.instructions):
             if opcode is Opcode.HALT:
+                self.memory.bytes_read += INSTRUCTION_BYTES
                 break
             engine = _ENGINE[opcode]
             waits = {giver: fields.get(f"wait_{giver.name.lower()}", 0) for giver in Engine}

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .grid import GridShape, new_state, run_steps
+from .grid import new_state, run_steps
+from .grid_shape import GridShape
 from .walk import walk
 
 __all__ = ["MatrixEngine", "Product"]
@@ -37,7 +38,11 @@ class MatrixEngine:
     Parameters
     ----------
     config : AcceleratorConfig
-    buffers : Buffers
+    buffers, banks : Buffers, Banks of the activation buffer
+
+    Members
+    -------
+    counters : performance counters that only this engine knows, by name
     """
 
     def __init__(self, config, buffers, banks):

@@ -11,13 +11,19 @@ from .kernel import kernel
 __all__ = ["MemoryEngine"]
 
 _REMEMBERED = 4096
+"""Beats and bursts that are remembered: more than may be in flight."""
+
 _PART = 256
 """Parts of a cycle, in which the time from beat to beat is counted."""
 
 _ANSWER = 2
 """Cycles from a beat on the bus until it is offered."""
+
 _INDEX = 4
+"""Cycles from an index to the request for its row."""
+
 _STORE = 19
+"""Cycles of a STORE beside its pieces and beats: its first read, and the answer of main memory."""
 
 
 class Port(NamedTuple):

@@ -3,19 +3,18 @@
 __all__ = ["periods"]
 
 
-def periods(program, estimate):
+def periods(estimate, labels):
     """When engines and units were at work.
 
     Parameters
     ----------
-    program : Program
-    estimate : its Estimate
+    estimate : Estimate
+    labels : text of each instruction, by its number
 
     Returns
     -------
     {"engines" or "units": {name: [(label, first cycle, end cycle)]}}
     """
-    labels = {number: opcode.name for number, (opcode, _) in enumerate(program.instructions)} | program.made
     engines, units = {}, {"PE grid": []}
     for event in estimate.events:
         engines.setdefault(f"{event.engine} engine", []).append((labels[event.number], event.start, event.end))

@@ -8,10 +8,17 @@ from .rows import passes
 __all__ = ["VectorEngine"]
 
 _TAKE = 2
+"""Cycles from row to row in a sequencer."""
+
 _ASK = 6
 """Cycles from a command to the first word that its reader asks for."""
 
 _SOFTMAX_END = 15
+"""Cycles from the last row of a softmax to done."""
+
+_TURNAROUND = 12
+"""Cycles from the last row of a pass to the logarithm of its first one; the rows of a tile cover some of them."""
+
 _NORM_SCALARS, _NORM_END = 28, 20
 """Cycles from the last row of a tile to the scalars of its first one, less those of the tile; from the last row to done."""
 
@@ -31,11 +38,12 @@ class VectorEngine:
 
     def __init__(self, config, buffers, banks):
         self._config, self._buffers, self._banks = config, buffers, banks
-        self._bubbles = max(0, 12 - config.tile)
+        self._bubbles = max(0, _TURNAROUND - config.tile)
         self._held = 0
         kinds = {Opcode.SOFTMAX: config.softmax_units, Opcode.LAYERNORM: config.layernorm_units}
         self._sequencers, self._turns = dict.fromkeys(kinds, 0), dict.fromkeys(kinds, 0)
-        self._units = {opcode: [(0, 0, 0)] * count for opcode, count in kinds.items()}
+        # When a unit takes its next tile row, and when the last row of values of this one entered.
+        self._units = {opcode: [(0, 0)] * count for opcode, count in kinds.items()}
         self._done = 0
         self.periods = []
 
@@ -68,19 +76,19 @@ class VectorEngine:
     def _softmax(self, unit, fields, row, ready):
         """One tile row: the pass for sums, and that for the results."""
         tile, columns = self._config.tile, fields["columns"]
-        asked, entered, written = unit
+        asked, entered = unit
         taken = max(ready, asked)
         valid = -(-fields["valid_columns"] // tile)
         begin = max(taken + _ASK, entered - 2)
-        middle, end = self._passes(fields, row, "x", (valid, columns), 1, begin, 1 + self._bubbles)
+        _, end = self._passes(fields, row, "x", (valid, columns), 1, begin, 1 + self._bubbles)
         done = int(end) + _SOFTMAX_END
         # The tiles of the next row are asked for when the last one of this is.
-        return taken, done, (max(taken + 1, int(end) - 4 * tile), int(end), done - 4)
+        return taken, done, (max(taken + 1, int(end) - 4 * tile), int(end))
 
     def _layernorm(self, unit, fields, row, ready):
         """One tile row; the next one enters when this one is written."""
         config = self._config
-        free, _, _ = unit
+        free, _ = unit
         taken = max(ready, free)
         # Operands are asked for while the command waits.
         begin = taken + _ASK if taken == ready else taken - 3
@@ -88,4 +96,4 @@ class VectorEngine:
         _, end = self._passes(fields, row, names, (fields["columns"],) * 2, config.layernorm_slices, begin,
                               _NORM_SCALARS - config.tile)
         done = int(end) + _NORM_END
-        return taken, done, (done - 2, 0, 0)
+        return taken, done, (done - 2, int(end))

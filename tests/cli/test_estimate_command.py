@@ -8,9 +8,11 @@ import pytest
 
 from acceltran.cli import main as cli
 from acceltran.cli.bench import estimate_command
+from acceltran.cli.estimate.setting import Setting
 from acceltran.cli.paper import figures
 from acceltran.cli.paper.claim import LABELS, Claim, claims_table
 from acceltran.cli.paper.claims import claims
+from acceltran.hw.spec.errors import InputError
 
 SMALL = ("--config", "nano", "--model", "random:bert-tiny", "--tokens", "8", "--no-values")
 POINTS = Path(__file__).parents[1] / "sw" / "estimate" / "points.json"
@@ -49,7 +51,7 @@ def test_an_estimate_in_every_form(acceltran, tmp_path):
 
 @pytest.mark.parametrize("arguments, said", [
     (("--text", "a", "--batch", "2"), "--batch and --text: with sentences, the batch is all of them"),
-    (("--model", "random:bert-huge"), "model = 'random:bert-huge': no such shape; choose one of random:bert-tiny"),
+    (("--model", "random:giant"), "model = 'random:giant': no such shape: choose one of random:bert-tiny"),
     (("--config", "nano", "--tokens", "512", "--batch", "8", "--resident"),
      "raise activation_tiles to 5060 and weight_tiles to 8192"),
 ])
@@ -81,6 +83,11 @@ def test_points_are_compared_and_recorded(acceltran, tmp_path, monkeypatch):
     path.write_text('{"format": 2}')
     code, _, err = acceltran("bench", "estimate", path)
     assert code == 2 and "is no file of points of format 1" in err
+
+
+def test_what_the_simulated_memory_does_not_have_is_not_recorded():
+    with pytest.raises(InputError, match="bytes_per_cycle = 8: the simulated memory brings what the bus takes"):
+        estimate_command.measured(Setting(tokens=8, bytes_per_cycle=8))
 
 
 FIGURES = {

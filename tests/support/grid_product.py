@@ -4,7 +4,8 @@ import numpy as np
 
 from acceltran.hw.spec.isa import LoopOrder
 from acceltran.sw.estimate.banks import new_banks
-from acceltran.sw.estimate.grid import GridShape, new_state, run_steps
+from acceltran.sw.estimate.grid import new_state, run_steps
+from acceltran.sw.estimate.grid_shape import GridShape
 from acceltran.sw.estimate.walk import walk
 
 __all__ = ["product"]
