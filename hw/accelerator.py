@@ -1,22 +1,21 @@
 """The whole accelerator: control, memory engine, buffers, matrix engine, vector engine."""
 
-from amaranth.hdl import Module, Mux, ResetSignal
+from amaranth.hdl import Cat, Module, Mux, ResetSignal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .buffer.tile_buffer import TileBuffer
-from .buffer.tile_reader import TileReader
-from .buffer.vector_buffer import VectorBuffer
+from .cluster_parts import ClusterParts
+from .clusters import Clusters
 from .control.axi_lite import axi_lite_signature
 from .control.control_unit import ControlUnit
 from .control.layouts import TIMELINE
+from .control.threshold_calculator import lookups
 from .held_reset import held_reset
-from .matrix.matrix_engine import MatrixEngine
 from .memory.axi import AXI4Signature
 from .memory.memory_engine import MemoryEngine
 from .registered_reset import registered_reset
 from .spec.registers import ADDRESS_BITS
-from .vector.vector_engine import VectorEngine
 
 __all__ = ["RESET_HELD", "Accelerator", "accelerator_signature"]
 
@@ -75,12 +74,9 @@ class Accelerator(wiring.Component):
         memory = MemoryEngine(
             **size, b_width=c.b_width, scale_bits=c.scale_bits, bus_width=c.bus_width, burst_beats=c.burst_beats,
             outstanding_reads=c.outstanding_reads, address_bits=c.address_bits, weight_tiles=c.weight_tiles,
-            activation_tiles=c.activation_tiles, vector_lines=c.vector_lines, skid=c.long_wires,
+            activation_tiles=c.cluster.activation_tiles, vector_lines=c.vector_lines, skid=c.long_wires, clusters=c.clusters,
         )
-        matrix, vector = MatrixEngine(config=c), VectorEngine(config=c)
         m.submodules.memory = hold(memory)
-        m.submodules.matrix = restart(matrix)
-        m.submodules.vector = restart(vector)
         connect(m, memory.axi, flipped(self.m_axi))
         connect(m, control.fetch_request, memory.fetch_request)
         connect(m, memory.fetch, control.fetch)
@@ -88,73 +84,75 @@ class Accelerator(wiring.Component):
             memory.flush.eq(control.flush), memory.core_reset.eq(control.core_reset),
             control.memory_idle.eq(memory.idle), memory.access.eq(control.access),
             memory.scrub.eq(control.scrub), control.scrubbed.eq(memory.scrubbed),
+        ]
+        self._connect_engines(m, control, memory=memory)
+
+        # The weight buffer serves all clusters.
+        weight = TileBuffer(**size | {"width": c.b_width}, banks=c.weight_banks, tiles=c.weight_tiles, name="weight",
+                            latency=c.buffer_latency, readers=[c.grid_columns], writers=1)
+        m.submodules.weight_buffer = restart(weight)
+        connect(m, memory.weight_write, weight.write[0])
+        clusters = self._one_cluster if c.clusters == 1 else self._several_clusters
+        counts = clusters(m, restart, control, memory, weight)
+        self._count(m, control, memory, weight, counts, held)
+        return m
+
+    def _one_cluster(self, m, restart, control, memory, weight):
+        """The parts of the only cluster; returns what they count."""
+        parts = ClusterParts(config=self._config)
+        parts.add(m, restart)
+        matrix, vector = parts.matrix, parts.vector
+        self._connect_engines(m, control, matrix=matrix, vector=vector)
+        m.d.comb += [
             matrix.tau.eq(control.matrix_tau), control.matrix_curve.eq(matrix.curve),
             vector.tau.eq(control.vector_tau), control.vector_curve.eq(vector.curve),
         ]
-        for name, engine in (("memory", memory), ("matrix", matrix), ("vector", vector)):
+        connect(m, matrix.b_weight_read, weight.read_0)
+        connect(m, memory.activation_write, parts.activation_write)
+        connect(m, memory.vector_write, parts.vectors.write)
+        parts.connect_store(m, memory.read_request)
+        connect(m, parts.store_reader.o[0], memory.read)
+        return parts.counts
+
+    def _several_clusters(self, m, restart, control, memory, weight):
+        """The same of several."""
+        clusters = Clusters(config=self._config)
+        m.submodules.clusters = restart(clusters)
+        self._connect_engines(m, control, matrix=clusters.matrix, vector=clusters.vector)
+        for (curve, tau), (asked, answer) in zip(lookups(control, self._config.clusters),
+                                                 lookups(clusters, self._config.clusters), strict=True):
+            m.d.comb += [curve.eq(asked), answer.eq(tau)]
+        connect(m, clusters.weight_read, weight.read_0)
+        connect(m, memory.activation_write, clusters.activation_write)
+        connect(m, memory.vector_write, clusters.vector_write)
+        connect(m, memory.read_request, clusters.store_request)
+        connect(m, clusters.store, memory.read)
+        m.d.comb += [clusters.activation_clusters.eq(memory.activation_clusters),
+                     clusters.store_clusters.eq(memory.store_clusters)]
+        return clusters.counts
+
+    def _connect_engines(self, m, control, **engines):
+        for name, engine in engines.items():
             connect(m, getattr(control, f"{name}_instruction"), engine.instruction)
             for signal in ("done", "error", "busy", "stalled"):
                 m.d.comb += getattr(control, f"{name}_{signal}").eq(getattr(engine, signal))
 
-        # Buffers: operands in packed tiles, biases and gains in lines.
-        activation = TileBuffer(
-            **size, banks=c.activation_banks, tiles=c.activation_tiles, name="activation", latency=c.buffer_latency,
-            readers=[c.grid_rows, c.grid_columns, 1, *[1] * vector.readers], writers=matrix.ports + vector.writers + 1,
-        )
-        weight = TileBuffer(**size | {"width": c.b_width}, banks=c.weight_banks, tiles=c.weight_tiles, name="weight",
-                            latency=c.buffer_latency, readers=[c.grid_columns], writers=1)
-        vectors = VectorBuffer(tile=c.tile, width=c.width, scale_bits=c.scale_bits, lines=c.vector_lines,
-                               readers=1 + len(vector.line))
-        m.submodules.activation_buffer = restart(activation)
-        m.submodules.weight_buffer = restart(weight)
-        m.submodules.vector_buffer = restart(vectors)
-        self._connect_reads(m, restart, size, memory, matrix, vector, activation, weight, vectors)
-        self._connect_writes(m, memory, matrix, vector, activation, weight, vectors)
-        self._count(m, control, memory, matrix, vector, activation, weight, held)
-        return m
-
-    def _connect_reads(self, m, restart, size, memory, matrix, vector, activation, weight, vectors):
-        reader = TileReader(**size, lanes=1, latency=self._config.buffer_latency)
-        m.submodules.store_reader = restart(reader)
-        m.d.comb += [
-            reader.request.valid.eq(memory.read_request.valid),
-            reader.request.payload.slots[0].eq(memory.read_request.payload),
-            reader.request.payload.active.eq(1),
-            memory.read_request.ready.eq(reader.request.ready),
-        ]
-        connect(m, reader.o[0], memory.read)
-        for port, source in enumerate((matrix.a_read, matrix.b_activation_read, reader.port)):
-            connect(m, source, getattr(activation, f"read_{port}"))
-        for n in range(vector.readers):
-            connect(m, getattr(vector, f"read_{n}"), getattr(activation, f"read_{3 + n}"))
-        connect(m, matrix.b_weight_read, weight.read_0)
-        for n, (request, line) in enumerate(((matrix.line_request, matrix.line),
-                                             *zip(vector.line_request, vector.line, strict=True))):
-            connect(m, request, vectors.request[n])
-            connect(m, vectors.o[n], line)
-
-    def _connect_writes(self, m, memory, matrix, vector, activation, weight, vectors):
-        for n, source in enumerate((*matrix.write, *vector.write, memory.activation_write)):
-            connect(m, source, activation.write[n])
-        connect(m, memory.weight_write, weight.write[0])
-        connect(m, memory.vector_write, vectors.write)
-
-    def _count(self, m, control, memory, matrix, vector, activation, weight, held):
+    def _count(self, m, control, memory, weight, counts, held):
         events = control.events
         m.d.comb += [
-            events.fired.eq(matrix.fired),
-            events.dense.eq(matrix.dense),
-            *(events[f"lost_{cause}"].eq(matrix.lost[cause]) for cause in matrix.lost.shape().members),
+            events.fired.eq(counts.fired),
+            events.dense.eq(counts.dense),
+            *(events[f"lost_{cause}"].eq(counts.lost[cause]) for cause in counts.lost.shape().members),
             events.bytes_read.eq(memory.bytes_read),
             events.bytes_written.eq(memory.bytes_written),
             events.weight_tiles.eq(memory.weight_write.valid & memory.weight_write.ready & memory.weight_write.payload.last),
             events.activation_tiles.eq(
                 memory.activation_write.valid & memory.activation_write.ready & memory.activation_write.payload.last
             ),
-            events.a_tile_loads.eq(matrix.a_tiles),
-            events.b_tile_loads.eq(matrix.b_tiles),
-            events.word_reads.eq(activation.words_read + weight.words_read),
-            events.word_writes.eq(activation.words_written + weight.words_written),
-            self.activity.pes.eq(Mux(held, 0, matrix.pe_busy)),
-            self.activity.units.eq(Mux(held, 0, vector.unit_busy)),
+            events.a_tile_loads.eq(counts.a_tiles),
+            events.b_tile_loads.eq(counts.b_tiles),
+            events.word_reads.eq(counts.words_read + weight.words_read),
+            events.word_writes.eq(counts.words_written + weight.words_written),
+            self.activity.pes.eq(Mux(held, 0, counts.pe_busy)),
+            self.activity.units.eq(Mux(held, 0, Cat(counts.softmax_busy, counts.layernorm_busy))),
         ]

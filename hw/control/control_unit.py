@@ -16,7 +16,7 @@ from .layouts import ENGINES, EVENTS, FETCHED, TIMELINE
 from .performance_counters import PerformanceCounters
 from .register_file import RegisterFile
 from .run_controller import RunController
-from .threshold_calculator import ThresholdCalculator
+from .threshold_calculator import ThresholdCalculator, lookup_ports, lookups
 from .watchdog import Watchdog
 
 __all__ = ["ControlUnit"]
@@ -66,8 +66,7 @@ class ControlUnit(wiring.Component):
             "scrubbed": In(1),
             "access": Out(access_layout(config.address_bits)),
             "memory_idle": In(1),
-            **{f"{engine}_{name}": port for engine in ("matrix", "vector")
-               for name, port in (("curve", In(6)), ("tau", Out(config.width - 1)))},
+            **lookup_ports(config.width, config.clusters),
             "events": In(EVENTS),
             "timeline": Out(TIMELINE),
         })
@@ -78,14 +77,15 @@ class ControlUnit(wiring.Component):
         m.submodules.front_end = front_end = AxiLiteFrontEnd(address_bits=ADDRESS_BITS)
         m.submodules.registers = registers = RegisterFile(config=config, loop_orders=self._orders)
         m.submodules.run = run = RunController(reports=2 + 2 * len(ENGINES))
-        m.submodules.thresholds = thresholds = ThresholdCalculator(curves=config.prune_curves, width=config.width)
+        m.submodules.thresholds = thresholds = ThresholdCalculator(
+            curves=config.prune_curves, width=config.width, clusters=config.clusters)
         m.submodules.counters = counters = PerformanceCounters()
         m.submodules.watchdog = watchdog = Watchdog()
 
         emptied = ResetInserter(run.core_reset | run.clear)
         fetch = InstructionFetch()
         decoder = InstructionDecoder(
-            functions=config.functions, loop_orders=self._orders, curves=config.prune_curves)
+            functions=config.functions, loop_orders=self._orders, curves=config.prune_curves, clusters=config.clusters)
         dispatcher = Dispatcher(depth=config.instruction_queue)
         m.submodules.fetch = emptied(fetch)
         m.submodules.decoder = emptied(decoder)
@@ -179,9 +179,9 @@ class ControlUnit(wiring.Component):
             registers.curve_read_data.eq(thresholds.read_data),
             *(registers.tau[c].eq(tau) for c, tau in enumerate(thresholds.tau)),
         ]
-        for engine in ("matrix", "vector"):
-            m.d.comb += [getattr(thresholds, f"{engine}_curve").eq(getattr(self, f"{engine}_curve")),
-                         getattr(self, f"{engine}_tau").eq(getattr(thresholds, f"{engine}_tau"))]
+        clusters = self._config.clusters
+        for (asked, answer), (curve, tau) in zip(lookups(self, clusters), lookups(thresholds, clusters), strict=True):
+            m.d.comb += [curve.eq(asked), answer.eq(tau)]
 
     def _connect_counters(self, m, registers, run, dispatcher, counters):
         m.d.comb += [

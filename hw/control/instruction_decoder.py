@@ -23,6 +23,7 @@ class InstructionDecoder(wiring.Component):
     functions : activation functions that are built
     loop_orders : loop orders that are built
     curves : threshold curves
+    clusters : with several, the clusters that an instruction names are there, and are those that it can be for
 
     Members
     -------
@@ -35,9 +36,9 @@ class InstructionDecoder(wiring.Component):
     report : Out(ERROR_REPORT)
     """
 
-    def __init__(self, *, functions, loop_orders=tuple(LoopOrder), curves):
+    def __init__(self, *, functions, loop_orders=tuple(LoopOrder), curves, clusters=1):
         self._functions = [int(Function.NONE), *(int(Function[f.upper()]) for f in functions)]
-        self._orders, self._curves = sorted(map(int, loop_orders)), curves
+        self._orders, self._curves, self._clusters = sorted(map(int, loop_orders)), curves, clusters
         super().__init__({
             "i": In(stream.Signature(data.StructLayout({
                 "instruction": engine_bits(), "number": NUMBER_BITS, "error": 1, "refused": 1}))),
@@ -101,7 +102,20 @@ class InstructionDecoder(wiring.Component):
                         checks.append(fields["curve"] <= self._curves)
                     if "buffer" in fields:
                         checks.append(fields["buffer"].matches(*Buffer))
+                    if self._clusters > 1:
+                        checks.append(self._named(each.opcode, header.clusters, fields))
                     for check in checks:
                         with m.If(~check):
                             m.d.comb += legal.eq(0)
         return header.opcode
+
+    def _named(self, opcode, clusters, fields):
+        """Whether an instruction can be for the clusters that it names; 0 are all."""
+        everyone, there = clusters == 0, clusters < 1 << self._clusters
+        if opcode == Opcode.STORE:
+            return ~everyone & there & ((clusters & (clusters - 1)) == 0)
+        if opcode == Opcode.LOAD:
+            return everyone | (there & (fields["buffer"] == Buffer.ACTIVATION))
+        if opcode == Opcode.MATMUL:
+            return everyone | (there & fields["b_buffer"])
+        return there if opcode in (Opcode.GATHER, Opcode.SOFTMAX, Opcode.LAYERNORM) else everyone

@@ -7,7 +7,22 @@ from amaranth.lib.wiring import In, Out
 
 from ..spec.registers import KNOTS
 
-__all__ = ["ThresholdCalculator"]
+__all__ = ["ThresholdCalculator", "lookup_ports", "lookups"]
+
+_ENGINES = ("matrix", "vector")
+
+
+def lookup_ports(width, clusters):
+    """Ports for looking thresholds up, ``curve`` and ``tau`` of each engine; of each cluster, if there are several."""
+    return {f"{engine}_{name}": port if clusters == 1 else port.array(clusters) for engine in _ENGINES
+            for name, port in (("curve", In(6)), ("tau", Out(width - 1)))}
+
+
+def lookups(owner, clusters):
+    """(curve, tau) of every look-up of a component with `lookup_ports`."""
+    for engine in _ENGINES:
+        curve, tau = getattr(owner, f"{engine}_curve"), getattr(owner, f"{engine}_tau")
+        yield from [(curve, tau)] if clusters == 1 else zip(curve, tau, strict=True)
 
 
 class ThresholdCalculator(wiring.Component):
@@ -22,6 +37,7 @@ class ThresholdCalculator(wiring.Component):
     ----------
     curves : 4, 8, 16 or 32
     width : bits of a value, W; knots and thresholds are unsigned and have W - 1
+    clusters : look-ups of each engine
 
     Members
     -------
@@ -31,15 +47,15 @@ class ThresholdCalculator(wiring.Component):
     curve, knot : In, address of the register window; write, write_data : In; read_data : Out(W - 1) a cycle later
     tau : Out(W - 1).array(curves)
     matrix_curve, vector_curve : In(6); matrix_tau, vector_tau : Out(W - 1), combinational: 0 for curve 0, else
-        ``tau[curve - 1]``
+        ``tau[curve - 1]``; with several clusters they are arrays
     """
 
     latency = 5
 
-    def __init__(self, *, curves, width):
+    def __init__(self, *, curves, width, clusters=1):
         if curves not in (4, 8, 16, 32):
             raise ValueError(f"curves = {curves}: choose 4, 8, 16 or 32")
-        self._curves, self._bits = curves, width - 1
+        self._curves, self._bits, self._clusters = curves, width - 1, clusters
         super().__init__({
             "target": In(9),
             "start": In(1),
@@ -52,8 +68,7 @@ class ThresholdCalculator(wiring.Component):
             "write_data": In(self._bits),
             "read_data": Out(self._bits),
             "tau": Out(self._bits).array(curves),
-            **{f"{engine}_{name}": port for engine in ("matrix", "vector")
-               for name, port in (("curve", In(6)), ("tau", Out(self._bits)))},
+            **lookup_ports(width, clusters),
         })
 
     def elaborate(self, platform):
@@ -112,9 +127,9 @@ class ThresholdCalculator(wiring.Component):
                 m.d.sync += self.tau[c].eq(0)
         m.d.sync += self.done.eq(stages[4][0] & (stages[4][1] == 2 * curves - 1) & ~self.start)
 
-        for engine in ("matrix", "vector"):
-            with m.Switch(getattr(self, f"{engine}_curve")):
+        for asked, answer in lookups(self, self._clusters):
+            with m.Switch(asked):
                 for c in range(curves):
                     with m.Case(c + 1):
-                        m.d.comb += getattr(self, f"{engine}_tau").eq(self.tau[c])
+                        m.d.comb += answer.eq(self.tau[c])
         return m

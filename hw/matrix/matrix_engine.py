@@ -5,13 +5,14 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..arithmetic import saturate
-from ..buffer.tile_reader import TileReader, read_port
-from ..layout import tile_write, vector_line
+from ..buffer.tile_reader import TileReader, read_port, read_request
+from ..layout import tile_beat, tile_write, vector_line
 from ..shared_module import instantiate
 from ..spec.error_codes import ENGINE_CODE, ErrorCode
 from ..spec.shifts import FUNCTION_SHIFTS, SHIFTS
 from ..spec.widths import LINE_ADDRESS_BITS
 from ..streams.stream_fork import StreamFork
+from ..streams.stream_queue import StreamQueue
 from .command_sequencer import CommandSequencer
 from .completion_tracker import CompletionTracker
 from .operand_sequencer import OperandSequencer
@@ -28,12 +29,15 @@ class MatrixEngine(wiring.Component):
     Parameters
     ----------
     config : AcceleratorConfig
+    shared_weights : weights come from a `WeightBroadcast`; two requests, and two beats of each column, wait here
 
     Members
     -------
     instruction : In(stream(512)); done : Out(1) pulse per finished instruction, in order
     error : Out({valid, code})
-    a_read, b_activation_read, b_weight_read : Out(read_port), to the buffers
+    a_read, b_activation_read, b_weight_read : Out(read_port), to the buffers; with `shared_weights` there are in place of the
+        last one b_weight_request : Out(stream(read_request)), b_weight : In(stream(tile_beat)).array(columns), and
+        b_weight_idle : In(1), no weight is under way
     line_request, line : streams to the vector buffer
     write : Out(stream(tile_write)).array(ports), output tiles
     curve, tau : threshold look-up
@@ -44,17 +48,23 @@ class MatrixEngine(wiring.Component):
     pe_busy : Out(rows * columns)
     """
 
-    def __init__(self, *, config):
+    def __init__(self, *, config, shared_weights=False):
         self._config = c = config
+        self._shared_weights = shared_weights
         size = {"tile": c.tile, "width": c.width, "lines_per_beat": c.lines_per_beat}
         self._size, self._b_size = size, size | {"width": c.b_width}
+        weights = {
+            "b_weight_request": Out(stream.Signature(read_request(c.grid_columns))),
+            "b_weight": In(stream.Signature(tile_beat(**self._b_size))).array(c.grid_columns),
+            "b_weight_idle": In(1),
+        } if shared_weights else {"b_weight_read": Out(read_port(**self._b_size, lanes=c.grid_columns))}
         self.ports = c.grid_rows + c.grid_columns - 1
         super().__init__({
             "instruction": In(stream.Signature(512)), "done": Out(1),
             "error": Out(data.StructLayout({"valid": 1, "code": 4})),
             "a_read": Out(read_port(**size, lanes=c.grid_rows)),
             "b_activation_read": Out(read_port(**size, lanes=c.grid_columns)),
-            "b_weight_read": Out(read_port(**self._b_size, lanes=c.grid_columns)),
+            **weights,
             "line_request": Out(stream.Signature(LINE_ADDRESS_BITS)),
             "line": In(stream.Signature(vector_line(c.tile, c.width, c.scale_bits))),
             "write": Out(stream.Signature(tile_write(**size))).array(self.ports),
@@ -148,23 +158,38 @@ class MatrixEngine(wiring.Component):
     def _connect_b(self, m, platform, b, grid):
         """From both buffers to the grid; values of the activation buffer saturate to the bits of B."""
         c = self._config
-        readers = []
-        for kind, size, request, port in (("weight", self._b_size, b.weight, self.b_weight_read),
-                                          ("activation", self._size, b.activation, self.b_activation_read)):
-            reader = instantiate(m, platform, f"b_{kind}_reader", TileReader, **size, lanes=c.grid_columns,
-                                 latency=c.buffer_latency)
-            connect(m, request, reader.request)
-            connect(m, reader.port, flipped(port))
-            readers.append(reader)
-        m.d.comb += b.drained.eq(readers[0].idle & readers[1].idle)
+        weights, drained = self._shared(m, b) if self._shared_weights else self._reader(
+            m, platform, "weight", self._b_size, b.weight, self.b_weight_read)
+        activations, idle = self._reader(m, platform, "activation", self._size, b.activation, self.b_activation_read)
+        m.d.comb += b.drained.eq(drained & idle)
         for lane in range(c.grid_columns):
-            weight, activation, target = readers[0].o[lane], readers[1].o[lane], grid.b[lane]
+            weight, activation, target = weights[lane], activations[lane], grid.b[lane]
             m.d.comb += [
                 target.valid.eq(Mux(b.source, activation.valid, weight.valid)),
                 target.payload.eq(Mux(b.source, self._narrowed(activation.payload), weight.payload.as_value())),
                 weight.ready.eq(target.ready & ~b.source),
                 activation.ready.eq(target.ready & b.source),
             ]
+
+    def _reader(self, m, platform, kind, size, request, port):
+        """A reader at a buffer: the streams of its lanes, and whether it is idle."""
+        c = self._config
+        reader = instantiate(m, platform, f"b_{kind}_reader", TileReader, **size, lanes=c.grid_columns, latency=c.buffer_latency)
+        connect(m, request, reader.request)
+        connect(m, reader.port, flipped(port))
+        return reader.o, reader.idle
+
+    def _shared(self, m, b):
+        """The same of the weights that all clusters get: registers, so that no wire crosses the chip twice in a cycle."""
+        m.submodules.b_weight_requests = requests = StreamQueue(shape=read_request(self._config.grid_columns), depth=2)
+        connect(m, b.weight, requests.i)
+        connect(m, requests.o, flipped(self.b_weight_request))
+        queues = [StreamQueue(shape=tile_beat(**self._b_size), depth=2) for _ in self.b_weight]
+        for n, (source, queue) in enumerate(zip(self.b_weight, queues, strict=True)):
+            m.submodules[f"b_weight_queue_{n}"] = queue
+            connect(m, flipped(source), queue.i)
+        waiting = Cat(queue.o.valid for queue in (requests, *queues)).any()
+        return [queue.o for queue in queues], self.b_weight_idle & ~waiting
 
     def _narrowed(self, beat):
         """The bits of a beat of B that hold what one of the activation buffer does, as near as they can."""

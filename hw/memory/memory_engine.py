@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from ..instruction_layout import layout
+from ..instruction_layout import header_layout, layout
 from ..layout import tile_beat, tile_write, vector_write
 from ..spec.error_codes import MemoryFault
 from ..spec.isa import INSTRUCTION_BYTES, Buffer, Opcode
@@ -66,6 +66,7 @@ class MemoryEngine(wiring.Component):
     weight_tiles, activation_tiles, vector_lines : capacities of the buffers
     address_bits : of the bus
     skid : whether pieces that the way to the bus refuses wait in a skid buffer
+    clusters : activation buffers, of `activation_tiles` each
 
     Members
     -------
@@ -77,6 +78,8 @@ class MemoryEngine(wiring.Component):
     weight_write, activation_write : Out(stream(tile_write))
     vector_write : Out(stream(vector_write))
     read_request : Out(stream(SLOT_BITS)), read : In(stream(tile_beat)), the tiles of a STORE
+    activation_clusters, store_clusters : Out(clusters), with several: whose buffers `activation_write` goes to, and whose
+        `read_request` asks
     fetch_request : In(stream(32)), fetch : Out(stream(fetch_layout)); four instructions may be on their way
     flush, core_reset : In(1), idle : Out(1)
     scrub : In(1), pulse, while nothing runs: zeroes the buffers, see `Scrubber`; scrubbed : Out(1), pulse
@@ -87,10 +90,10 @@ class MemoryEngine(wiring.Component):
     """
 
     def __init__(self, *, tile, width, b_width, scale_bits, lines_per_beat, bus_width, burst_beats, outstanding_reads,
-                 weight_tiles, activation_tiles, vector_lines, address_bits=32, skid=False):
+                 weight_tiles, activation_tiles, vector_lines, address_bits=32, skid=False, clusters=1):
         if bus_width not in (64, 128, 256, 512):
             raise ValueError(f"bus_width = {bus_width}: 64, 128, 256 or 512")
-        self._bus_width, self._skid = bus_width, skid
+        self._bus_width, self._skid, self._clusters = bus_width, skid, clusters
         shape = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat}
         pieces = Pieces(**shape, b_width=b_width, scale_bits=scale_bits, bus_width=bus_width)
         self._reader = AxiReader(
@@ -122,6 +125,7 @@ class MemoryEngine(wiring.Component):
             "vector_write": Out(stream.Signature(vector_write(tile, width, scale_bits))),
             "read_request": Out(stream.Signature(SLOT_BITS)),
             "read": In(stream.Signature(tile_beat(**shape))),
+            **({"activation_clusters": Out(clusters), "store_clusters": Out(clusters)} if clusters > 1 else {}),
             "fetch_request": In(stream.Signature(32)),
             "fetch": Out(stream.Signature(fetch_layout())),
             "flush": In(1),
@@ -154,6 +158,8 @@ class MemoryEngine(wiring.Component):
         finished = self._run_jobs(m, kinds, data.View(load, jobs.r_data), jobs)
         spoiled = self._cut_beats(m, gathers)
         self._write_buffers(m)
+        if self._clusters > 1:
+            self._choose_clusters(m, jobs)
         self._status(m, finished, jobs, failed, spoiled)
         return ResetInserter(self.core_reset)(m)
 
@@ -345,6 +351,17 @@ class MemoryEngine(wiring.Component):
             for name in ("weight_write", "activation_write", "vector_write"):
                 source, port = getattr(scrubber, name), getattr(self, name)
                 m.d.comb += [port.payload.eq(source.payload), port.valid.eq(source.valid), source.ready.eq(port.ready)]
+
+    def _choose_clusters(self, m, jobs):
+        """Whose buffers a job writes, a STORE reads: a job is at the head until its last write is taken."""
+        named = data.View(header_layout(), self.instruction.payload[: header_layout().size]).clusters[: self._clusters]
+        m.submodules.targets = targets = SyncFIFO(width=self._clusters, depth=_JOBS)
+        everyone = self._scrubber.busy | ~targets.r_data.any()
+        m.d.comb += [
+            targets.w_data.eq(named), targets.w_en.eq(jobs.w_en), targets.r_en.eq(jobs.r_en),
+            self.activation_clusters.eq(Mux(everyone, -1, targets.r_data)),
+            self.store_clusters.eq(named),
+        ]
 
     def _status(self, m, finished, jobs, failed, spoiled):
         """Completion, errors and counters."""

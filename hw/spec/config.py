@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from .activations import ACTIVATIONS
@@ -58,11 +58,18 @@ RULES = {
     "max_inner": _one_of(256, 512, 1024, 2048, 4096, 8192),
     "prune_curves": _one_of(4, 8, 16, 32),
     "instruction_queue": _one_of(2, 4, 8, 16),
+    "clusters": _one_of(1, 2, 4, 8, 16),
 }
 """Of each field a check of its value, and what to choose instead."""
 
 _OPTIONAL = ("weight_bits",)
 """Fields that may be left out, where another follows from the rest."""
+
+_SINGLE = (("clusters", 1),)
+"""Values that are as if the field were not there, so that they do not change what a configuration is known by."""
+
+_DIVIDED = ("grid_rows", "activation_banks", "activation_tiles", "softmax_units", "layernorm_units")
+"""Fields that count what is divided over the clusters; their rules are for the share of one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +105,8 @@ class AcceleratorConfig:
     max_inner : largest K (elements) of a product; sets the accumulator width
     prune_curves : threshold curves in the DynaTran threshold calculator
     instruction_queue : instructions queued per engine
+    clusters : parts into which the grid is divided by its rows; each has its share of grid rows, activation buffer, banks,
+        softmax and layer-norm units, and works on sequences of its own, while all get the same weights
 
     Raises
     ------
@@ -134,10 +143,17 @@ class AcceleratorConfig:
     max_inner: int = 4096
     prune_curves: int = 16
     instruction_queue: int = 4
+    clusters: int = 1
 
     def __post_init__(self):
         for field in fields(self):
             self._check(field.name, getattr(self, field.name))
+        if self.clusters > 1:
+            try:
+                self.cluster.weight_tiles
+            except ConfigError as error:
+                raise ConfigError(f"in each of the {self.clusters} clusters, {error}") from None
+            return
         if not 8 <= self.width <= 24:
             raise ConfigError(
                 f"integer_bits + fraction_bits = {self.width}: words of 8 to 24 bits are built; change either"
@@ -167,6 +183,10 @@ class AcceleratorConfig:
         elif name == "functions":
             if not isinstance(value, tuple) or any(f not in _FUNCTIONS for f in value):
                 raise ConfigError(f"functions = {value!r}: a list, of {', '.join(_FUNCTIONS)}")
+        elif name in _DIVIDED and self.clusters != 1:
+            count = RULES["clusters"][0](self.clusters) and self.clusters
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1 or count and value % count:
+                raise ConfigError(f"{name} = {value!r}: is divided over {self.clusters} clusters; choose a multiple of that")
         elif value is not None or name not in _OPTIONAL:
             check, remedy = RULES[name]
             kind = str if name in ("skip", "b_memory", "wires") else int
@@ -199,13 +219,20 @@ class AcceleratorConfig:
         return cls.from_dict(values)
 
     def to_dict(self):
-        """Plain values, as they stand in a TOML file; what is left out there is left out."""
+        """Plain values, as they stand in a TOML file; what is left out there, or adds no parts, is left out."""
         values = {**asdict(self), "functions": list(self.functions)}
-        return {name: value for name, value in values.items() if value is not None}
+        return {name: value for name, value in values.items() if value is not None and (name, value) not in _SINGLE}
 
     def to_json(self):
         """The fields as JSON text with sorted keys: the identity of a configuration."""
         return json.dumps(self.to_dict(), sort_keys=True)
+
+    @property
+    def cluster(self):
+        """The configuration of one cluster: this one, if there is no other."""
+        if self.clusters == 1:
+            return self
+        return replace(self, clusters=1, **{name: getattr(self, name) // self.clusters for name in _DIVIDED})
 
     @property
     def width(self):

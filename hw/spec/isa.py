@@ -108,7 +108,8 @@ HEADER = (
     Field("wait_vector", 8, "tokens to take from the vector engine's semaphore"),
     Field("signal", 3, "engines to signal when complete: bit 0 memory, 1 matrix, 2 vector"),
     Field("engine", 2, "SYNC: the engine that waits and signals"),
-    Field("reserved", 27, "zero"),
+    Field("clusters", 16, "bit n: cluster n takes part; 0: all do"),
+    Field("reserved", 11, "zero"),
 )
 
 _SLOT = SLOT_BITS

@@ -16,12 +16,19 @@ class StreamFork(wiring.Component):
     ----------
     shape : payload
     branches : consumers
+    choice : whether only some consumers get a payload
+
+    Members
+    -------
+    i : In(stream(shape)); o : Out(stream(shape)).array(branches)
+    chosen : In(branches), with `choice`: who gets the payload, at least one; held while it is offered
     """
 
-    def __init__(self, *, shape, branches):
-        self._branches = branches
+    def __init__(self, *, shape, branches, choice=False):
+        self._branches, self._choice = branches, choice
         super().__init__({
             "i": In(stream.Signature(shape)),
+            **({"chosen": In(branches)} if choice else {}),
             "o": Out(stream.Signature(shape)).array(branches),
         })
 
@@ -30,10 +37,11 @@ class StreamFork(wiring.Component):
         taken = Signal(self._branches)
         finished = Signal(self._branches)
         for n, branch in enumerate(self.o):
+            wanted = ~taken[n] & self.chosen[n] if self._choice else ~taken[n]
             m.d.comb += [
                 branch.payload.eq(self.i.payload),
-                branch.valid.eq(self.i.valid & ~taken[n]),
-                finished[n].eq(taken[n] | branch.ready),
+                branch.valid.eq(self.i.valid & wanted),
+                finished[n].eq(~wanted | branch.ready if self._choice else taken[n] | branch.ready),
             ]
         m.d.comb += self.i.ready.eq(finished.all())
         with m.If(self.i.valid):
