@@ -50,8 +50,9 @@ def manifest(config, files):
             "words_per_slot": c.words_per_slot,
         },
         "memories": [
-            {"name": f"{name}_{n}", "words": words, "bits": bits, "write_lanes": lanes, "ports": "1 read, 1 write"}
-            for name, count, words, bits, lanes in _memories(c) for n in range(count)
+            {"name": f"{name}_{n}", "words": words, "bits": bits, "write_lanes": lanes, "ports": "1 read, 1 write",
+             "copies": c.clusters if kind != "weight" else 1}
+            for kind, name, count, words, bits, lanes in _memories(c.cluster) for n in range(count)
         ],
         "instructions": isa.instructions_json(),
         "files": {name: {"sha256": hashlib.sha256(text.encode()).hexdigest(), "lines": text.count("\n")}
@@ -63,9 +64,9 @@ def _memories(c):
     for kind, banks, tiles, line_bits in (("activation", c.activation_banks, c.activation_tiles, c.line_bits),
                                           ("weight", c.weight_banks, c.weight_tiles, c.weight_line_bits)):
         words, bits = tiles // banks * c.words_per_slot, c.lines_per_beat * line_bits
-        yield f"{kind}_lines", banks, words, bits, c.lines_per_beat
-        yield f"{kind}_masks", banks, tiles // banks, c.mask_bits, 1
-    yield "vector_lines", 1, c.vector_lines, c.vector_line_bits, 1
+        yield kind, f"{kind}_lines", banks, words, bits, c.lines_per_beat
+        yield kind, f"{kind}_masks", banks, tiles // banks, c.mask_bits, 1
+    yield "vector", "vector_lines", 1, c.vector_lines, c.vector_line_bits, 1
 
 
 def file_list(folder, names=SOURCES):

@@ -152,9 +152,11 @@ def seen_tensors(program, run):
         last = len(moments) + len(areas or [None]) - 1
         for time, area in areas or [(run.started, whole)]:
             moments.append((time, len(moments), last, name, piece, area))
-    replay, assembly, tile = BufferReplay(program.config, run.folder), Assembly(program), program.config.tile
+    replays = [BufferReplay(program.config, run.folder, cluster) for cluster in range(program.config.clusters)]
+    assembly, tile = Assembly(program), program.config.tile
     found, left = {}, Counter(moment[2] for moment in moments)
     for time, _, number, name, piece, (slot, pitch, rows, columns) in sorted(moments, key=lambda one: one[:2]):
+        replay = replays[piece["cluster"]]
         replay.advance(time)
         if number not in found:
             found[number] = np.zeros((piece["rows"] * tile, piece["columns"] * tile), dtype=np.int64)

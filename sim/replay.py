@@ -15,15 +15,18 @@ class BufferReplay:
     ----------
     config : AcceleratorConfig
     folder : the logs of a simulation
+    cluster : whose buffer, of several
     """
 
-    def __init__(self, config, folder):
-        self._config = config
+    def __init__(self, config, folder, cluster=0):
+        scope = f".cluster_{cluster}." if config.clusters > 1 else "."
+        self._config = config = config.cluster
         self._slots = {}
         self._events = []
         for bank in range(config.activation_banks):
             for kind in ("lines", "masks"):
-                with open(folder / f"activation_{kind}_{bank}.log") as log:
+                (path,) = folder.glob(f"activation_{kind}_{bank}.*{scope}*.log")
+                with open(path) as log:
                     for line in log:
                         when, address, enable, word = line.split()
                         self._events.append((int(when), kind == "masks", bank, int(address), int(enable, 16), word))

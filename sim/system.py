@@ -120,7 +120,7 @@ def simulate_programs(config, image, programs, *, folder, base=0, curves=(), tar
     write_image(image, config.bus_width, folder / "image.hex")
     plusargs = ["+image=image.hex", f"+latency={latency}", f"+base={base:x}"]
     if log_activations:
-        plusargs += [f"+activation_{kind}_{n}" for kind in ("lines", "masks") for n in range(config.activation_banks)]
+        plusargs += [f"+activation_{kind}_{n}" for kind in ("lines", "masks") for n in range(config.cluster.activation_banks)]
     if stall:
         plusargs += [f"+stall={round(256 * stall)}", f"+stall_seed={stall_seed}"]
     if activity:

@@ -4,6 +4,7 @@ import re
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import In
 
@@ -78,14 +79,23 @@ def make_testbench(program, golden, folder):
     {name: text}
     """
     config, folder = program.config, Path(folder).absolute()
-    streams = {name: to_stream(golden[output["tensor"]][: output["rows"] * config.tile].numpy(), config.tile, config.width)
-               for name, output in program.outputs.items()}
+    streams = dict(_streams(program, golden))
     return {
         TESTBENCH: _testbench(program, golden, folder, streams),
         MEMORY: to_hex(program.image, config.bus_width // 8),
-        EXPECTED: to_hex(b"".join(streams.values()), 1),
+        EXPECTED: to_hex(b"".join(stream for _, stream in streams.values()), 1),
         FILE_LIST: file_list(folder, (*SOURCES, TESTBENCH)),
     }
+
+
+def _streams(program, golden):
+    """(name, (address, bytes)) of every part of every output."""
+    config = program.config
+    for name, output in program.outputs.items():
+        matrix, parts = golden[output["tensor"]][: output["rows"] * config.tile].numpy(), output["parts"]
+        for number, part in enumerate(np.split(matrix, parts)):
+            yield name if parts == 1 else f"{name}.{number}", (
+                output["address"] + number * output["pitch"], to_stream(part, config.tile, config.width))
 
 
 def _testbench(program, golden, folder, streams):
@@ -103,7 +113,7 @@ def _testbench(program, golden, folder, streams):
         "TIMEOUT": str(patience),
         "DATA": str(config.bus_width),
         "WORDS": str(-(-len(program.image) // (config.bus_width // 8))),
-        "EXPECTED_BYTES": str(sum(map(len, streams.values()))),
+        "EXPECTED_BYTES": str(sum(len(stream) for _, stream in streams.values())),
         "ADDRESS": str(address_bits),
         "BASE": _hex(program.base, address_bits),
         "REGISTER_BITS": str(ADDRESS_BITS),
@@ -149,8 +159,8 @@ def _runs(program):
 
 def _comparisons(program, streams):
     start = 0
-    for name, stream in streams.items():
-        yield f'compare("{name}", {_hex(program.outputs[name]["address"])}, {start}, {len(stream)});'
+    for name, (address, stream) in streams.items():
+        yield f'compare("{name}", {_hex(address)}, {start}, {len(stream)});'
         start += len(stream)
 
 

@@ -10,7 +10,7 @@ from .errors import ConfigError
 from .names import unknown_name
 from .widths import SCALE_BITS
 
-__all__ = ["PRESETS", "RULES", "TILES", "AcceleratorConfig"]
+__all__ = ["DIVIDED", "PRESETS", "RULES", "TILES", "AcceleratorConfig"]
 
 _PRESET_FOLDER = Path(__file__).parent / "presets"
 PRESETS = tuple(sorted(p.stem for p in _PRESET_FOLDER.glob("*.toml")))
@@ -68,7 +68,7 @@ _OPTIONAL = ("weight_bits",)
 _SINGLE = (("clusters", 1),)
 """Values that are as if the field were not there, so that they do not change what a configuration is known by."""
 
-_DIVIDED = ("grid_rows", "activation_banks", "activation_tiles", "softmax_units", "layernorm_units")
+DIVIDED = ("grid_rows", "activation_banks", "activation_tiles", "softmax_units", "layernorm_units")
 """Fields that count what is divided over the clusters; their rules are for the share of one."""
 
 
@@ -183,7 +183,7 @@ class AcceleratorConfig:
         elif name == "functions":
             if not isinstance(value, tuple) or any(f not in _FUNCTIONS for f in value):
                 raise ConfigError(f"functions = {value!r}: a list, of {', '.join(_FUNCTIONS)}")
-        elif name in _DIVIDED and self.clusters != 1:
+        elif name in DIVIDED and self.clusters != 1:
             count = RULES["clusters"][0](self.clusters) and self.clusters
             if not isinstance(value, int) or isinstance(value, bool) or value < 1 or count and value % count:
                 raise ConfigError(f"{name} = {value!r}: is divided over {self.clusters} clusters; choose a multiple of that")
@@ -232,7 +232,7 @@ class AcceleratorConfig:
         """The configuration of one cluster: this one, if there is no other."""
         if self.clusters == 1:
             return self
-        return replace(self, clusters=1, **{name: getattr(self, name) // self.clusters for name in _DIVIDED})
+        return replace(self, clusters=1, **{name: getattr(self, name) // self.clusters for name in DIVIDED})
 
     @property
     def width(self):

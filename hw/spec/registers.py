@@ -163,10 +163,10 @@ _CONFIG = (
         ("fraction_bits", 8, "fraction bits"), ("lines_per_beat", 8, "lines in a beat of a tile stream")),
         reset=None, constant=True),
     Register("CONFIG_GRID", 0x048, "ro", "PEs", _fields(
-        ("rows", 8, "rows of PEs"), ("columns", 8, "columns of PEs"), ("operand_slots", 4, "tiles that a PE holds"),
+        ("rows", 8, "rows of PEs in a cluster"), ("columns", 8, "columns of PEs"), ("operand_slots", 4, "tiles that a PE holds"),
         ("window", 4, "entries of a lane's window"), ("skip", 2, "0 none, 1 activation, 2 both"),
         ("psum_tiles", 3, "output tiles that a PE holds")), reset=None, constant=True),
-    Register("CONFIG_ACTIVATION", 0x04C, "ro", "activation buffer", _fields(
+    Register("CONFIG_ACTIVATION", 0x04C, "ro", "activation buffer of a cluster", _fields(
         ("tiles", 24, "slots"), ("banks", 8, "banks")), reset=None, constant=True),
     Register("CONFIG_WEIGHT", 0x050, "ro", "weight buffer", _fields(
         ("tiles", 24, "slots"), ("banks", 8, "banks")), reset=None, constant=True),
@@ -174,13 +174,14 @@ _CONFIG = (
     Register("CONFIG_BUS", 0x058, "ro", "AXI4 manager", _fields(
         ("width", 12, "data bits"), (None, 4, ""), ("burst_beats", 8, "longest burst"),
         ("outstanding_reads", 8, "read bursts in flight")), reset=None, constant=True),
-    Register("CONFIG_UNITS", 0x05C, "ro", "vector engine and post-process", tuple(sorted((
+    Register("CONFIG_UNITS", 0x05C, "ro", "vector engine of a cluster, and post-process", tuple(sorted((
         *_fields(("softmax_units", 8, "softmax units"), ("layernorm_units", 8, "layer-norm units"), (None, 3, ""),
                  ("layernorm_slices", 3, "tile columns that a layer-norm unit works on at once")),
         *(RegisterField(entry.name, entry.config_bit, 1, f"{entry.title} is built") for entry in ACTIVATIONS)),
         key=lambda field: field.offset)), reset=None, constant=True),
     Register("CONFIG_CONTROL", 0x060, "ro", "control unit", _fields(
-        ("prune_curves", 8, "threshold curves"), ("instruction_queue", 8, "instructions queued per engine")),
+        ("prune_curves", 8, "threshold curves"), ("instruction_queue", 8, "instructions queued per engine"),
+        ("more_clusters", 4, "clusters beside the first")),
         reset=None, constant=True),
     Register("CONFIG_MAX_INNER", 0x064, "ro", "largest inner dimension of a product, in elements", reset=None, constant=True),
     Register("CONFIG_LOOP_ORDERS", 0x068, "ro", "bit n: loop order n is built", width=len(LoopOrder), reset=None,
@@ -253,24 +254,26 @@ def pack(register, **values):
 
 def config_values(config, loop_orders=tuple(LoopOrder)):
     """Words of the constant registers of an accelerator, by register name."""
+    cluster = config.cluster
     values = {
         "ID": {"value": IDENTIFIER},
         "VERSION": dict(zip(("major", "minor", "patch"), VERSION, strict=True)),
         "CONFIG_IDENTITY": {"value": zlib.crc32(config.to_json().encode())},
         "CONFIG_VALUE": {"tile": config.tile, "integer_bits": config.integer_bits,
                          "fraction_bits": config.fraction_bits, "lines_per_beat": config.lines_per_beat},
-        "CONFIG_GRID": {"rows": config.grid_rows, "columns": config.grid_columns,
+        "CONFIG_GRID": {"rows": cluster.grid_rows, "columns": config.grid_columns,
                         "operand_slots": config.operand_slots, "window": config.window,
                         "skip": _SKIPS.index(config.skip), "psum_tiles": config.psum_tiles},
-        "CONFIG_ACTIVATION": {"tiles": config.activation_tiles, "banks": config.activation_banks},
+        "CONFIG_ACTIVATION": {"tiles": cluster.activation_tiles, "banks": cluster.activation_banks},
         "CONFIG_WEIGHT": {"tiles": config.weight_tiles, "banks": config.weight_banks},
         "CONFIG_VECTOR": {"value": config.vector_lines},
         "CONFIG_BUS": {"width": config.bus_width, "burst_beats": config.burst_beats,
                        "outstanding_reads": config.outstanding_reads},
-        "CONFIG_UNITS": {"softmax_units": config.softmax_units, "layernorm_units": config.layernorm_units,
+        "CONFIG_UNITS": {"softmax_units": cluster.softmax_units, "layernorm_units": cluster.layernorm_units,
                          "layernorm_slices": config.layernorm_slices,
                          **{entry.name: int(entry.name in config.functions) for entry in ACTIVATIONS}},
-        "CONFIG_CONTROL": {"prune_curves": config.prune_curves, "instruction_queue": config.instruction_queue},
+        "CONFIG_CONTROL": {"prune_curves": config.prune_curves, "instruction_queue": config.instruction_queue,
+                           "more_clusters": config.clusters - 1},
         "CONFIG_MAX_INNER": {"value": config.max_inner},
         "CONFIG_LOOP_ORDERS": {"value": sum(1 << order for order in set(loop_orders))},
         "CONFIG_ADDRESS": {"value": config.address_bits},

@@ -1,6 +1,6 @@
 // A log of the writes of every SRAM, for checking each intermediate tensor. An instance called NAME logs when the
 // simulation runs with the argument +NAME: one line per write with the time, the address, the lane enables and the word,
-// in the file NAME.log.
+// in the file NAME.SCOPE.log, where SCOPE is the path of this module: instances in several clusters have the same name.
 module acceltran_sram_log #(
     parameter NAME = "sram",
     parameter ADDRESS = 1,
@@ -14,7 +14,7 @@ module acceltran_sram_log #(
 );
     integer log = 0;
 
-    initial if ($test$plusargs(NAME)) log = $fopen({NAME, ".log"}, "w");
+    initial if ($test$plusargs(NAME)) log = $fopen($sformatf("%s.%m.log", NAME), "w");
     final if (log != 0) $fclose(log);
 
     always @(posedge clk)

@@ -55,13 +55,15 @@ class _Plan:
     times: tuple | None = None
 
 
-def arrange(graph, config, *, order=None, overlap=True, resident=False, prefetch=False):
+def arrange(graph, config, *, clusters=1, order=None, overlap=True, resident=False, prefetch=False):
     """The plan of the whole graph without limit, if it fits; else the one that ends first of two in limited room: that of the
     whole graph and that of the fastest split that fits.
 
     Parameters
     ----------
-    graph, config, order, overlap, resident, prefetch : see `compile_graph`
+    graph, order, overlap, resident, prefetch : see `compile_graph`
+    config : AcceleratorConfig of one cluster
+    clusters : how many there are
 
     Returns
     -------
@@ -71,7 +73,7 @@ def arrange(graph, config, *, order=None, overlap=True, resident=False, prefetch
     ------
     CapacityError : no order fits
     """
-    arranger = _Arranger(graph, config, order, overlap, resident, prefetch)
+    arranger = _Arranger(graph, Cost(graph, config, clusters), order, overlap, resident, prefetch)
     found = arranger.first(arranger.free()) if overlap else None
     if found is None:
         whole, *splits = ways(graph, config, resident, prefetch)
@@ -84,10 +86,10 @@ def arrange(graph, config, *, order=None, overlap=True, resident=False, prefetch
 
 
 class _Arranger:
-    def __init__(self, graph, config, order, overlap, resident, prefetch):
-        self.graph, self.config, self.order, self.overlap = graph, config, order, overlap
+    def __init__(self, graph, cost, order, overlap, resident, prefetch):
+        self.graph, self.config, self.order, self.overlap = graph, cost.config, order, overlap
         self.resident, self.prefetch = resident, prefetch
-        self.cost = Cost(graph, config)
+        self.cost = cost
 
     def first(self, plans):
         """The first that finds a place."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from ...hw.spec.config import DIVIDED
 from ..ir.errors import CapacityError, CompileError
 from ..models.outline import outline_encoder
 from ..models.quantise import quantise_encoder
@@ -13,6 +14,7 @@ from .bucket import with_sentences
 from .capacity import ADDRESSED, FITTED, check_fit, fits
 from .emit import Scheduled, emit
 from .schedule import chain, check_progress, semaphores
+from .spread import Spread, spread_batch
 
 __all__ = ["bucket_tokens", "check_batch", "compile_buckets", "compile_encoder", "compile_graph", "compile_quantised",
            "largest_batch"]
@@ -69,9 +71,12 @@ def compile_quantised(encoder, config, ids, lengths, *, tokens=None, order=None,
     columns = len(ids[0])
     fitted = {name: options[name] for name in (*FITTED, "memory") if name in options}
     check_batch(encoder, config, lengths, columns, tokens, **fitted)
-    graph = encoder.build_graph(lengths, columns, tokens=tokens)
-    longest = min(max(graph.token_rows), encoder.model.max_position_embeddings)
-    return compile_graph(graph, config, ids, order=order, longest=longest, **options)
+    if config.clusters > 1:
+        spread = spread_batch(encoder, config, lengths, columns, tokens=tokens)
+    else:
+        spread = Spread.none(encoder.build_graph(lengths, columns, tokens=tokens))
+    longest = min(max(spread.whole.token_rows), encoder.model.max_position_embeddings)
+    return _compiled(spread, config, ids, order=order, longest=longest, **options)
 
 
 def bucket_tokens(model, config, wanted):
@@ -103,7 +108,7 @@ def compile_buckets(encoder, config, sentences, *, order=None, base=0, memory=AD
         fitted = {name: options[name] for name in FITTED if name in options}
         check_batch(encoder, config, [tokens], tokens, memory=memory, **fitted)
         graph = encoder.build_graph([tokens], tokens)
-        parts.append(_part(graph, config, torch.zeros(1, 1, dtype=torch.int64), order=order, longest=tokens, **options))
+        parts.append(_part(Spread.none(graph), config, torch.zeros(1, 1, dtype=torch.int64), order=order, longest=tokens, **options))
         graphs.append(encoder.build_graph([len(ids)], tokens, full=True))
     programs = with_sentences(_emitted(parts, config, base, memory), [[ids] for ids in sentences.values()])
     return [replace(program, graph=graph) for program, graph in zip(programs, graphs, strict=True)]
@@ -121,9 +126,24 @@ def check_batch(encoder, config, lengths, columns, tokens=None, **options):
     options : of `check_fit`
     """
     try:
-        check_fit(encoder.build_graph(lengths, columns, tokens=tokens), config, **options)
+        _check_fit(_one_cluster(encoder, config, lengths, columns, tokens), config, **options)
     except CapacityError as error:
         raise CapacityError(error.what, error.fields, _smaller(encoder, config, lengths, columns, tokens, options)) from None
+
+
+def _one_cluster(encoder, config, lengths, columns, tokens=None):
+    """The graph of the most sequences that a cluster gets."""
+    most = -(-len(lengths) // config.clusters)
+    return encoder.build_graph(lengths[:most], columns, tokens=tokens and tokens[:most], full=config.clusters > 1)
+
+
+def _check_fit(graph, config, **options):
+    """`check_fit` for the graph of one cluster; fields that count what the clusters share are those of all."""
+    try:
+        check_fit(graph, config.cluster, **options)
+    except CapacityError as error:
+        fields = {name: value * (config.clusters if name in DIVIDED else 1) for name, value in error.fields.items()}
+        raise CapacityError(error.what, fields) from None
 
 
 def largest_batch(encoder, config, lengths, columns=None, *, tokens=None, near=1, **options):
@@ -139,8 +159,8 @@ def largest_batch(encoder, config, lengths, columns=None, *, tokens=None, near=1
     options : of `fits`
     """
     def fit(count):
-        return count == 0 or fits(encoder.build_graph(lengths[:count], columns or max(lengths[:count]),
-                                                      tokens=tokens and tokens[:count]), config, **options)
+        return count == 0 or fits(_one_cluster(encoder, config, lengths[:count], columns or max(lengths[:count]), tokens),
+                                  config.cluster, **options)
 
     low, high = 0, min(near, len(lengths))
     while fit(high):
@@ -161,7 +181,7 @@ def _smaller(encoder, config, lengths, columns, tokens, options):
     tile = config.tile
     for size in range((columns - 1) // tile * tile, 0, -tile):
         first = tokens and [tokens[0].cut(size)]
-        if fits(encoder.build_graph([min(lengths[0], size)], size, tokens=first), config, **options):
+        if fits(_one_cluster(encoder, config, [min(lengths[0], size)], size, first), config.cluster, **options):
             return [f"shorten the sentences to {size} tokens" + (" and give one at a time" if len(lengths) > 1 else "")]
     return []
 
@@ -171,7 +191,7 @@ def compile_graph(graph, config, ids=None, *, base=0, memory=ADDRESSED, **option
 
     Parameters
     ----------
-    graph : Graph
+    graph : Graph; of several clusters, each runs all of it
     config : AcceleratorConfig
     ids : int64 [batch, columns], token numbers; none for a graph without gathers
     order : LoopOrder of every product; None for the best of each
@@ -188,14 +208,20 @@ def compile_graph(graph, config, ids=None, *, base=0, memory=ADDRESSED, **option
     ------
     CapacityError : what is needed does not fit; before anything is planned
     """
+    spread = Spread.none(graph) if config.clusters == 1 else Spread(whole=graph, graphs=(graph,) * config.clusters)
+    return _compiled(spread, config, ids, base=base, memory=memory, **options)
+
+
+def _compiled(spread, config, ids, *, base=0, memory=ADDRESSED, **options):
     fitted = {name: options[name] for name in FITTED if name in options}
-    check_fit(graph, config, memory=memory, **fitted)
-    return _emitted([_part(graph, config, ids, **options)], config, base, memory)[0]
+    _check_fit(spread.graphs[0], config, memory=memory, **fitted)
+    return _emitted([_part(spread, config, ids, **options)], config, base, memory)[0]
 
 
-def _part(graph, config, ids, *, order=None, overlap=True, resident=False, prefetch=False, longest=None):
-    """The Scheduled of a graph."""
-    arranged = arrange(graph, config, order=order, overlap=overlap, resident=resident, prefetch=prefetch)
+def _part(spread, config, ids, *, order=None, overlap=True, resident=False, prefetch=False, longest=None):
+    """The Scheduled of a graph, or of those of several clusters."""
+    graph, config, clusters = spread.graphs[0], config.cluster, config.clusters
+    arranged = arrange(graph, config, clusters=clusters, order=order, overlap=overlap, resident=resident, prefetch=prefetch)
 
     def slots_of(region):
         place = arranged.placements[region.owner]
@@ -204,11 +230,11 @@ def _part(graph, config, ids, *, order=None, overlap=True, resident=False, prefe
 
     sizes = {"activation": config.activation_tiles, "weight": config.weight_tiles, "vector": config.vector_lines}
     programs = []
-    for part in (arranged.steps, arranged.preload):
+    for part in (list(spread.steps(steps)) for steps in (arranged.steps, arranged.preload)):
         marks = semaphores(part, slots_of, sizes) if overlap else chain(part)
         check_progress([step.engine for step in part], marks, config.instruction_queue)
         programs.append((part, marks))
-    return Scheduled(graph=graph, programs=tuple(programs), blocks=arranged.blocks, pieces=arranged.pieces,
+    return Scheduled(spread=spread, programs=tuple(programs), blocks=arranged.blocks, pieces=arranged.pieces,
                      placements=arranged.placements, ids=ids, tokens=longest or graph.sequence,
                      planned=round(arranged.end) if overlap else None)
 

@@ -17,7 +17,8 @@ class Cost:
     Parameters
     ----------
     graph : Graph
-    config : AcceleratorConfig
+    config : AcceleratorConfig of one cluster
+    clusters : how many there are
 
     Members
     -------
@@ -26,8 +27,8 @@ class Cost:
 
     begin = 130
 
-    def __init__(self, graph, config):
-        self.graph, self.config = graph, config
+    def __init__(self, graph, config, clusters=1):
+        self.graph, self.config, self.clusters = graph, config, clusters
         self._nonzeros, self._even = {}, {}
         self._orders, self._cycles = {}, {}
 

@@ -180,7 +180,7 @@ def build(programs, config, image_bytes):
         for name, record, entries in (
             ("run", _RUN, [vars(run) for run in bucket.runs]),
             ("patch", _PATCH, [{"instruction": number, "sentence": sentence} for number, sentence in bucket.softmaxes]),
-            ("output", _OUTPUT, [_output(name, output, config.tile) for name, output in program.outputs.items()]),
+            ("output", _OUTPUT, [entry for name, output in program.outputs.items() for entry in _outputs(name, output)]),
         ):
             plural = f"{name}es_offset" if name == "patch" else f"{name}s_offset"
             values |= {f"{name}_count": len(entries), plural: lists_offset + len(lists)}
@@ -198,13 +198,17 @@ def build(programs, config, image_bytes):
     return _HEADER.pack(header) + rest
 
 
-def _output(name, output, tile):
-    if len(name.encode()) >= NAME_BYTES:
-        raise CompileError(f"output {name!r}: a name in an image has up to {NAME_BYTES - 1} bytes: choose a shorter one")
-    shape = output["shape"]
-    return {"name": name.encode(), "offset": output["address"], "bytes": output["bytes"], "tile_rows": output["rows"],
-            "tile_columns": output["columns"], "frac": output["frac"], "groups": shape[0],
-            "valid_rows": shape[1] if len(shape) == 3 else 1, "valid_columns": shape[-1]}
+def _outputs(name, output):
+    """An output, or each of its parts, which then has its number at the end of the name."""
+    parts, shape = output["parts"], output["shape"]
+    for number in range(parts):
+        part = name if parts == 1 else f"{name}.{number}"
+        if len(part.encode()) >= NAME_BYTES:
+            raise CompileError(f"output {part!r}: a name in an image has up to {NAME_BYTES - 1} bytes: choose a shorter one")
+        yield {"name": part.encode(), "offset": output["address"] + number * output["pitch"],
+               "bytes": output["bytes"] - (parts - 1) * output["pitch"], "tile_rows": output["rows"] // parts,
+               "tile_columns": output["columns"], "frac": output["frac"], "groups": shape[0] // parts,
+               "valid_rows": shape[1] if len(shape) == 3 else 1, "valid_columns": shape[-1]}
 
 
 def read(image):

@@ -1,13 +1,14 @@
 """Emission: scheduled steps and placements to instructions and the memory image."""
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from ...hw.spec.isa import INSTRUCTION_BYTES, Opcode, encode
 from ...hw.spec.registers import PAGE_BITS
 from ..ir.errors import CompileError
-from ..ir.graph import Gather
+from ..ir.graph import Gather, Store
 from . import descriptor
 from .bucket import Bucket, Run
 from .capacity import ADDRESSED
@@ -24,7 +25,7 @@ class Scheduled:
 
     Parameters
     ----------
-    graph : Graph
+    spread : Spread
     programs : (steps in program order, LOADs included; Semaphores of every step) of the program and of its preload
     blocks : Block by owner
     pieces : Piece of activation tensors by owner
@@ -34,7 +35,7 @@ class Scheduled:
     planned : cycles, where they are planned
     """
 
-    graph: object
+    spread: object
     programs: tuple
     blocks: dict
     pieces: dict
@@ -42,6 +43,11 @@ class Scheduled:
     ids: object
     tokens: int
     planned: int | None
+
+    @property
+    def graph(self):
+        """What is lowered: that of the first cluster."""
+        return self.spread.graphs[0]
 
     @property
     def steps(self):
@@ -93,7 +99,7 @@ class _Emission:
                 for owner, block in part.blocks.items():
                     if block.home == home:
                         self._add(place, owner, contents(part.graph, block), image.share)
-        indices = [part.graph.indices(part.ids) for part in parts]
+        indices = [part.spread.indices(part.ids) for part in parts]
         self._transfers("activations", parts, places, indices, image.share)
         self._tables(parts, places)
         self._transfers("indices", parts, places, indices, image.add)
@@ -112,7 +118,7 @@ class _Emission:
         """Instructions of the program and of the preload; they are put where there is room for them."""
         lists = []
         for entry, (steps, marks) in zip(entries, part.programs, strict=False):
-            instructions = [(step.opcode, mark.header() | step.fields(places)) for step, mark in zip(steps, marks, strict=True)]
+            instructions = [(step.opcode, mark.header() | step.header | step.fields(places)) for step, mark in zip(steps, marks, strict=True)]
             instructions.append((Opcode.HALT, {}))
             self.image.replace(entry, b"".join(self._encode(*instruction) for instruction in instructions))
             lists.append(instructions)
@@ -120,11 +126,11 @@ class _Emission:
 
     def _program(self, part, entries, places, lists):
         (steps, _), (preload, _) = part.programs
-        graph = part.graph
+        graph = part.spread.whole
         return Program(
             instructions=lists[0], image=b"", base=0, entry=entries[0],
             preload={"entry": entries[1], "instructions": len(lists[1])} if preload else None,
-            curves=[list(curve) for curve in graph.curves], target=graph.target, outputs=self._outputs(graph, steps, places),
+            curves=[list(curve) for curve in graph.curves], target=graph.target, outputs=self._outputs(part, steps, places),
             tensors=self._tensors(part), sections={}, config=self.config, bucket=self._bucket(part, places),
             planned_cycles=part.planned, graph=graph,
         )
@@ -140,7 +146,8 @@ class _Emission:
         for part, place, numbers in zip(parts, places, indices, strict=True):
             for step in part.steps:
                 if step.section == section and step.tensor not in part.blocks:
-                    self._add(place, step, step.contents(part.graph, self.config, numbers), add)
+                    own = numbers[step.clusters[0]] if step.clusters else numbers[0]
+                    self._add(place, step, step.contents(part.spread.graph_of(step), self.config, own), add)
 
     def _tables(self, parts, places):
         self.image.section("tables")
@@ -177,42 +184,56 @@ class _Emission:
         return pack_vectors(lines(lambda vector: graph.constants[vector.name].numpy()),
                             lines(lambda vector: graph.scales_of(vector).numpy()), self.config)
 
-    def _outputs(self, graph, steps, places):
-        outputs = {}
+    def _outputs(self, part, steps, places):
+        """Of every result, where its parts lie, one behind the other: one of each cluster that has its own."""
+        stores: dict[str, list] = {}
         for step in steps:
             if isinstance(step, StoreStep):
-                tensor = graph.tensors[step.x.tensor]
-                outputs[step.operation.output] = {
-                    "tensor": tensor.name, "address": places.addresses[step][0], "bytes": step.most_bytes(self.config),
-                    "rows": step.x.rows, "columns": step.x.columns, "frac": tensor.frac, "shape": list(step.operation.shape),
-                }
+                stores.setdefault(step.operation.output, []).append(step)
+        outputs = {}
+        for name, parts in stores.items():
+            first, graph = parts[0], part.spread.whole
+            addresses = [places.addresses[step][0] for step in parts]
+            pitch = addresses[1] - addresses[0] if len(parts) > 1 else 0
+            tensor, shape = graph.tensors[first.x.tensor], next(
+                one.shape for one in graph.operations if isinstance(one, Store) and one.output == name)
+            outputs[name] = {
+                "tensor": tensor.name, "address": addresses[0], "bytes": pitch * (len(parts) - 1) + first.most_bytes(self.config),
+                "parts": len(parts), "pitch": pitch, "rows": len(parts) * first.x.rows, "columns": first.x.columns, "frac": tensor.frac,
+                "shape": list(shape),
+            }
         return outputs
 
     def _tensors(self, part):
-        graph = part.graph
+        """Of every cluster's part of each tensor, where its pieces are, and what writes them."""
+        graph, spread = part.graph, part.spread
         (steps, _), (preload, _) = part.programs
         tensors: dict[str, dict] = {}
-        pieces: dict[str, dict] = {}
+        pieces: dict[tuple, dict] = {}
         before = {region.owner for step in preload for region in step.writes}
+        everyone = tuple(range(len(spread.graphs)))
         for number, step in [*((None, step) for step in preload), *enumerate(steps)]:
-            for owner in (region.owner for region in step.writes if region.home == "activation"):
-                if owner not in pieces:
+            for owner, cluster in product((region.owner for region in step.writes if region.home == "activation"),
+                                          step.clusters or everyone):
+                if (owner, cluster) not in pieces:
                     piece, place = part.pieces[owner], part.placements[owner]
-                    pieces[owner] = {"steps": [], "slot": place.slot, "pitch": place.pitch, "row": piece.row,
-                                     "column": piece.column, "rows": piece.rows, "columns": piece.columns}
-                    tensor = graph.tensors[piece.tensor]
-                    tensors.setdefault(piece.tensor, {
+                    name, row = spread.tensor(cluster, piece.tensor)
+                    pieces[owner, cluster] = {
+                        "steps": [], "slot": place.slot, "pitch": place.pitch, "row": row // graph.tile + piece.row,
+                        "column": piece.column, "rows": piece.rows, "columns": piece.columns, "cluster": cluster}
+                    tensor = spread.whole.tensors[name]
+                    tensors.setdefault(name, {
                         "rows": tensor.rows // graph.tile, "columns": tensor.columns // graph.tile, "frac": tensor.frac,
-                        "kind": tensor.kind, "pieces": []})["pieces"].append(pieces[owner])
-                pieces[owner]["steps"] += [] if owner in before else [number]
+                        "kind": tensor.kind, "pieces": []})["pieces"].append(pieces[owner, cluster])
+                pieces[owner, cluster]["steps"] += [] if owner in before else [number]
         return tensors
 
     def _bucket(self, part, places):
-        graph, steps = part.graph, part.programs[0][0]
+        graph, steps = part.spread.whole, part.programs[0][0]
         tables = [graph.tensors[operation.table].rows for operation in graph.operations if isinstance(operation, Gather)]
         softmaxes = [(number, graph.tensors[step.operation.o.tensor].sequences) for number, step in enumerate(steps)
                      if isinstance(step, SoftmaxStep)]
-        fixed = graph.fixed or (None if tables and all(len(sequences) == 1 for _, sequences in softmaxes) else "data")
+        fixed = graph.fixed or ("lengths" if self.config.clusters > 1 else None) or (None if tables and all(len(sequences) == 1 for _, sequences in softmaxes) else "data")
         prefetch = any(isinstance(step, GatherStep) for step in part.programs[1][0])
         return Bucket(tokens=part.tokens, sentences=graph.batch, words=min(tables, default=0), fixed=fixed, prefetch=prefetch,
                       runs=() if fixed else tuple(_runs(graph, steps, places)),
@@ -238,7 +259,7 @@ def _counts(part):
     """What `descriptor.largest` asks for."""
     gathers, softmaxes, stores = (sum(isinstance(step, kind) for step in part.steps)
                                   for kind in (GatherStep, SoftmaxStep, StoreStep))
-    return gathers, softmaxes, part.graph.batch, stores, len(part.graph.curves)
+    return gathers, softmaxes, part.spread.whole.batch, stores, len(part.graph.curves)
 
 
 def _runs(graph, steps, places):

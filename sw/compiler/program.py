@@ -11,7 +11,7 @@ from ..ir.graph import Graph, unpad
 from .bucket import Bucket, sentence_writes
 from .expected import Expected
 
-__all__ = ["Program", "written_area"]
+__all__ = ["Program", "parts_of", "written_area"]
 
 _TARGETS = {
     Opcode.LOAD: ("slot", "pitch"), Opcode.GATHER: ("slot", "pitch"), Opcode.MATMUL: ("c_slot", "c_pitch"),
@@ -23,6 +23,13 @@ def written_area(opcode, fields):
     """(first slot, pitch, tile rows, tile columns) of what an instruction writes into a tile buffer."""
     slot, pitch = _TARGETS[opcode]
     return fields[slot], fields[pitch], fields["rows"], fields["columns"]
+
+
+def parts_of(output, raw):
+    """The bytes of each part of an output, see `Program`; there may be less of the last one than of the others."""
+    if output["parts"] == 1:
+        return [raw]
+    return [raw[n * output["pitch"]: (n + 1) * output["pitch"]] for n in range(output["parts"])]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +47,12 @@ class Program:
     preload : {"entry", "instructions"} of the program in the image that must have run once before; None: there is none
     curves : threshold curves, 9 knots each; curve field n means ``curves[n - 1]``
     target : wanted sparsity in 1/256, for the TARGET_SPARSITY register
-    outputs : by name: tensor, address, bytes (at most), rows, columns (tiles, packed back to back), frac, shape of
-        the result without padding
+    outputs : by name: tensor, address, bytes (at most), parts (as many, packed one by one), pitch (bytes from one to the
+        next), rows, columns (tiles of all, packed back to back in each part), frac, shape of the result without padding
     tensors : every activation tensor that the program writes, by name: rows, columns (tiles), frac, kind, and pieces: steps
         (numbers of the instructions that write it, none where the preload does; it is whole when the last is complete), slot,
-        pitch, row, column, rows, columns (tiles of the tensor); copies of the same tiles are pieces too
+        pitch, row, column, rows, columns (tiles of the tensor), cluster (in whose buffer); copies of the same tiles are pieces
+        too
     sections : address and bytes of each part of the image, by name
     config : AcceleratorConfig it is compiled for
     bucket : Bucket, the sentences that it runs
@@ -102,6 +110,7 @@ class Program:
     def output(self, name, raw):
         """`result` from the bytes of the output alone."""
         output = self.outputs[name]
-        matrix, _ = from_stream(bytes(raw), output["rows"], output["columns"], self.config.tile, self.config.width)
-        integers = torch.from_numpy(matrix)
+        integers = torch.cat([torch.from_numpy(from_stream(
+            part, output["rows"] // output["parts"], output["columns"], self.config.tile, self.config.width)[0])
+            for part in parts_of(output, bytes(raw))])
         return integers, unpad(integers, output["frac"], output["shape"])

@@ -18,7 +18,7 @@ from .program import Program
 
 __all__ = ["FORMAT", "load_program", "load_programs", "save_programs"]
 
-FORMAT = 5
+FORMAT = 6
 """Of saved programs: it counts up when the files, their fields, or the instruction set change."""
 
 _MANIFEST, _IMAGE, _PROGRAM, _RESULTS = "manifest.json", "image.bin", "program.bin", "results.bin"
@@ -174,7 +174,7 @@ def _checksum(manifest):
 
 def _plain(opcode, fields):
     """Fields as the compiler gives them: without those of the header that are zero."""
-    header = ("wait_memory", "wait_matrix", "wait_vector", "engine", "reserved")
+    header = ("wait_memory", "wait_matrix", "wait_vector", "engine", "clusters", "reserved")
     kept = {name: value for name, value in fields.items() if name != "opcode" and (value or name not in header)}
     if opcode.name == "HALT":
         kept.pop("signal", None)

@@ -13,10 +13,10 @@ from .parts import Norm
 from .relative_bias import bias_matrices
 from .tokens import Tokens, default_places, masked_rows
 
-__all__ = ["build_graph"]
+__all__ = ["build_graph", "is_separate"]
 
 
-def build_graph(encoder, lengths, columns, separate=None, *, tokens=None, full=False):
+def build_graph(encoder, lengths, columns, separate=None, *, tokens=None, full=False, first=0):
     """Lay a quantised encoder out for sequences of given lengths.
 
     Activations are matrices [batch * sequence, width], and a projection of the whole batch is one product; or, `separate`,
@@ -33,6 +33,7 @@ def build_graph(encoder, lengths, columns, separate=None, *, tokens=None, full=F
         fit their buffer
     tokens : Tokens of each sequence; by default they follow each other, and all are of the first type
     full : the graph of sequences as long as `columns`, but for the lengths that softmaxes know
+    first : number of the first sequence, where names of tensors have it
 
     Returns
     -------
@@ -52,22 +53,28 @@ def build_graph(encoder, lengths, columns, separate=None, *, tokens=None, full=F
         raise CompileError(f"tokens = {len(tokens)}: give those of each of the {len(lengths)} sequences")
     if encoder.parts.head_rows == "masked" and not all(one.masked for one in tokens):
         raise CompileError("masked = (): a sequence has no token that is to be predicted; give the numbers of some in each")
-    return _EncoderGraph(encoder, lengths, columns, separate, tokens, full).build()
+    return _EncoderGraph(encoder, lengths, columns, separate, tokens, full, first).build()
+
+
+def is_separate(encoder, columns):
+    """Whether sequences of so many tokens have tensors of their own, where nobody says otherwise, see `build_graph`."""
+    hardware = encoder.hardware
+    weights = sum(encoder.constants[one.weight][0].numel() for one in encoder.parts.projections)
+    return (-(-columns // hardware.tile) % hardware.cluster.grid_rows == 0
+            and weights <= hardware.weight_tiles * hardware.tile**2)
 
 
 class _EncoderGraph:
-    def __init__(self, encoder, lengths, columns, separate, tokens, full):
+    def __init__(self, encoder, lengths, columns, separate, tokens, full, first):
         size = encoder.hardware.tile
-        self.encoder, self.parts, self.tokens = encoder, encoder.parts, tokens
+        self.encoder, self.parts, self.tokens, self.first = encoder, encoder.parts, tokens, first
         self.graph = Graph(tile=size, width=encoder.hardware.width, b_width=encoder.hardware.b_width, batch=len(lengths),
                            sequence=-(-columns // size) * size, lengths=lengths, layers=encoder.parts.layers,
                            curves=encoder.curves, target=encoder.target, losses=encoder.losses,
                            weight_sparsity=encoder.weight_sparsity, full=full, fixed=self._fixed())
         self.builder = GraphBuilder(self.graph, encoder.curve_numbers)
-        if separate is None:
-            separate = self.graph.sequence // size % encoder.hardware.grid_rows == 0 and self._weights_fit()
-        separate = separate and len(lengths) > 1
-        self.groups = [(f".{n}", range(n, n + 1)) for n in range(self.graph.batch)] if separate else [
+        separate = (is_separate(encoder, columns) if separate is None else separate) and len(lengths) > 1
+        self.groups = [(f".{first + n}", range(n, n + 1)) for n in range(self.graph.batch)] if separate else [
             ("", range(self.graph.batch))]
 
     def _fixed(self):
@@ -75,11 +82,6 @@ class _EncoderGraph:
         if self.parts.head_rows == "masked":
             return "masked tokens"
         return "token types or positions" if any(one.places is not None for one in self.tokens) else None
-
-    def _weights_fit(self):
-        hardware, constants = self.encoder.hardware, self.encoder.constants
-        weights = sum(constants[one.weight][0].numel() for one in self.parts.projections)
-        return weights <= hardware.weight_tiles * hardware.tile**2
 
     def build(self):
         """All of it."""
@@ -208,7 +210,7 @@ class _EncoderGraph:
             places, rows = self.tokens[number].places, default_places(model, graph.sequence)
             if places is not None:
                 rows[: len(places)] = torch.tensor(places)
-            view = self._activation(table.name, "" if places is None else f".{number}", [number], "position", table.columns,
+            view = self._activation(table.name, "" if places is None else f".{self.first + number}", [number], "position", table.columns,
                                     rows=graph.sequence, valid_rows=(range(graph.lengths[number]),))
             self.builder.load(view, values[rows], table.constant)
             views |= dict.fromkeys(usual if places is None else [number], view)
@@ -283,7 +285,7 @@ class _EncoderGraph:
         graph, length = self.graph, self.graph.lengths[sequence]
         query, key, value, context = views
         scores, probabilities = (
-            self._activation(name, f".{sequence}.{head}", [sequence], kind, graph.sequence, valid=length, layer=layer,
+            self._activation(name, f".{self.first + sequence}.{head}", [sequence], kind, graph.sequence, valid=length, layer=layer,
                              valid_columns=length, head=head)
             for name, kind in ((attention.scores, "scores"), (attention.probabilities, "probabilities")))
         self.builder.product(query, key, scores, transpose=True)

@@ -17,7 +17,7 @@ from ..ir.densities import profile
 from ..ir.errors import CompileError
 from ..ir.formats import MARGIN, best_point, binary_point, quantise_columns, quantise_constant, scores_frac
 from ..ir.graph import ConstantLosses
-from .build_encoder import build_graph
+from .build_encoder import build_graph, is_separate
 from .calibrate import calibrate
 from .encoder_config import EncoderConfig
 from .float_encoder import position_types
@@ -68,9 +68,13 @@ class QuantisedEncoder:
         """Bits of the values of an activation, see `bits_of`."""
         return bits_of(self.parts, self.hardware, name)
 
-    def build_graph(self, lengths, columns, separate=None, *, tokens=None, full=False):
+    def build_graph(self, lengths, columns, separate=None, **options):
         """The Graph for sequences of given lengths, see `build_encoder.build_graph`."""
-        return build_graph(self, lengths, columns, separate, tokens=tokens, full=full)
+        return build_graph(self, lengths, columns, separate, **options)
+
+    def is_separate(self, columns):
+        """See `build_encoder.is_separate`."""
+        return is_separate(self, columns)
 
 
 def bits_of(parts, hardware, name):

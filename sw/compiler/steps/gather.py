@@ -18,6 +18,7 @@ class GatherStep(Step):
 
     operation: Gather
     o: Region
+    clusters: tuple[int, ...] = ()
 
     opcode = Opcode.GATHER
     latency = 70
@@ -39,11 +40,11 @@ class GatherStep(Step):
         return {"rows": self.o.rows, "columns": self.o.columns}
 
     def busy(self, cost):
-        """Every row is a transfer of its own."""
+        """Every row is a transfer of its own, one cluster's after another's."""
         config = cost.config
         bits = self.o.columns * config.line_bits
         row = -(-bits // config.bus_width) + (_ROW_GAP if bits % config.bus_width else 0)
-        return self.o.rows * (config.tile * row + _INDEX_GAP)
+        return cost.clusters * self.o.rows * (config.tile * row + _INDEX_GAP)
 
     def contents(self, graph, config, indices):
         """The row numbers."""

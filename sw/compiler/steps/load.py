@@ -21,6 +21,7 @@ class LoadStep(Step):
     o: Region
     block: Block | None = None
     operation: Any = None
+    clusters: tuple[int, ...] = ()
 
     opcode = Opcode.LOAD
     latency = 70

@@ -17,6 +17,7 @@ class SoftmaxStep(Step):
     operation: Softmax
     x: Region
     o: Region
+    clusters: tuple[int, ...] = ()
 
     opcode = Opcode.SOFTMAX
     latency = 40

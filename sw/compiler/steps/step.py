@@ -18,11 +18,13 @@ class Step(ABC):
     opcode : of the instruction
     latency : cycles more until a step of another engine that waits for this one is at work
     section : of the memory image that holds what the step transfers, unless it is a block; None if that is nothing
+    clusters : numbers of the clusters that it is for; none: all
     """
 
     opcode: ClassVar[Opcode]
     latency: ClassVar[int]
     section: str | None = None
+    clusters: tuple[int, ...] = ()
 
     @property
     def engine(self) -> Engine:
@@ -53,6 +55,11 @@ class Step(ABC):
     def resource(self):
         """What it occupies: its engine; the vector engine runs its instructions side by side."""
         return self.opcode if self.engine is Engine.VECTOR else self.engine
+
+    @property
+    def header(self):
+        """Fields of the instruction's header, but waits and signals."""
+        return {"clusters": sum(1 << cluster for cluster in self.clusters)} if self.clusters else {}
 
     @property
     def parts(self):

@@ -18,6 +18,7 @@ class StoreStep(Step):
 
     operation: Store
     x: Region
+    clusters: tuple[int, ...] = ()
 
     opcode = Opcode.STORE
     latency = 70
@@ -39,8 +40,8 @@ class StoreStep(Step):
         return {"rows": self.x.rows, "columns": self.x.columns}
 
     def busy(self, cost):
-        """As if no value were zero."""
-        return cost.transfer(np.full((self.x.rows, self.x.columns), cost.config.tile**2), cost.config.line_bits)
+        """As if no value were zero, one cluster's after another's."""
+        return cost.clusters * cost.transfer(np.full((self.x.rows, self.x.columns), cost.config.tile**2), cost.config.line_bits)
 
     def most_bytes(self, config):
         """Bytes of its tiles if no value is zero."""
