@@ -20,25 +20,26 @@ class Buffers:
     tensors : {name: integers}, of the golden model; of others zeros are drawn at random
     densities : {name: share of non-zeros} of tensors that are not among these; by default what the graph expects
     seed : of these draws
+    cluster : whose activation buffer, of several
 
     Members
     -------
     activation, weight : int64 [tiles + 1, T], rows of masks, of a word each; the last tile is empty
     """
 
-    def __init__(self, program, tensors=None, densities=None, seed=1):
-        config = program.config
+    def __init__(self, program, tensors=None, densities=None, seed=1, cluster=0):
+        config = program.config.cluster
         self._config, self._program = config, program
         self._tensors, self._densities, self._random = tensors or {}, densities or {}, np.random.default_rng(seed)
         self._image = np.frombuffer(program.image, np.uint8)
         self._pieces = {step: (name, piece) for name, tensor in program.tensors.items()
-                        for piece in tensor["pieces"] for step in piece["steps"]}
+                        for piece in tensor["pieces"] if piece["cluster"] == cluster for step in piece["steps"]}
         self._masks, self._loads = {}, {}
         self.activation, self.weight = (np.zeros((tiles + 1, config.tile), np.int64)
                                         for tiles in (config.activation_tiles, config.weight_tiles))
         for name, tensor in program.tensors.items():
             for piece in tensor["pieces"]:
-                if not piece["steps"]:
+                if not piece["steps"] and piece["cluster"] == cluster:
                     self._place(name, piece, piece["slot"], piece["rows"], piece["columns"], None)
 
     def load(self, fields):

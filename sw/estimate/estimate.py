@@ -6,12 +6,10 @@ import numpy as np
 
 from ...hw.spec.config import AcceleratorConfig
 from ...hw.spec.isa import INSTRUCTION_BYTES, INSTRUCTIONS, Buffer, Engine, Opcode, decode
-from .banks import new_banks
-from .buffers import Buffers
+from .clusters import Clusters
 from .control import Control
-from .matrix_engine import MatrixEngine, Product
+from .matrix_engine import Product
 from .memory_engine import MemoryEngine
-from .vector_engine import VectorEngine
 
 __all__ = ["Estimate", "Event", "estimate"]
 
@@ -76,17 +74,14 @@ def estimate(program, tensors=None, *, densities=None, latency=40, bytes_per_cyc
     -------
     Estimate
     """
-    return _Run(program, Buffers(program, tensors, densities, seed),
+    return _Run(program, Clusters(program, tensors, densities, seed),
                 MemoryEngine(program.config, latency, bytes_per_cycle)).run()
 
 
 class _Run:
-    def __init__(self, program, buffers, memory):
-        self.program, self.config, self.buffers = program, program.config, buffers
-        banks = new_banks()
+    def __init__(self, program, clusters, memory):
+        self.program, self.config, self.clusters = program, program.config, clusters
         self.memory = memory
-        self.matrix = MatrixEngine(self.config, buffers, banks)
-        self.vector = VectorEngine(self.config, buffers, banks)
         self.control = Control(self.config.instruction_queue, self.memory.fetch)
         self.tiles = {Buffer.WEIGHT: 0, Buffer.ACTIVATION: 0}
 
@@ -107,7 +102,7 @@ class _Run:
             events.append(Event(number, engine.name.lower(), accepted, end, cause, product))
         cycles = max((event.end for event in events), default=0)
         units = [(f"{'softmax' if opcode is Opcode.SOFTMAX else 'layer-norm'} unit {unit}", start, end)
-                 for opcode, unit, start, end in self.vector.periods]
+                 for opcode, unit, start, end in self.clusters.periods]
         return Estimate(self.config, cycles, events, self._counters(events, cycles), units)
 
     def _take(self, number, opcode, fields, offered):
@@ -115,19 +110,19 @@ class _Run:
         if opcode is Opcode.LOAD:
             buffer, counts = Buffer(fields["buffer"]), None
             if buffer is not Buffer.VECTOR:
-                counts = self.buffers.load(fields)
+                counts = self.clusters.load(fields)
                 self.tiles[buffer] += len(counts)
             return *self.memory.load(fields, offered, counts), None
         if opcode is Opcode.STORE:
-            return *self.memory.store(fields, offered, self.buffers.read(fields)), None
-        counts = self.buffers.write(number, opcode, fields)
+            return *self.memory.store(fields, offered, self.clusters.read(fields)), None
         if opcode is Opcode.GATHER:
-            self.tiles[Buffer.ACTIVATION] += len(counts)
-            return *self.memory.gather(fields, offered, self.buffers.indices(fields)), None
+            self.clusters.gather(number, fields)
+            self.tiles[Buffer.ACTIVATION] += fields["rows"] * fields["columns"]
+            return *self.memory.gather(fields, offered, self.clusters.first.indices(fields)), None
         if opcode is Opcode.MATMUL:
-            product = self.matrix.run(fields, offered, counts)
+            product = self.clusters.multiply(number, fields, offered)
             return product.accepted, product.done, product
-        return *self.vector.run(opcode, fields, offered), None
+        return *self.clusters.stream(number, opcode, fields, offered), None
 
     def _preload(self):
         """Put in place what the preload leaves in the buffers."""
@@ -136,7 +131,7 @@ class _Run:
         for n in range(0, len(raw), INSTRUCTION_BYTES):
             opcode, fields = decode(raw[n: n + INSTRUCTION_BYTES])
             if opcode is Opcode.LOAD and fields["buffer"] != Buffer.VECTOR:
-                self.buffers.load(fields)
+                self.clusters.load(fields)
 
     def _counters(self, events, cycles):
         """The counters; multiplier cycles that nothing else accounts for are idle."""
@@ -144,7 +139,8 @@ class _Run:
         tally = sum((event.product.tally for event in events if event.product), np.zeros(4, np.int64)).tolist()
         fired, operands, output, spent = tally
         imbalance = max(0, spent - fired - operands - output)
-        dense = self.matrix.counters["dense_multiplications"]
+        known = self.clusters.counters
+        dense = known["dense_multiplications"]
         return {
             "cycles": cycles, "multiplications": fired, "dense_multiplications": dense,
             "skipped_multiplications": dense - fired,
@@ -152,7 +148,7 @@ class _Run:
                for engine in Engine},
             "bytes_read": self.memory.bytes_read, "bytes_written": self.memory.bytes_written,
             "weight_tiles": self.tiles[Buffer.WEIGHT], "activation_tiles": self.tiles[Buffer.ACTIVATION],
-            "a_tile_loads": self.matrix.counters["a_tile_loads"], "b_tile_loads": self.matrix.counters["b_tile_loads"],
+            "a_tile_loads": known["a_tile_loads"], "b_tile_loads": known["b_tile_loads"],
             "instructions": len(events),
             "lost_operands": operands, "lost_output": output, "lost_imbalance": imbalance,
             "lost_idle": max(0, multipliers - fired - operands - output - imbalance),

@@ -54,6 +54,11 @@ class MatrixEngine:
         self._walks = {}
         self.counters = dict.fromkeys(("dense_multiplications", "a_tile_loads", "b_tile_loads"), 0)
 
+    @property
+    def asked(self):
+        """When the reader of B had its last requests and words, and gave them on; to be changed in place."""
+        return self._state.b.asked
+
     def run(self, fields, offered, counts):
         """A MATMUL that is offered at a cycle; returns a Product.
 
