@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, ResetSignal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from .arithmetic import tree_sum
 from .buffer.tile_buffer import TileBuffer
 from .buffer.tile_reader import TileReader
 from .buffer.vector_buffer import VectorBuffer
@@ -12,7 +13,7 @@ from .control.control_unit import ControlUnit
 from .control.layouts import TIMELINE
 from .held_reset import held_reset
 from .matrix.matrix_engine import MatrixEngine
-from .memory.axi import AXI4Signature
+from .memory.axi import AXI4ReadSignature, AXI4Signature
 from .memory.memory_engine import MemoryEngine
 from .registered_reset import registered_reset
 from .spec.registers import ADDRESS_BITS
@@ -27,8 +28,10 @@ the pipeline behind them."""
 
 def accelerator_signature(config):
     """The ports of the accelerator of `config`, but clock and reset."""
+    bus = {"data_width": config.bus_width, "address_width": config.address_bits}
     return wiring.Signature({
-        "m_axi": Out(AXI4Signature(data_width=config.bus_width, address_width=config.address_bits)),
+        "m_axi": Out(AXI4Signature(**bus)),
+        **{f"m_axi_{port}": Out(AXI4ReadSignature(**bus)) for port in range(1, config.memory_ports)},
         "s_axil": In(axi_lite_signature(address_bits=ADDRESS_BITS)),
         "irq": Out(1),
         "timeline": Out(TIMELINE),
@@ -49,6 +52,7 @@ class Accelerator(wiring.Component):
     Members
     -------
     m_axi : Out(AXI4), manager to main memory: program, weights, tables, results
+    m_axi_{n} : Out(AXI4, read channels only) of the memory ports from 1 on: weights
     s_axil : In(AXI4-Lite), registers
     irq : Out(1), level
     timeline : Out(TIMELINE), instruction starts and completions, for timelines
@@ -75,13 +79,17 @@ class Accelerator(wiring.Component):
         memory = MemoryEngine(
             **size, b_width=c.b_width, scale_bits=c.scale_bits, bus_width=c.bus_width, burst_beats=c.burst_beats,
             outstanding_reads=c.outstanding_reads, address_bits=c.address_bits, weight_tiles=c.weight_tiles,
-            activation_tiles=c.activation_tiles, vector_lines=c.vector_lines, skid=c.long_wires,
+            activation_tiles=c.activation_tiles, vector_lines=c.vector_lines, ports=c.memory_ports,
+            skid=c.long_wires,
         )
         matrix, vector = MatrixEngine(config=c), VectorEngine(config=c)
         m.submodules.memory = hold(memory)
         m.submodules.matrix = restart(matrix)
         m.submodules.vector = restart(vector)
         connect(m, memory.axi, flipped(self.m_axi))
+        for port in range(1, c.memory_ports):
+            connect(m, getattr(memory, f"axi_{port}"), flipped(getattr(self, f"m_axi_{port}")))
+            m.d.comb += memory.port_base[port - 1].eq(control.port_base[port - 1])
         connect(m, control.fetch_request, memory.fetch_request)
         connect(m, memory.fetch, control.fetch)
         m.d.comb += [
@@ -102,7 +110,7 @@ class Accelerator(wiring.Component):
             readers=[c.grid_rows, c.grid_columns, 1, *[1] * vector.readers], writers=matrix.ports + vector.writers + 1,
         )
         weight = TileBuffer(**size | {"width": c.b_width}, banks=c.weight_banks, tiles=c.weight_tiles, name="weight",
-                            latency=c.buffer_latency, readers=[c.grid_columns], writers=1)
+                            latency=c.buffer_latency, readers=[c.grid_columns], writers=c.memory_ports)
         vectors = VectorBuffer(tile=c.tile, width=c.width, scale_bits=c.scale_bits, lines=c.vector_lines,
                                readers=1 + len(vector.line))
         m.submodules.activation_buffer = restart(activation)
@@ -136,18 +144,25 @@ class Accelerator(wiring.Component):
     def _connect_writes(self, m, memory, matrix, vector, activation, weight, vectors):
         for n, source in enumerate((*matrix.write, *vector.write, memory.activation_write)):
             connect(m, source, activation.write[n])
-        connect(m, memory.weight_write, weight.write[0])
+        for port, source in enumerate(self._weight_writes(memory)):
+            connect(m, source, weight.write[port])
         connect(m, memory.vector_write, vectors.write)
 
+    def _weight_writes(self, memory):
+        """Streams of tiles to the weight buffer, one of each memory port."""
+        return [memory.weight_write, *(getattr(memory, f"weight_write_{port}") for port in range(1, self._config.memory_ports))]
+
     def _count(self, m, control, memory, matrix, vector, activation, weight, held):
-        events = control.events
+        events, further = control.events, [f"bytes_read_{port}" for port in range(1, self._config.memory_ports)]
         m.d.comb += [
             events.fired.eq(matrix.fired),
             events.dense.eq(matrix.dense),
             *(events[f"lost_{cause}"].eq(matrix.lost[cause]) for cause in matrix.lost.shape().members),
-            events.bytes_read.eq(memory.bytes_read),
+            events.bytes_read.eq(tree_sum([memory.bytes_read, *(getattr(memory, name) for name in further)])),
+            *(events[name].eq(getattr(memory, name)) for name in further),
             events.bytes_written.eq(memory.bytes_written),
-            events.weight_tiles.eq(memory.weight_write.valid & memory.weight_write.ready & memory.weight_write.payload.last),
+            events.weight_tiles.eq(tree_sum(write.valid & write.ready & write.payload.last
+                                            for write in self._weight_writes(memory))),
             events.activation_tiles.eq(
                 memory.activation_write.valid & memory.activation_write.ready & memory.activation_write.payload.last
             ),

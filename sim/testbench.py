@@ -136,7 +136,8 @@ def _setup(program):
     for name in ("ID", "CONFIG_IDENTITY"):
         value = config_values(program.config)[name]
         yield f'expect_register({_hex(by_name(name).offset, ADDRESS_BITS)}, {_hex(value)}, "{name}");'
-    writes = (set_base(program.config, program.base), set_thresholds(program.curves, program.target), enable_interrupts())
+    writes = (set_base(program.config, program.base, program.port_bases()), set_thresholds(program.curves, program.target),
+              enable_interrupts())
     for write in chain(*writes):
         yield f"write_register({_hex(write.offset, ADDRESS_BITS)}, {_hex(write.value)});"
 

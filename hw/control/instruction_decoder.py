@@ -23,6 +23,7 @@ class InstructionDecoder(wiring.Component):
     functions : activation functions that are built
     loop_orders : loop orders that are built
     curves : threshold curves
+    memory_ports : ports to main memory; with several, a LOAD to the weight buffer has one row, or none
 
     Members
     -------
@@ -35,7 +36,8 @@ class InstructionDecoder(wiring.Component):
     report : Out(ERROR_REPORT)
     """
 
-    def __init__(self, *, functions, loop_orders=tuple(LoopOrder), curves):
+    def __init__(self, *, functions, loop_orders=tuple(LoopOrder), curves, memory_ports=1):
+        self._striped = memory_ports > 1
         self._functions = [int(Function.NONE), *(int(Function[f.upper()]) for f in functions)]
         self._orders, self._curves = sorted(map(int, loop_orders)), curves
         super().__init__({
@@ -101,6 +103,8 @@ class InstructionDecoder(wiring.Component):
                         checks.append(fields["curve"] <= self._curves)
                     if "buffer" in fields:
                         checks.append(fields["buffer"].matches(*Buffer))
+                        if self._striped:
+                            checks.append((fields["buffer"] != Buffer.WEIGHT) | (fields["rows"] <= 1))
                     for check in checks:
                         with m.If(~check):
                             m.d.comb += legal.eq(0)
