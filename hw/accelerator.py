@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, ResetSignal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from .arithmetic import tree_sum
 from .buffer.tile_buffer import TileBuffer
 from .cluster_parts import ClusterParts
 from .clusters import Clusters
@@ -12,7 +13,7 @@ from .control.control_unit import ControlUnit
 from .control.layouts import TIMELINE
 from .control.threshold_calculator import lookups
 from .held_reset import held_reset
-from .memory.axi import AXI4Signature
+from .memory.axi import AXI4ReadSignature, AXI4Signature
 from .memory.memory_engine import MemoryEngine
 from .registered_reset import registered_reset
 from .spec.registers import ADDRESS_BITS
@@ -26,8 +27,10 @@ the pipeline behind them."""
 
 def accelerator_signature(config):
     """The ports of the accelerator of `config`, but clock and reset."""
+    bus = {"data_width": config.bus_width, "address_width": config.address_bits}
     return wiring.Signature({
-        "m_axi": Out(AXI4Signature(data_width=config.bus_width, address_width=config.address_bits)),
+        "m_axi": Out(AXI4Signature(**bus)),
+        **{f"m_axi_{port}": Out(AXI4ReadSignature(**bus)) for port in range(1, config.memory_ports)},
         "s_axil": In(axi_lite_signature(address_bits=ADDRESS_BITS)),
         "irq": Out(1),
         "timeline": Out(TIMELINE),
@@ -48,6 +51,7 @@ class Accelerator(wiring.Component):
     Members
     -------
     m_axi : Out(AXI4), manager to main memory: program, weights, tables, results
+    m_axi_{n} : Out(AXI4, read channels only) of the memory ports from 1 on: weights
     s_axil : In(AXI4-Lite), registers
     irq : Out(1), level
     timeline : Out(TIMELINE), instruction starts and completions, for timelines
@@ -74,10 +78,14 @@ class Accelerator(wiring.Component):
         memory = MemoryEngine(
             **size, b_width=c.b_width, scale_bits=c.scale_bits, bus_width=c.bus_width, burst_beats=c.burst_beats,
             outstanding_reads=c.outstanding_reads, address_bits=c.address_bits, weight_tiles=c.weight_tiles,
-            activation_tiles=c.cluster.activation_tiles, vector_lines=c.vector_lines, skid=c.long_wires, clusters=c.clusters,
+            activation_tiles=c.cluster.activation_tiles, vector_lines=c.vector_lines, ports=c.memory_ports, skid=c.long_wires,
+            clusters=c.clusters,
         )
         m.submodules.memory = hold(memory)
         connect(m, memory.axi, flipped(self.m_axi))
+        for port in range(1, c.memory_ports):
+            connect(m, getattr(memory, f"axi_{port}"), flipped(getattr(self, f"m_axi_{port}")))
+            m.d.comb += memory.port_base[port - 1].eq(control.port_base[port - 1])
         connect(m, control.fetch_request, memory.fetch_request)
         connect(m, memory.fetch, control.fetch)
         m.d.comb += [
@@ -89,9 +97,10 @@ class Accelerator(wiring.Component):
 
         # The weight buffer serves all clusters.
         weight = TileBuffer(**size | {"width": c.b_width}, banks=c.weight_banks, tiles=c.weight_tiles, name="weight",
-                            latency=c.buffer_latency, readers=[c.grid_columns], writers=1)
+                            latency=c.buffer_latency, readers=[c.grid_columns], writers=c.memory_ports)
         m.submodules.weight_buffer = restart(weight)
-        connect(m, memory.weight_write, weight.write[0])
+        for port, source in enumerate(self._weight_writes(memory)):
+            connect(m, source, weight.write[port])
         clusters = self._one_cluster if c.clusters == 1 else self._several_clusters
         counts = clusters(m, restart, control, memory, weight)
         self._count(m, control, memory, weight, counts, held)
@@ -137,15 +146,21 @@ class Accelerator(wiring.Component):
             for signal in ("done", "error", "busy", "stalled"):
                 m.d.comb += getattr(control, f"{name}_{signal}").eq(getattr(engine, signal))
 
+    def _weight_writes(self, memory):
+        """Streams of tiles to the weight buffer, one of each memory port."""
+        return [memory.weight_write, *(getattr(memory, f"weight_write_{port}") for port in range(1, self._config.memory_ports))]
+
     def _count(self, m, control, memory, weight, counts, held):
-        events = control.events
+        events, further = control.events, [f"bytes_read_{port}" for port in range(1, self._config.memory_ports)]
         m.d.comb += [
             events.fired.eq(counts.fired),
             events.dense.eq(counts.dense),
             *(events[f"lost_{cause}"].eq(counts.lost[cause]) for cause in counts.lost.shape().members),
-            events.bytes_read.eq(memory.bytes_read),
+            events.bytes_read.eq(tree_sum([memory.bytes_read, *(getattr(memory, name) for name in further)])),
+            *(events[name].eq(getattr(memory, name)) for name in further),
             events.bytes_written.eq(memory.bytes_written),
-            events.weight_tiles.eq(memory.weight_write.valid & memory.weight_write.ready & memory.weight_write.payload.last),
+            events.weight_tiles.eq(tree_sum(write.valid & write.ready & write.payload.last
+                                            for write in self._weight_writes(memory))),
             events.activation_tiles.eq(
                 memory.activation_write.valid & memory.activation_write.ready & memory.activation_write.payload.last
             ),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..hw.accelerator import Accelerator
 from ..hw.buffer.sram import SRAM_VERILOG
+from ..hw.memory.axi import size_code
 from ..hw.pe.mac_lane import MacLane
 from ..hw.pe.pe import PE
 from ..hw.streams.crossbar import CROSSBAR_VERILOG
@@ -17,7 +18,8 @@ from .verilator import QUICK, build
 __all__ = ["SHORT_RUNS", "SIMULATION_SOURCES", "accelerator_verilog", "build_system", "simulator_options", "system_verilog"]
 
 _FOLDER = Path(__file__).parent / "verilog"
-SIMULATION_SOURCES = (SRAM_VERILOG, CROSSBAR_VERILOG, _FOLDER / "acceltran_sram_log.v", _FOLDER / "acceltran_memory.v")
+SIMULATION_SOURCES = (SRAM_VERILOG, CROSSBAR_VERILOG, _FOLDER / "acceltran_sram_log.v", _FOLDER / "acceltran_memory.v",
+                      _FOLDER / "acceltran_read_channel.v")
 
 _VERILOG = "accelerator.v"
 
@@ -35,7 +37,7 @@ module system(
         .clk(clk), .rst(rst),
 {memory_connections}
     );
-
+{further_ports}
     // Timeline: starts and completions of instructions always, what works in each cycle with +activity.
     integer timeline_log, activity_log = 0;
     initial begin
@@ -55,6 +57,17 @@ module system(
         if (activity_log != 0 && activity != activity_before) $fwrite(activity_log, "%0d %h\\n", $time, activity);
     end
 endmodule
+"""
+
+_FURTHER_PORT = """
+    // Memory port {number} reads the same array.
+    wire [{place_bits}-1:0] place_{number};
+    acceltran_read_channel #(
+        .DATA({bus_width}), .ADDRESS({address_bits}), .BYTES({memory_bytes}), .NUMBER({number})
+    ) port_{number}(
+        .clk(clk), .rst(rst), .place(place_{number}), .word(memory.words[place_{number}]),
+{connections}
+    );
 """
 
 _LONG_ONE = "64'd1"
@@ -97,21 +110,28 @@ def system_verilog(config, *, memory_bits=27, fields=False):
     verilog = accelerator_verilog(config, fields=fields)
     ports = {name: (direction, bits) for direction, bits, name in _ports(verilog)}
     host = [n for n in ports if n.startswith("s_axil__")]
-    wires = [n for n in ports if n.startswith("m_axi__") or n in ("timeline", "activity")]
-    used = {"arprot", "arcache", "arsize", "arburst", "awprot", "awcache", "awsize", "awburst"}
+    wires = [n for n in ports if n.startswith("m_axi_") or n in ("timeline", "activity")]
+    size = {"bus_width": config.bus_width, "address_bits": ports["m_axi__araddr"][1],
+            "memory_bytes": f"{'1' if memory_bits < 31 else _LONG_ONE} << {memory_bits}"}
     text = _SYSTEM.format(
         host_ports=",\n".join(f"    {ports[n][0]} wire [{ports[n][1] - 1}:0] {n}" for n in host),
         wires="\n".join(f"    wire [{ports[n][1] - 1}:0] {n};" for n in wires),
         connections=",\n".join(f"        .{n}({n})" for n in (*host, *wires)),
-        memory_connections=",\n".join(
-            f"        .{n.removeprefix('m_axi__')}({n})" for n in wires
-            if n.startswith("m_axi__") and n.removeprefix("m_axi__") not in used
-        ),
-        bus_width=config.bus_width, address_bits=ports["m_axi__araddr"][1],
-        memory_bytes=f"{'1' if memory_bits < 31 else _LONG_ONE} << {memory_bits}",
+        memory_connections=_connections(wires, "m_axi__"),
+        further_ports="".join(_FURTHER_PORT.format(number=n, connections=_connections(wires, f"m_axi_{n}__"),
+                                                     place_bits=memory_bits - size_code(config.bus_width), **size)
+                              for n in range(1, config.memory_ports)),
+        **size,
         timeline_bits=ports["timeline"][1], activity_bits=ports["activity"][1],
     )
     return verilog + text
+
+
+def _connections(wires, prefix):
+    """Those of a memory with the wires of a port, without the attributes that it does not look at."""
+    unused = {f"a{way}{name}" for way in "rw" for name in ("prot", "cache", "size", "burst")}
+    names = {name.removeprefix(prefix): name for name in wires if name.startswith(prefix)}
+    return ",\n".join(f"        .{name}({wire})" for name, wire in names.items() if name not in unused)
 
 
 def shared_modules(verilog, *kinds):

@@ -30,7 +30,14 @@ class HandProgram:
         self.instructions.append(isa.encode(opcode, **fields))
 
     def load(self, buffer, slot, matrix, pitch=None, **header):
-        """LOAD a matrix to a tile buffer; returns the bytes it takes in main memory."""
+        """LOAD a matrix to a tile buffer; returns the bytes it takes in main memory.
+
+        Raises
+        ------
+        ValueError : a matrix for the weight buffer, where several memory ports share it
+        """
+        if buffer == isa.Buffer.WEIGHT and self.config.memory_ports > 1:
+            raise ValueError(f"memory_ports = {self.config.memory_ports}: programs by hand load weights by one; set it to 1")
         size = self.config.tile
         rows, columns = (-(-n // size) for n in matrix.shape)
         width = self.config.b_width if buffer == isa.Buffer.WEIGHT else self.config.width

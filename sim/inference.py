@@ -100,8 +100,8 @@ def run_program(program, **options):
     ------
     SimulationError : it does not end, or ends with an error
     """
-    run = simulate(program.config, program.image, base=program.base, program_address=program.entry,
-                   program_length=len(program.instructions),
+    run = simulate(program.config, program.image, base=program.base, port_bases=program.port_bases(),
+                   program_address=program.entry, program_length=len(program.instructions),
                    preload=tuple(program.preload.values()) if program.preload else None, curves=program.curves,
                    target=program.target, **options)
     if run.error:

@@ -239,9 +239,12 @@ def measure_products(config, products, *, folder, model=None, stage=lambda name:
 
     Raises
     ------
-    CompileError : a product does not fit the configuration
+    CompileError : a product does not fit the configuration, or that has several memory ports
     SimulationError : a program stops
     """
+    if config.memory_ports > 1:
+        raise CompileError(f"memory_ports = {config.memory_ports}: operands of single products come through one port, their "
+                           "times do not depend on it; set it to 1")
     places = [place_operands(config, product) for product in products]
     products = [_ordered(config, product, place) for product, place in zip(products, places, strict=True)]
     stage("preparing operands")

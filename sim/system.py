@@ -79,9 +79,9 @@ def simulate(config, image, *, program_address, program_length, preload=None, **
     return simulate_programs(config, image, programs, **options)[-1]
 
 
-def simulate_programs(config, image, programs, *, folder, base=0, curves=(), target=0, watchdog=1 << 22, timeout=200_000_000,
-                      log_activations=True, activity=False, waves=False, latency=40, memory_bits=None, stall=0.0, stall_seed=1,
-                      power_up=None, model=None):
+def simulate_programs(config, image, programs, *, folder, base=0, port_bases=(), curves=(), target=0, watchdog=1 << 22,
+                      timeout=200_000_000, log_activations=True, activity=False, waves=False, latency=40, memory_bits=None,
+                      stall=0.0, stall_seed=1, power_up=None, model=None):
     """Run programs from one main-memory image (bytes), one after the other, each until the interrupt.
 
     The buffers keep their content in between. After a program that stops with an error no other is started.
@@ -91,13 +91,14 @@ def simulate_programs(config, image, programs, *, folder, base=0, curves=(), tar
     config : AcceleratorConfig
     programs : (address, length) of each; addresses, those of instructions too, count from `base`
     base : address of main memory's first byte, of whole pages; the memory answers there and nowhere else
+    port_bases : what the memory ports beside the first add to addresses, see `set_base`
     curves : knots of the threshold curves; `target` the wanted sparsity in 1/256
     folder : where logs and results go
     log_activations : log every write to the activation buffer, for `sim.replay`
     activity : log which PEs and units work in each cycle
     waves : record an FST of everything (another, slower build)
-    stall, stall_seed : share of cycles in which main memory holds each handshake back, at random
-    latency : cycles from a read's address to its first data
+    stall, stall_seed : share of cycles in which main memory holds each handshake back, at random; a list has one of each port
+    latency : cycles from a read's address to its first data; a list has those of each memory port
     memory_bits : main memory has two to this power bytes; None for as many as the image needs, see `memory_bits_for`
     power_up : seed of what registers and memories hold before the reset; None: zeros
     model : a Build of this system, if the caller has one, or a function of ``memory_bits`` that gives it; the options of the
@@ -118,11 +119,12 @@ def simulate_programs(config, image, programs, *, folder, base=0, curves=(), tar
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_image(image, config.bus_width, folder / "image.hex")
-    plusargs = ["+image=image.hex", f"+latency={latency}", f"+base={base:x}"]
+    plusargs = ["+image=image.hex", *_of_ports("latency", latency), f"+base={base:x}"]
     if log_activations:
         plusargs += [f"+activation_{kind}_{n}" for kind in ("lines", "masks") for n in range(config.cluster.activation_banks)]
     if stall:
-        plusargs += [f"+stall={round(256 * stall)}", f"+stall_seed={stall_seed}"]
+        shares = [round(256 * share) for share in stall] if isinstance(stall, list) else round(256 * stall)
+        plusargs += [*_of_ports("stall", shares), f"+stall_seed={stall_seed}"]
     if activity:
         plusargs.append("+activity")
     if power_up is not None:
@@ -133,6 +135,7 @@ def simulate_programs(config, image, programs, *, folder, base=0, curves=(), tar
         "curves": [list(map(int, knots)) for knots in curves],
         "target": int(target),
         "base": base,
+        "port_bases": list(port_bases),
         "watchdog": watchdog,
         "programs": list(programs),
         "timeout": timeout,
@@ -154,6 +157,12 @@ def simulate_programs(config, image, programs, *, folder, base=0, curves=(), tar
             build_seconds=model.seconds, simulation_seconds=seconds, memory=memory,
         ))
     return results
+
+
+def _of_ports(name, value):
+    """Arguments for a value of all memory ports, or a list of values of each."""
+    first, *others = value if isinstance(value, list) else [value]
+    return [f"+{name}={first}", *(f"+{name}_{port}={other}" for port, other in enumerate(others, 1))]
 
 
 def memory_bits_for(size):

@@ -34,8 +34,8 @@ async def run_programs(dut):
     except DeviceError as error:
         Path("result.json").write_text(json.dumps({"refused": str(error)}))
         return
-    for steps in (set_base(config, job["base"]), set_thresholds(job["curves"], job["target"]), set_watchdog(job["watchdog"]),
-                  enable_interrupts()):
+    for steps in (set_base(config, job["base"], job["port_bases"]), set_thresholds(job["curves"], job["target"]),
+                  set_watchdog(job["watchdog"]), enable_interrupts()):
         await perform_async(bus, steps)
     results = []
     for address, length in job["programs"]:

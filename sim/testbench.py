@@ -121,6 +121,8 @@ def _testbench(program, golden, folder, streams):
             f"    {'reg' if name in host else 'wire'} [{bits - 1}:0] {name};" for name, bits, _ in ports),
         "IDLE": "\n".join(f"{inner}{name} = 0;" for name in host),
         "CONNECTIONS": ",\n".join(f"{inner}.{name}({name})" for name, _, _ in ports),
+        "FURTHER_PORTS": "".join(_further_port(number, ports) for number in range(1, config.memory_ports)),
+        "UNSUPPORTED": "".join(f" || unsupported_{number} !== 0" for number in range(1, config.memory_ports)),
         "X_CHECKS": "\n".join(f'{inner}    if (^{name} === 1\'bx) undefined("{name}");' for name, _, driven in ports
                               if not driven),
         "START": _hex(START),
@@ -135,6 +137,21 @@ def _testbench(program, golden, folder, streams):
     return re.sub(r"/\*(\w+)\*/", lambda found: values[found[1]], _TEMPLATE.read_text())
 
 
+def _further_port(number, ports):
+    """The read channels of a memory port beside the first, over the same array."""
+    prefix = f"m_axi_{number}__"
+    names = {name.removeprefix(prefix): name for name, _, _ in ports if name.startswith(prefix)}
+    connections = ",\n".join(f"        .{name}({wire})" for name, wire in names.items() if name not in ("arprot", "arcache"))
+    return f"""
+    wire unsupported_{number};
+    wire [ADDRESS-1:0] place_{number};
+    testbench_reads #(.DATA(DATA), .ADDRESS(ADDRESS), .WORDS(WORDS), .BASE(BASE), .LATENCY(LATENCY)) port_{number}(
+        .clk(clk), .rst(rst), .unsupported(unsupported_{number}), .place(place_{number}), .word(memory.words[place_{number}]),
+{connections}
+    );
+"""
+
+
 def verilog_ports(config):
     """(name in Verilog, bits, whether the accelerator reads it) of all ports but clock and reset."""
     ports = accelerator_signature(config).create()
@@ -146,7 +163,8 @@ def _setup(program):
     for name in ("ID", "CONFIG_IDENTITY"):
         value = config_values(program.config)[name]
         yield f'expect_register({_hex(by_name(name).offset, ADDRESS_BITS)}, {_hex(value)}, "{name}");'
-    writes = (set_base(program.config, program.base), set_thresholds(program.curves, program.target), enable_interrupts())
+    writes = (set_base(program.config, program.base, program.port_bases()), set_thresholds(program.curves, program.target),
+              enable_interrupts())
     for write in chain(*writes):
         yield f"write_register({_hex(write.offset, ADDRESS_BITS)}, {_hex(write.value)});"
 

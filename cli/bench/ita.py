@@ -36,8 +36,9 @@ def measure_ita(config, *, layernorm, folder, model=None, activity=False):
     """
     graph = ita_graph(config, layernorm=layernorm)
     program, golden = compile_graph(graph, config, resident=True), execute(graph, None)
-    run = simulate(config, program.image, program_address=program.entry, program_length=len(program.instructions),
-                   preload=tuple(program.preload.values()), folder=folder, model=model, activity=activity)
+    run = simulate(config, program.image, port_bases=program.port_bases(), program_address=program.entry,
+                   program_length=len(program.instructions), preload=tuple(program.preload.values()), folder=folder,
+                   model=model, activity=activity)
     if run.error:
         raise SimulationError(f"the program stopped: {run.error}")
     mismatches = compare_tensors(config, program, run, golden)

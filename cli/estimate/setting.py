@@ -32,8 +32,8 @@ class Setting:
     tau, target_sparsity, weight_sparsity, sites : pruning as in `acceltran run`; `sites` is a file, or "model" for the
         ``sites.json`` in the model's folder
     order, resident, prefetch, overlap : as in `acceltran run`
-    latency, bytes_per_cycle : of main memory: cycles from an address to its first data, and what it brings; None: as much as
-        the bus
+    latency, bytes_per_cycle : of main memory: cycles from an address to its first data, and what it brings through each memory
+        port; None: as much as the bus
     values : zeros of activations are those that the golden model computes; otherwise they are drawn by their expected share
 
     Raises

@@ -34,7 +34,8 @@ def estimate(
     overlap: Annotated[bool, typer.Option(help="Let instructions overlap, or let each wait for the one before.")] = True,
     latency: Annotated[int, typer.Option(min=1, help="Cycles from a read address to the first data of main memory.")] = 40,
     bytes_per_cycle: Annotated[float | None, typer.Option(
-        min=0.01, help="Bytes that main memory brings in a cycle (default: as many as the bus takes).")] = None,
+        min=0.01, help="Bytes that main memory brings in a cycle through each memory port (default: what its bus takes).",
+    )] = None,
     values: Annotated[bool, typer.Option(
         "--values/--no-values", help="Run the golden model for the zeros of activations, or draw them by the share that the "
         "compiler expects, which large models need.")] = True,

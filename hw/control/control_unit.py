@@ -12,7 +12,7 @@ from .axi_lite import AxiLiteFrontEnd, axi_lite_signature
 from .dispatcher import Dispatcher, engine_ports
 from .instruction_decoder import InstructionDecoder
 from .instruction_fetch import InstructionFetch
-from .layouts import ENGINES, EVENTS, FETCHED, TIMELINE
+from .layouts import ENGINES, FETCHED, TIMELINE, event_layout
 from .performance_counters import PerformanceCounters
 from .register_file import RegisterFile
 from .run_controller import RunController
@@ -46,8 +46,9 @@ class ControlUnit(wiring.Component):
     core_reset : Out(1), resets engines and buffers' control
     scrub : Out(1), pulse: zeroes the buffers; scrubbed : In(1), pulse
     access : Out(access_layout), what the memory side may reach
+    port_base : Out(pages).array(memory_ports - 1), the base of memory for each further port; there if there is one
     matrix_curve, vector_curve : In(6); matrix_tau, vector_tau : Out(W - 1), combinational
-    events : In(EVENTS)
+    events : In(event_layout(memory_ports))
     timeline : Out(TIMELINE), registers
     """
 
@@ -67,8 +68,10 @@ class ControlUnit(wiring.Component):
             "access": Out(access_layout(config.address_bits)),
             "memory_idle": In(1),
             **lookup_ports(config.width, config.clusters),
-            "events": In(EVENTS),
+            "events": In(event_layout(config.memory_ports)),
             "timeline": Out(TIMELINE),
+            **({"port_base": Out(config.address_bits - PAGE_BITS).array(config.memory_ports - 1)}
+               if config.memory_ports > 1 else {}),
         })
 
     def elaborate(self, platform):
@@ -79,13 +82,14 @@ class ControlUnit(wiring.Component):
         m.submodules.run = run = RunController(reports=2 + 2 * len(ENGINES))
         m.submodules.thresholds = thresholds = ThresholdCalculator(
             curves=config.prune_curves, width=config.width, clusters=config.clusters)
-        m.submodules.counters = counters = PerformanceCounters()
+        m.submodules.counters = counters = PerformanceCounters(memory_ports=config.memory_ports)
         m.submodules.watchdog = watchdog = Watchdog()
 
         emptied = ResetInserter(run.core_reset | run.clear)
         fetch = InstructionFetch()
         decoder = InstructionDecoder(
-            functions=config.functions, loop_orders=self._orders, curves=config.prune_curves, clusters=config.clusters)
+            functions=config.functions, loop_orders=self._orders, curves=config.prune_curves,
+            memory_ports=config.memory_ports, clusters=config.clusters)
         dispatcher = Dispatcher(depth=config.instruction_queue)
         m.submodules.fetch = emptied(fetch)
         m.submodules.decoder = emptied(decoder)
@@ -164,6 +168,7 @@ class ControlUnit(wiring.Component):
 
         m.d.comb += [
             access.memory_base.eq(pages("memory_base")),
+            *(self.port_base[port - 1].eq(pages(f"port_base_{port}")) for port in range(1, self._config.memory_ports)),
             *(getattr(window, end).eq(pages(f"{name}_{end}"))
               for name, window in (("read", access.read), ("write", access.write)) for end in ("base", "limit")),
             access.prot.eq(values.bus_attributes.prot),

@@ -23,6 +23,7 @@ class InstructionDecoder(wiring.Component):
     functions : activation functions that are built
     loop_orders : loop orders that are built
     curves : threshold curves
+    memory_ports : ports to main memory; with several, a LOAD to the weight buffer has one row, or none
     clusters : with several, the clusters that an instruction names are there, and are those that it can be for
 
     Members
@@ -36,7 +37,8 @@ class InstructionDecoder(wiring.Component):
     report : Out(ERROR_REPORT)
     """
 
-    def __init__(self, *, functions, loop_orders=tuple(LoopOrder), curves, clusters=1):
+    def __init__(self, *, functions, loop_orders=tuple(LoopOrder), curves, memory_ports=1, clusters=1):
+        self._striped = memory_ports > 1
         self._functions = [int(Function.NONE), *(int(Function[f.upper()]) for f in functions)]
         self._orders, self._curves, self._clusters = sorted(map(int, loop_orders)), curves, clusters
         super().__init__({
@@ -102,6 +104,8 @@ class InstructionDecoder(wiring.Component):
                         checks.append(fields["curve"] <= self._curves)
                     if "buffer" in fields:
                         checks.append(fields["buffer"].matches(*Buffer))
+                        if self._striped:
+                            checks.append((fields["buffer"] != Buffer.WEIGHT) | (fields["rows"] <= 1))
                     if self._clusters > 1:
                         checks.append(self._named(each.opcode, header.clusters, fields))
                     for check in checks:

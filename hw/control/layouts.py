@@ -6,8 +6,8 @@ from ..spec.error_codes import ERROR_CODE_BITS
 from ..spec.isa import HEADER, INSTRUCTION_BYTES, INSTRUCTIONS, Engine
 from ..spec.widths import NUMBER_BITS
 
-__all__ = ["ENGINES", "ERROR_REPORT", "EVENTS", "FETCHED", "INSTRUCTION_BITS", "SEMAPHORE_BITS", "TIMELINE", "WAIT_BITS",
-           "dispatched", "engine_bits", "numbered"]
+__all__ = ["ENGINES", "ERROR_REPORT", "FETCHED", "INSTRUCTION_BITS", "SEMAPHORE_BITS", "TIMELINE", "WAIT_BITS",
+           "dispatched", "engine_bits", "event_layout", "numbered"]
 
 INSTRUCTION_BITS = 8 * INSTRUCTION_BYTES
 
@@ -17,7 +17,7 @@ WAIT_BITS = 8
 ENGINES = tuple(e.name.lower() for e in Engine)
 """Names of the engines, in the order of their numbers."""
 
-EVENTS = data.StructLayout({
+_EVENTS = {
     "fired": 24,
     "dense": 32,
     "lost_operands": 24,
@@ -32,8 +32,15 @@ EVENTS = data.StructLayout({
     "b_tile_loads": 12,
     "word_reads": 12,
     "word_writes": 12,
-})
-"""What happened in a cycle: increments of the performance counters of the same names."""
+}
+
+
+def event_layout(memory_ports=1):
+    """What happened in a cycle: increments of the performance counters of the same names."""
+    further = {f"bytes_read_{port}": _EVENTS["bytes_read"] for port in range(1, memory_ports)}
+    total = _EVENTS["bytes_read"] + (memory_ports - 1).bit_length()
+    return data.StructLayout(_EVENTS | {"bytes_read": total} | further)
+
 
 TIMELINE = data.StructLayout({
     **{name: data.StructLayout({"start": 1, "start_number": NUMBER_BITS, "done": 1, "done_number": NUMBER_BITS})

@@ -5,8 +5,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import tree_sum
-from ..spec.registers import COUNTERS
-from .layouts import ENGINES, EVENTS
+from ..spec.registers import counters_of
+from .layouts import ENGINES, event_layout
 
 __all__ = ["PerformanceCounters"]
 
@@ -17,25 +17,31 @@ class PerformanceCounters(wiring.Component):
     The low halves add, their carries move to the high halves a cycle later: reading a low half keeps the high half that
     belongs to it for the next read of a high half.
 
+    Parameters
+    ----------
+    memory_ports : ports to main memory, each of which beside the first has a counter
+
     Members
     -------
     clear : In(1), zeroes all counters; may be high in the first cycle of `running`, which still counts
     running : In(1), counts the cycles in which it is high
-    events : In(EVENTS), increments of this cycle
+    events : In(event_layout(memory_ports)), increments of this cycle
     busy, stalled, retired : In(3), one bit per engine
-    index : In, number of a counter in `registers.COUNTERS`; high : In(1); read : In(1) one cycle per access
+    index : In, number of a counter in `registers.counters_of`; high : In(1); read : In(1) one cycle per access
     data : Out(32), a cycle after `read`; reads are at least two cycles apart
     """
 
-    def __init__(self):
+    def __init__(self, *, memory_ports=1):
+        self._names = [name for name, _ in counters_of(memory_ports)]
+        self._events = event_layout(memory_ports)
         super().__init__({
             "clear": In(1),
             "running": In(1),
-            "events": In(EVENTS),
+            "events": In(self._events),
             "busy": In(len(ENGINES)),
             "stalled": In(len(ENGINES)),
             "retired": In(len(ENGINES)),
-            "index": In(range(len(COUNTERS))),
+            "index": In(range(len(self._names))),
             "high": In(1),
             "read": In(1),
             "data": Out(32),
@@ -43,14 +49,14 @@ class PerformanceCounters(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        increments = {name: self.events[name] for name in EVENTS.members if name not in ("fired", "dense")}
+        increments = {name: self.events[name] for name in self._events.members if name not in ("fired", "dense")}
         increments |= {"cycles": Const(1, 1), "multiplications": self.events.fired,
                        "dense_multiplications": self.events.dense,
                        "skipped_multiplications": self.events.dense - self.events.fired,
                        "instructions": tree_sum([self.retired[n] for n in range(len(ENGINES))])}
         for n, engine in enumerate(ENGINES):
             increments |= {f"{engine}_busy": self.busy[n], f"{engine}_stalled": self.stalled[n]}
-        halves = [self._counter(m, name, increments[name]) for name, _ in COUNTERS]
+        halves = [self._counter(m, name, increments[name]) for name in self._names]
 
         index, was_low, kept = Signal.like(self.index, reset_less=True), Signal(), Signal(32, reset_less=True)
         m.d.sync += [was_low.eq(self.read & ~self.high), index.eq(self.index)]

@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..spec.isa import LoopOrder
-from ..spec.registers import ADDRESS_BITS, COUNTERS, CURVE_STRIDE, KNOTS, REGISTERS, by_name, config_values
+from ..spec.registers import ADDRESS_BITS, COUNTERS, CURVE_STRIDE, KNOTS, REGISTERS, by_name, config_values, counters_of
 from .axi_lite import register_bus_signature
 
 __all__ = ["RegisterFile", "register_layout"]
@@ -45,8 +45,8 @@ class RegisterFile(wiring.Component):
 
     def __init__(self, *, config, loop_orders=tuple(LoopOrder)):
         self._constants = config_values(config, loop_orders)
-        self._curves = config.prune_curves
-        self._registers = [r for r in REGISTERS if r.count == 1 and r.built(config.address_bits)]
+        self._curves, self._counters = config.prune_curves, len(counters_of(config.memory_ports))
+        self._registers = [r for r in REGISTERS if r.count == 1 and r.built(config)]
         stored = [r.name for r in self._registers if r.access in ("rw", "w1s")]
         super().__init__({
             "bus": In(register_bus_signature(address_bits=ADDRESS_BITS)),
@@ -60,7 +60,7 @@ class RegisterFile(wiring.Component):
             "event": In(register_layout("IRQ_STATUS")),
             "clear_events": In(1),
             "irq": Out(1),
-            "counter": Out(range(len(COUNTERS))),
+            "counter": Out(range(self._counters)),
             "counter_high": Out(1),
             "counter_read": Out(1),
             "counter_data": In(32),
@@ -157,7 +157,7 @@ class RegisterFile(wiring.Component):
         tau, curve = by_name("TAU"), by_name("CURVE")
         m.d.comb += [
             counter.eq(bus.address - first),
-            is_counter.eq((bus.address >= first) & (bus.address < first + 2 * len(COUNTERS))),
+            is_counter.eq((bus.address >= first) & (bus.address < first + 2 * self._counters)),
             self.counter_high.eq(counter[0]),
             self.counter.eq(counter[1:]),
             self.counter_read.eq(bus.read & is_counter),

@@ -1,5 +1,8 @@
 """The memory engine: LOAD, STORE and GATHER between main memory and the buffers, and the fetching of instructions."""
 
+from functools import reduce
+from operator import and_
+
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
@@ -9,10 +12,11 @@ from ..instruction_layout import header_layout, layout
 from ..layout import tile_beat, tile_write, vector_write
 from ..spec.error_codes import MemoryFault
 from ..spec.isa import INSTRUCTION_BYTES, Buffer, Opcode
+from ..spec.registers import PAGE_BITS
 from ..spec.widths import SLOT_BITS
 from ..streams.skid_buffer import skidded
 from .access import access_layout
-from .axi import AXI4Signature, join, size_code
+from .axi import AXI4ReadSignature, AXI4Signature, join, size_code
 from .axi_reader import AxiReader
 from .axi_writer import AxiWriter
 from .fetch_port import FetchPort, fetch_layout
@@ -21,8 +25,10 @@ from .gearbox_in import GearboxIn
 from .gearbox_out import GearboxOut
 from .pieces import LINE, MASK, Pieces
 from .scrubber import Scrubber
+from .share_order import ShareOrder
 from .tile_loader import TileLoader, load_layout
 from .tile_storer import TileStorer
+from .weight_port import WeightPort
 
 __all__ = ["MemoryEngine", "error_layout"]
 
@@ -52,6 +58,11 @@ class MemoryEngine(wiring.Component):
     The base of memory is added to every address, and every burst has to lie inside the window of its direction; an instruction
     or a fetch that leaves it is an error of its own, and the bus is not asked.
 
+    With several `ports`, a LOAD to the weight buffer has one row, and its tiles are striped: tile t comes through port ``t mod
+    ports``, the first of which is `axi`, which serves everything else too. Every port reads the same number of bytes from the
+    same address, counted from a base of its own, and may run ahead of the others; the LOAD is done when all its tiles are
+    written. If several ports fail in it, the first in number is reported; tiles of later LOADs may have come through others.
+
     Soft reset: raise `flush` and hold it, wait for `idle`, then raise `core_reset`; `flush` may fall as that rises.
     While `flush` is up no burst begins, arriving data are dropped, an open write burst ends with empty strobes, and
     neither `done` nor `error` is raised; `core_reset` then clears everything, requests not yet issued included.
@@ -65,17 +76,19 @@ class MemoryEngine(wiring.Component):
     outstanding_reads : data bursts in flight, in either direction; the data FIFO holds as many
     weight_tiles, activation_tiles, vector_lines : capacities of the buffers
     address_bits : of the bus
+    ports : 1, 2, 4 or 8, to main memory
     skid : whether pieces that the way to the bus refuses wait in a skid buffer
     clusters : activation buffers, of `activation_tiles` each
 
     Members
     -------
     axi : Out(AXI4Signature); id 0 for data, id 1 for fetches
-    access : In(access_layout)
+    axi_{n} : Out(AXI4ReadSignature), of the ports n from 1 on
+    access : In(access_layout); port_base : In(pages).array(ports - 1), the base of memory for each of them
     instruction : In(stream(512)), taken when it has been issued (STORE: finished)
     done : Out(1), a cycle per finished instruction; the last write into a buffer was at least a cycle before
     error : Out(error_layout), a cycle
-    weight_write, activation_write : Out(stream(tile_write))
+    weight_write, activation_write : Out(stream(tile_write)); weight_write_{n} : the same of the ports from 1 on
     vector_write : Out(stream(vector_write))
     read_request : Out(stream(SLOT_BITS)), read : In(stream(tile_beat)), the tiles of a STORE
     activation_clusters, store_clusters : Out(clusters), with several: whose buffers `activation_write` goes to, and whose
@@ -84,13 +97,14 @@ class MemoryEngine(wiring.Component):
     flush, core_reset : In(1), idle : Out(1)
     scrub : In(1), pulse, while nothing runs: zeroes the buffers, see `Scrubber`; scrubbed : Out(1), pulse
     bytes_read, bytes_written : Out, bytes on the bus in the cycle before, fetches and dropped data included
+    bytes_read_{n} : Out, of the ports from 1 on, which `bytes_read` leaves out
     tiles_loaded : Out(1), a tile was completed in a buffer in the cycle before
     busy : Out(1), an instruction is in progress
     stalled : Out(1), and no data moved in the cycle before, neither on the bus (fetches excepted) nor into a buffer
     """
 
     def __init__(self, *, tile, width, b_width, scale_bits, lines_per_beat, bus_width, burst_beats, outstanding_reads,
-                 weight_tiles, activation_tiles, vector_lines, address_bits=32, skid=False, clusters=1):
+                 weight_tiles, activation_tiles, vector_lines, address_bits=32, ports=1, skid=False, clusters=1):
         if bus_width not in (64, 128, 256, 512):
             raise ValueError(f"bus_width = {bus_width}: 64, 128, 256 or 512")
         self._bus_width, self._skid, self._clusters = bus_width, skid, clusters
@@ -107,8 +121,12 @@ class MemoryEngine(wiring.Component):
         self._fetch_port = FetchPort(bus_width=bus_width)
         self._gearbox_in = GearboxIn(bus_width=bus_width, sizes=pieces.sizes)
         self._gearbox_out = GearboxOut(bus_width=bus_width, sizes=(pieces.sizes[MASK], pieces.sizes[LINE]))
-        self._loader = TileLoader(pieces=pieces, weight_tiles=weight_tiles, activation_tiles=activation_tiles,
-                                  vector_lines=vector_lines)
+        self._loader = TileLoader(pieces=pieces, stripes=ports, capacities={
+            Buffer.WEIGHT: weight_tiles, Buffer.ACTIVATION: activation_tiles, Buffer.VECTOR: vector_lines})
+        self._further = {number: WeightPort(
+            number=number, ports=ports, ahead=_JOBS, tile=tile, b_width=b_width, lines_per_beat=lines_per_beat,
+            bus_width=bus_width, burst_beats=burst_beats, outstanding_reads=outstanding_reads, weight_tiles=weight_tiles,
+            address_bits=address_bits) for number in range(1, ports)}
         self._gatherer = Gatherer(**shape, bus_width=bus_width, activation_tiles=activation_tiles,
                                   rows_ahead=outstanding_reads + 2)
         self._storer = TileStorer(**shape, activation_tiles=activation_tiles)
@@ -138,7 +156,20 @@ class MemoryEngine(wiring.Component):
             "tiles_loaded": Out(1),
             "busy": Out(1),
             "stalled": Out(1),
-        })
+        } | self._further_members(address_bits, tile_write(tile, b_width, lines_per_beat)))
+
+    def _further_members(self, address_bits, write):
+        """What the ports beside the first need."""
+        if not self._further:
+            return {}
+        members = {"port_base": In(address_bits - PAGE_BITS).array(len(self._further))}
+        for number in self._further:
+            members |= {
+                f"axi_{number}": Out(AXI4ReadSignature(data_width=self._bus_width, address_width=address_bits)),
+                f"weight_write_{number}": Out(stream.Signature(write)),
+                f"bytes_read_{number}": Out(range(self._bus_width // 8 + 1)),
+            }
+        return members
 
     def elaborate(self, platform):
         m = Module()
@@ -152,16 +183,38 @@ class MemoryEngine(wiring.Component):
         m.d.comb += [kinds.w_en.eq(jobs.w_en), kinds.r_en.eq(jobs.r_en)]
         gathers = kinds.r_rdy & (kinds.r_data == _GATHER)
         failed = Signal()
+        order = self._order(m, failed)
 
         self._bus(m)
-        self._issue(m, kinds.w_data, data.View(load, jobs.w_data), jobs, failed)
-        finished = self._run_jobs(m, kinds, data.View(load, jobs.r_data), jobs)
+        self._issue(m, kinds.w_data, data.View(load, jobs.w_data), jobs, failed, order)
+        finished = self._run_jobs(m, kinds, data.View(load, jobs.r_data), jobs, order)
         spoiled = self._cut_beats(m, gathers)
         self._write_buffers(m)
         if self._clusters > 1:
             self._choose_clusters(m, jobs)
-        self._status(m, finished, jobs, failed, spoiled)
+        self._status(m, finished, jobs, failed, spoiled, order)
         return ResetInserter(self.core_reset)(m)
+
+    def _order(self, m, failed):
+        """The ports beside the first, and the ShareOrder in which instructions are done; None without such ports."""
+        if not self._further:
+            return None
+        m.submodules.order = order = ShareOrder(ports=1 + len(self._further), depth=2 * _JOBS)
+        for number, port in self._further.items():
+            m.submodules[f"port_{number}"] = port
+            axi, written = getattr(self, f"axi_{number}"), getattr(self, f"weight_write_{number}")
+            wiring.connect(m, port.axi, wiring.flipped(axi))
+            wiring.connect(m, port.o, wiring.flipped(written))
+            m.d.comb += [
+                port.access.eq(self.access),
+                port.access.memory_base.eq(self.port_base[number - 1]),
+                port.flush.eq(self.flush),
+                port.stop.eq(failed),
+                order.finished[number].eq(port.finished),
+                order.failed[number].eq(port.error != 0),
+            ]
+            m.d.sync += getattr(self, f"bytes_read_{number}").eq(Mux(axi.rvalid & axi.rready, self._bus_width // 8, 0))
+        return order
 
     def _bus(self, m):
         """The bus, the instruction fetch and the way of a STORE."""
@@ -173,7 +226,7 @@ class MemoryEngine(wiring.Component):
             writer.access.eq(self.access),
             reader.flush.eq(self.flush),
             writer.flush.eq(self.flush),
-            self.idle.eq(reader.idle & writer.idle),
+            self.idle.eq(reduce(and_, (port.idle for port in self._further.values()), reader.idle & writer.idle)),
         ]
         wiring.connect(m, wiring.flipped(self.fetch_request), fetch.fetch_request)
         wiring.connect(m, fetch.fetch, wiring.flipped(self.fetch))
@@ -185,8 +238,9 @@ class MemoryEngine(wiring.Component):
         wiring.connect(m, skidded(m, storer.o, self._skid, "pieces"), self._gearbox_out.i)
         wiring.connect(m, self._gearbox_out.o, writer.i)
 
-    def _issue(self, m, kind, job, jobs, failed):
+    def _issue(self, m, kind, job, jobs, failed, order):
         """Starts instructions: read requests for the bus, and jobs for what arrives."""
+        room = jobs.w_rdy & order.i.ready if order else jobs.w_rdy
         load, store, gather = (
             data.View(layout(opcode), self.instruction.payload)
             for opcode in (Opcode.LOAD, Opcode.STORE, Opcode.GATHER)
@@ -201,7 +255,7 @@ class MemoryEngine(wiring.Component):
 
         def skip():
             """An instruction without tiles, in its place among the others."""
-            m.d.comb += [kind.eq(_NOTHING), push.eq(may_start & jobs.w_rdy), self.instruction.ready.eq(push)]
+            m.d.comb += [kind.eq(_NOTHING), push.eq(may_start & room), self.instruction.ready.eq(push)]
 
         m.d.comb += [
             request.payload.eq(self._gatherer.request.payload),
@@ -226,7 +280,7 @@ class MemoryEngine(wiring.Component):
                         kind.eq(_LOAD),
                         request.payload.beat.eq(load.address >> beats),
                         request.payload.beats.eq(load.bytes >> beats),
-                        request.valid.eq(may_start & jobs.w_rdy),
+                        request.valid.eq(may_start & self._issue_shares(m, load, room, push, order)),
                         push.eq(request.valid & request.ready),
                         self.instruction.ready.eq(push),
                     ]
@@ -239,7 +293,7 @@ class MemoryEngine(wiring.Component):
                 with m.Else():
                     m.d.comb += [
                         kind.eq(_GATHER),
-                        issue.valid.eq(may_start & jobs.w_rdy),
+                        issue.valid.eq(may_start & room),
                         push.eq(issue.valid & issue.ready),
                         self.instruction.ready.eq(push),
                     ]
@@ -247,9 +301,27 @@ class MemoryEngine(wiring.Component):
                 with m.If((store.rows == 0) | (store.columns == 0)):
                     skip()
                 with m.Else():
-                    self._issue_store(m, store, may_start & ~jobs.r_rdy, begun)
+                    quiet = ~jobs.r_rdy & order.empty if order else ~jobs.r_rdy
+                    self._issue_store(m, store, may_start & quiet, begun)
             with m.Default():
                 skip()
+        if order:
+            m.d.comb += order.i.valid.eq(push)
+
+    def _issue_shares(self, m, load, room, push, order):
+        """Tells every port of its share of a LOAD, if it is one to the weight buffer; returns whether there is room for it."""
+        if not order:
+            return room
+        striped, ready = Signal(), Cat(port.job.ready for port in self._further.values()).all()
+        beats = size_code(self._bus_width)
+        m.d.comb += [striped.eq(load.buffer == Buffer.WEIGHT), order.i.payload.eq(striped)]
+        for port in self._further.values():
+            share = port.job.payload
+            m.d.comb += [
+                share.beat.eq(load.address >> beats), share.beats.eq(load.bytes >> beats),
+                share.slot.eq(load.slot), share.tiles.eq(load.columns), port.job.valid.eq(push & striped),
+            ]
+        return room & (ready | ~striped)
 
     def _issue_store(self, m, store, may_start, begun):
         """Starts a STORE when nothing else runs, and takes the instruction when memory has it all."""
@@ -264,7 +336,7 @@ class MemoryEngine(wiring.Component):
         with m.If(self._writer.done):
             m.d.sync += begun.eq(0)
 
-    def _run_jobs(self, m, kinds, job, jobs):
+    def _run_jobs(self, m, kinds, job, jobs, order):
         """Gives the job at the head to whom it concerns; returns "an instruction has finished"."""
         loader, gatherer = self._loader, self._gatherer
         job_done = Signal()
@@ -281,7 +353,9 @@ class MemoryEngine(wiring.Component):
                     m.d.comb += [gatherer.job.valid.eq(1), job_done.eq(gatherer.job.ready)]
                 with m.Default():
                     m.d.comb += job_done.eq(1)
-        return job_done | self._writer.done
+        if order:
+            m.d.comb += order.finished[0].eq(job_done)
+        return (order.done if order else job_done) | self._writer.done
 
     def _cut_beats(self, m, gathers):
         """Beats to the gearbox or the list of indices, pieces to the loader or the gatherer.
@@ -363,7 +437,7 @@ class MemoryEngine(wiring.Component):
             self.store_clusters.eq(named),
         ]
 
-    def _status(self, m, finished, jobs, failed, spoiled):
+    def _status(self, m, finished, jobs, failed, spoiled, order):
         """Completion, errors and counters."""
         axi, code = self.axi, Signal(4)
         with m.If(spoiled):
@@ -374,6 +448,13 @@ class MemoryEngine(wiring.Component):
             m.d.comb += code.eq(MemoryFault.WRITE_WINDOW)
         with m.Else():
             m.d.comb += code.eq(self._loader.error | self._gatherer.error | self._storer.error)
+        if order:
+            m.d.comb += order.failed[0].eq(code != 0)
+            due = Signal.like(code)
+            for number, found in reversed([(0, code), *((n, port.error) for n, port in self._further.items())]):
+                with m.If(order.failing[number]):
+                    m.d.comb += due.eq(found)
+            code = due
         raised = (code != 0) & ~self.flush & ~failed
         with m.If(raised):
             m.d.sync += failed.eq(1)
@@ -384,14 +465,19 @@ class MemoryEngine(wiring.Component):
         ]
 
         written, read = axi.wvalid & axi.wready, axi.rvalid & axi.rready
-        tile_ports = (self.weight_write, self.activation_write)
+        further = [getattr(self, f"axi_{number}") for number in self._further]
+        tile_ports = (self.weight_write, self.activation_write,
+                      *(getattr(self, f"weight_write_{number}") for number in self._further))
         into_buffer = Cat(port.valid & port.ready for port in (*tile_ports, self.vector_write))
         tile_ends = Cat(port.valid & port.ready & port.payload.last for port in tile_ports)
         busy = self.instruction.valid | jobs.r_rdy
+        moved = read & (axi.rid == 0)
+        if order:
+            busy, moved = busy | ~order.empty, moved | Cat(port.rvalid & port.rready for port in further).any()
         m.d.sync += [
             self.bytes_read.eq(Mux(read, self._bus_width // 8, 0)),
             self.bytes_written.eq(Mux(written, self._bus_width // 8, 0)),
             self.tiles_loaded.eq(tile_ends.any()),
             self.busy.eq(busy),
-            self.stalled.eq(busy & ~written & ~(read & (axi.rid == 0)) & ~into_buffer.any()),
+            self.stalled.eq(busy & ~written & ~moved & ~into_buffer.any()),
         ]

@@ -19,6 +19,7 @@ class Pieces:
     ----------
     tile, width, b_width, scale_bits, lines_per_beat : shape of tiles, of weights and of the lines of the vector buffer
     bus_width : data bits
+    buffers : those that are loaded
     """
 
     tile: int
@@ -27,6 +28,7 @@ class Pieces:
     scale_bits: int
     lines_per_beat: int
     bus_width: int
+    buffers: tuple[Buffer, ...] = tuple(Buffer)
 
     def line_bits(self, buffer):
         """Bits of a line for a Buffer."""
@@ -41,7 +43,7 @@ class Pieces:
 
     @property
     def sizes(self):
-        """Distinct sizes in bits; those called `MASK` and `LINE` first."""
-        lines = {lines * self.line_bits(buffer) for buffer in Buffer for lines in range(1, self.most(buffer) + 1)}
-        first = (self.tile**2, self.line_bits(Buffer.ACTIVATION))
+        """Distinct sizes in bits; first those called `MASK` and `LINE`, the latter of weights where no activations come."""
+        lines = {lines * self.line_bits(buffer) for buffer in self.buffers for lines in range(1, self.most(buffer) + 1)}
+        first = (self.tile**2, self.line_bits(Buffer.ACTIVATION if Buffer.ACTIVATION in self.buffers else self.buffers[0]))
         return (*first, *sorted(lines - {first[LINE]}))

@@ -29,10 +29,14 @@ class TileLoader(wiring.Component):
     written one by one, line in ``lines[0]``, address in ``slot``. After an error the loader writes nothing more and stays
     where it is.
 
+    With `stripes` ports the tiles of a LOAD to the weight buffer, which has one row, are shared: this loader takes those whose
+    number is `first` modulo `stripes`, packed one behind the other.
+
     Parameters
     ----------
-    pieces : Pieces
-    weight_tiles, activation_tiles, vector_lines : capacities
+    pieces : Pieces, which names the buffers
+    capacities : {Buffer: tiles or lines}
+    stripes, first : ports, and the number of this one
 
     Members
     -------
@@ -43,12 +47,12 @@ class TileLoader(wiring.Component):
     error : Out(3), 0, or a MemoryFault until reset
     """
 
-    def __init__(self, *, pieces, weight_tiles, activation_tiles, vector_lines):
+    def __init__(self, *, pieces, capacities, stripes=1, first=0):
         self._pieces, self._tile, self._lines_per_beat = pieces, pieces.tile, pieces.lines_per_beat
-        self._capacities = {
-            Buffer.WEIGHT: weight_tiles, Buffer.ACTIVATION: activation_tiles, Buffer.VECTOR: vector_lines,
-        }
-        self._write = tile_write(pieces.tile, pieces.width + pieces.scale_bits, pieces.lines_per_beat)
+        self._capacities = {buffer: capacities[buffer] for buffer in pieces.buffers}
+        self._stripes, self._first = stripes, first
+        widest = max(pieces.line_bits(buffer) for buffer in pieces.buffers) // pieces.tile
+        self._write = tile_write(pieces.tile, widest, pieces.lines_per_beat)
         super().__init__({
             "job": In(stream.Signature(load_layout(pieces.bus_width))),
             "segment": Out(stream.Signature(beat_bits(pieces.bus_width))),
@@ -65,9 +69,11 @@ class TileLoader(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         tile, job = self._tile, self.job.payload
-        m.submodules.walk = walk = TileWalk()
+        m.submodules.walk = walk = TileWalk(stripes=self._stripes, first=self._first)
         vector, inside = job.buffer == Buffer.VECTOR, Signal()
         m.d.comb += [walk.area.eq(job.area), self.segment.payload.eq(job.beats)]
+        if self._stripes > 1:
+            m.d.comb += walk.striped.eq(job.buffer == Buffer.WEIGHT)
         with m.Switch(job.buffer):
             for buffer, capacity in self._capacities.items():
                 with m.Case(buffer):
@@ -130,7 +136,7 @@ class TileLoader(wiring.Component):
     def _of_buffer(self, value):
         """`value(most, bits)` of the Buffer that is written, by its lines in a piece and the bits of a line."""
         pieces, buffer = self._pieces, self.job.payload.buffer
-        formats = [(pieces.most(one), pieces.line_bits(one)) for one in Buffer]
+        formats = [(pieces.most(one), pieces.line_bits(one)) for one in pieces.buffers]
         values = {form: value(*form) for form in formats}
         if len(values) == 1:
             return values[formats[0]]

@@ -1,6 +1,6 @@
 """The slots of a matrix of tiles, row by row."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,20 +18,28 @@ def area_layout():
 
 
 class TileWalk(wiring.Component):
-    """Counts through the tiles of an area in row-major order.
+    """Counts through the tiles of an area in row-major order, or of an area of one row through every `stripes`-th of them.
+
+    Parameters
+    ----------
+    stripes : ports that share the tiles of an area
+    first : number of the first tile, less than `stripes`; there is one of that number
 
     Members
     -------
     area : In(area_layout), not empty; held during the walk
+    striped : In(1), only every `stripes`-th tile; there where `stripes` is more than 1
     start : In(1), go to the first tile
     step : In(1), go to the next tile
     slot : Out(REACH_BITS), slot of this tile
     last : Out(1), this is the last tile
     """
 
-    def __init__(self):
+    def __init__(self, *, stripes=1, first=0):
+        self._stripes, self._first = stripes, first
         super().__init__({
             "area": In(area_layout()),
+            **({"striped": In(1)} if stripes > 1 else {}),
             "start": In(1),
             "step": In(1),
             "slot": Out(REACH_BITS),
@@ -43,14 +51,18 @@ class TileWalk(wiring.Component):
         area = self.area
         row_slot = Signal(REACH_BITS, reset_less=True)
         row, column = Signal(12, reset_less=True), Signal(16, reset_less=True)
-        row_ends = column == area.columns - 1
+        ahead, row_ends = 1, column == area.columns - 1
+        if self._stripes > 1:
+            ahead = Mux(self.striped, self._stripes, 1)
+            row_ends = column + ahead >= area.columns
         m.d.comb += self.last.eq(row_ends & (row == area.rows - 1))
         with m.If(self.start):
-            m.d.sync += [self.slot.eq(area.slot), row_slot.eq(area.slot), row.eq(0), column.eq(0)]
+            m.d.sync += [self.slot.eq(area.slot + self._first if self._first else area.slot), row_slot.eq(area.slot),
+                         row.eq(0), column.eq(self._first)]
         with m.Elif(self.step & row_ends):
             m.d.sync += [
                 self.slot.eq(row_slot + area.pitch), row_slot.eq(row_slot + area.pitch), row.eq(row + 1), column.eq(0),
             ]
         with m.Elif(self.step):
-            m.d.sync += [self.slot.eq(self.slot + 1), column.eq(column + 1)]
+            m.d.sync += [self.slot.eq(self.slot + ahead), column.eq(column + ahead)]
         return m

@@ -4,7 +4,7 @@ from xml.etree.ElementTree import Element, SubElement, register_namespace
 
 from ..spec.registers import ADDRESS_BITS
 from ..spec.version import version_text
-from .ports import CLOCK, INTERRUPT, MANAGER, RESET, SUBORDINATE, ports
+from .ports import CLOCK, INTERRUPT, MANAGER, RESET, SUBORDINATE, ports, readers
 from .register_view import INNER, register_views
 from .wrapper import TOP
 from .xml_text import to_text
@@ -37,7 +37,7 @@ def to_ip_xact(config, file_sets, *, observe=False):
     all_ports = [port for port in ports(config) if observe or not port.observation]
     component = Element(_tag("component"))
     _add(component, vendor=_VENDOR, library=_LIBRARY, name=f"{TOP}_{config.name}", version=version_text())
-    _interfaces(_child(component, "busInterfaces"), all_ports)
+    _interfaces(_child(component, "busInterfaces"), all_ports, readers(config))
     space = _child(_child(component, "addressSpaces"), "addressSpace")
     _add(space, name=_MEMORY, description="Main memory: programs, weights, tables and results",
          range=min(1 << config.address_bits, _LARGEST), width=config.bus_width, addressUnitBits=_BYTE)
@@ -53,7 +53,7 @@ def to_ip_xact(config, file_sets, *, observe=False):
     return to_text(component, "Component description of an AccelTran, generated: do not edit.")
 
 
-def _interfaces(parent, all_ports):
+def _interfaces(parent, all_ports, readers):
     def interface(name, kind, maps, mode, reference=None, description=""):
         element = _child(parent, "busInterface")
         _add(element, name=name, description=description)
@@ -75,6 +75,9 @@ def _interfaces(parent, all_ports):
 
     interface(MANAGER, (_AMBA, "AXI4"), signals(MANAGER), "master", ("addressSpace", _MEMORY),
               "AXI4 manager to main memory")
+    for reader in readers:
+        interface(reader, (_AMBA, "AXI4"), signals(reader), "master", ("addressSpace", _MEMORY),
+                  "AXI4 manager to main memory without write channels, weights")
     interface(SUBORDINATE, (_AMBA, "AXI4-Lite"), signals(SUBORDINATE), "slave", ("memoryMap", _REGISTERS),
               "AXI4-Lite subordinate, registers")
     interface(INTERRUPT, (_SIGNAL, "interrupt"), [("INTERRUPT", INTERRUPT)], "master", description="Level, active high")

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In
 
 from ..accelerator import accelerator_signature
 
-__all__ = ["CLOCK", "INTERRUPT", "MANAGER", "OBSERVATION", "RESET", "SUBORDINATE", "Port", "ports"]
+__all__ = ["CLOCK", "INTERRUPT", "MANAGER", "OBSERVATION", "RESET", "SUBORDINATE", "Port", "ports", "readers"]
 
 CLOCK, RESET, INTERRUPT = "aclk", "aresetn", "interrupt"
 MANAGER, SUBORDINATE = "m_axi", "s_axi"
@@ -17,6 +17,11 @@ OBSERVATION = ("timeline", "activity")
 
 _OUTER = {"m_axi": MANAGER, "s_axil": SUBORDINATE, "irq": INTERRUPT, **{name: name for name in OBSERVATION}}
 """By the member of the signature; a new one has to be named here before there is a package again."""
+
+
+def readers(config):
+    """Names of the managers beside `MANAGER`, inside and outside: they have read channels only."""
+    return [f"{MANAGER}_{number}" for number in range(1, config.memory_ports)]
 
 
 @dataclass(frozen=True)
@@ -52,9 +57,9 @@ class Port:
 def ports(config):
     """Every Port of the accelerator of `config`, those for observation last."""
     members = accelerator_signature(config).create()
-    found = []
+    outer, found = _OUTER | {name: name for name in readers(config)}, []
     for (member, *path), flow, _ in members.signature.flatten(members):
-        interface, signal = _OUTER[member], "_".join(map(str, path)) or None
+        interface, signal = outer[member], "_".join(map(str, path)) or None
         found.append(Port(name="_".join([interface, *map(str, path)]), inner="__".join([member, *map(str, path)]),
                           bits=Shape.cast(flow.shape).width, driven=flow.flow is In, interface=interface, signal=signal))
     return found

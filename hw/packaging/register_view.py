@@ -76,7 +76,7 @@ def register_views(config):
     """The RegisterView of every register that the accelerator of `config` has, in the order of the offsets."""
     constants = config_values(config)
     return [_view(register, config, constants.get(register.name, register.reset)) for register in REGISTERS
-            if register.built(config.address_bits)]
+            if register.built(config)]
 
 
 def _view(register, config, reset):

@@ -6,7 +6,7 @@ from pathlib import Path
 from ..spec.error_codes import ErrorCode
 from ..spec.isa import INSTRUCTION_BYTES, Opcode, encode
 from ..spec.registers import ADDRESS_BITS, PAGE_BITS, by_name, config_values, pack
-from .ports import INTERRUPT, MANAGER, SUBORDINATE, ports
+from .ports import INTERRUPT, MANAGER, SUBORDINATE, ports, readers
 
 __all__ = ["SMOKE_TESTBENCH", "to_smoke_testbench"]
 
@@ -30,8 +30,10 @@ def to_smoke_testbench(config):
     shown = [port for port in ports(config) if not port.observation]
     host = [port.name for port in shown if port.driven and port.interface == SUBORDINATE]
     # What the memory drives in no continuous assignment is a register: the id of a read, and the write channels at rest.
-    memory = [port.name for port in shown
-              if port.driven and port.interface == MANAGER and port.signal not in _MEMORY_ANSWERS]
+    # Ports that only read weights are at rest altogether.
+    others = readers(config)
+    memory = [port.name for port in shown if port.driven and (
+        port.interface == MANAGER and port.signal not in _MEMORY_ANSWERS or port.interface in others)]
     addresses = {port.bits for port in shown if port.interface == MANAGER and port.signal == "araddr"}
     inner, bits = " " * 8, config.bus_width
     raw = encode(Opcode.HALT)
@@ -48,6 +50,8 @@ def to_smoke_testbench(config):
                                   for port in shown if port.interface != INTERRUPT) + f"\n    wire {INTERRUPT};",
         "CONNECTIONS": ",\n".join(f"{inner}.{port.name}({port.name})" for port in shown),
         "PROGRAM_WORDS": "\n".join(f"{inner}words[{n}] = {_hex(word, bits)};" for n, word in enumerate(words)),
+        "QUIET": "".join(f" || {name}_arvalid !== 1'b0" for name in others),
+        "UNASKED": "a write, or a read of weights," if others else "a write",
         "IDLE": "\n".join(f"{inner}{name} = 0;" for name in (*host, *memory)),
         "CONSTANTS": "\n".join(
             f'{inner}expect_register({_hex(by_name(name).offset, ADDRESS_BITS)}, {_hex(_ALL_ONES)}, {_hex(value)}, "{name}");'

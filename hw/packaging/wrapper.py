@@ -1,6 +1,6 @@
 """The module that others instantiate: the accelerator under the port names that AXI tools know, in Verilog-2001."""
 
-from .ports import CLOCK, INTERRUPT, MANAGER, RESET, SUBORDINATE, ports
+from .ports import CLOCK, INTERRUPT, MANAGER, RESET, SUBORDINATE, ports, readers
 
 __all__ = ["TOP", "WRAPPER", "to_wrapper"]
 
@@ -14,6 +14,10 @@ _HEAD = f"""\
 // synchronous; one cycle of it is enough. {MANAGER} is an AXI4 manager for main memory, {SUBORDINATE} an AXI4-Lite
 // subordinate with the registers of registers.md, {INTERRUPT} a level. Signals of AXI4 that are missing have the
 // standard's default.
+"""
+
+_READERS = """\
+// {names} read weights from main memory, as AXI4 managers without write channels.
 """
 
 
@@ -32,7 +36,8 @@ def to_wrapper(config, *, observe=False):
     connections = [f"        .clk({CLOCK})", f"        .rst(!{RESET})"]
     connections += [f"        .{port.inner}({port.name if observe or not port.observation else ''})" for port in all_ports]
     declared, connected = ",\n".join(lines), ",\n".join(connections)
-    return f"{_HEAD}module {TOP} (\n{declared}\n);\n    accelerator core (\n{connected}\n    );\nendmodule\n"
+    head = _HEAD + (_READERS.format(names=", ".join(names)) if (names := readers(config)) else "")
+    return f"{head}module {TOP} (\n{declared}\n);\n    accelerator core (\n{connected}\n    );\nendmodule\n"
 
 
 def _range(bits):

@@ -8,7 +8,7 @@ from pathlib import Path
 from .activations import ACTIVATIONS
 from .errors import ConfigError
 from .names import unknown_name
-from .widths import SCALE_BITS
+from .widths import MEMORY_PORTS, SCALE_BITS
 
 __all__ = ["DIVIDED", "PRESETS", "RULES", "TILES", "AcceleratorConfig"]
 
@@ -50,6 +50,7 @@ RULES = {
     "vector_lines": _between(16, 1 << 16),
     "bus_width": _one_of(64, 128, 256, 512),
     "address_bits": _one_of(32, 64),
+    "memory_ports": _one_of(*MEMORY_PORTS),
     "burst_beats": _one_of(4, 8, 16, 32, 64),
     "outstanding_reads": _between(1, 16),
     "softmax_units": _between(1, 64),
@@ -65,8 +66,8 @@ RULES = {
 _OPTIONAL = ("weight_bits",)
 """Fields that may be left out, where another follows from the rest."""
 
-_SINGLE = (("clusters", 1),)
-"""Values that are as if the field were not there, so that they do not change what a configuration is known by."""
+_PLAIN = {"memory_ports": 1, "clusters": 1}
+"""Values that `to_dict` leaves out: without what a field adds, a configuration keeps the identity it had before the field."""
 
 DIVIDED = ("grid_rows", "activation_banks", "activation_tiles", "softmax_units", "layernorm_units")
 """Fields that count what is divided over the clusters; their rules are for the share of one."""
@@ -97,6 +98,7 @@ class AcceleratorConfig:
     vector_lines : capacity of the bias/gamma/beta buffer, in lines of T values
     bus_width : AXI4 data bits
     address_bits : AXI4 address bits
+    memory_ports : AXI4 managers over which weights are striped; those beside the first only read, and only weights
     burst_beats : longest AXI4 burst
     outstanding_reads : AXI4 read bursts in flight
     softmax_units, layernorm_units : row-streaming units
@@ -134,6 +136,7 @@ class AcceleratorConfig:
     vector_lines: int = 512
     bus_width: int = 128
     address_bits: int = 32
+    memory_ports: int = 1
     burst_beats: int = 16
     outstanding_reads: int = 4
     softmax_units: int = 1
@@ -167,6 +170,7 @@ class AcceleratorConfig:
         for banks, need, what in (
             ("activation_banks", max(self.grid_rows, self.grid_columns), "max(grid_rows, grid_columns)"),
             ("weight_banks", self.grid_columns, "grid_columns"),
+            ("weight_banks", self.memory_ports, "memory_ports"),
         ):
             if getattr(self, banks) < need:
                 raise ConfigError(f"{banks} = {getattr(self, banks)}: needs at least {what} = {need}; raise it")
@@ -221,7 +225,7 @@ class AcceleratorConfig:
     def to_dict(self):
         """Plain values, as they stand in a TOML file; what is left out there, or adds no parts, is left out."""
         values = {**asdict(self), "functions": list(self.functions)}
-        return {name: value for name, value in values.items() if value is not None and (name, value) not in _SINGLE}
+        return {name: value for name, value in values.items() if value is not None and _PLAIN.get(name) != value}
 
     def to_json(self):
         """The fields as JSON text with sorted keys: the identity of a configuration."""

@@ -8,10 +8,11 @@ from .activations import ACTIVATIONS
 from .error_codes import ErrorCode, ErrorSource
 from .isa import LoopOrder
 from .version import VERSION
-from .widths import NUMBER_BITS
+from .widths import MEMORY_PORTS, NUMBER_BITS
 
-__all__ = ["ADDRESS_BITS", "COUNTERS", "CURVE_STRIDE", "IDENTIFIER", "KNOTS", "PAGE_BITS", "REGISTERS", "Register",
-           "RegisterField", "by_name", "config_values", "pack", "to_c_header", "to_json", "to_markdown"]
+__all__ = ["ADDRESS_BITS", "COUNTERS", "CURVE_STRIDE", "FURTHER_PORTS", "IDENTIFIER", "KNOTS", "PAGE_BITS", "PORT_COUNTERS",
+           "REGISTERS", "Register", "RegisterField", "by_name", "config_values", "counters_of", "pack", "to_c_header",
+           "to_json", "to_markdown"]
 
 ADDRESS_BITS = 12
 IDENTIFIER = 0xACCE17A2
@@ -51,6 +52,7 @@ class Register:
     constant : the value is fixed when the accelerator is generated, see `config_values`
     lockable : once ACCESS_LOCK is set, writes are answered SLVERR and change nothing
     high_word : bits 63 to 32 of the register before it; built with 64-bit addresses only, and unmapped without
+    port : built with more than so many memory ports, and unmapped without
     """
 
     name: str
@@ -64,6 +66,7 @@ class Register:
     constant: bool = False
     lockable: bool = False
     high_word: bool = False
+    port: int = 0
 
     def __post_init__(self):
         if self.fields:
@@ -74,9 +77,9 @@ class Register:
         """Its fields; a register without named ones is a single field `value`."""
         return self.fields or (RegisterField("value", 0, self.width, self.doc),)
 
-    def built(self, address_bits):
-        """Whether an accelerator with addresses of so many bits has it."""
-        return address_bits > 32 or not self.high_word
+    def built(self, config):
+        """Whether an accelerator of `config` has it."""
+        return (config.address_bits > 32 or not self.high_word) and self.port < config.memory_ports
 
     @property
     def reset_text(self):
@@ -123,6 +126,18 @@ COUNTERS = (
      "every cycle of the run"),
 )
 """64-bit performance counters, name and meaning, in the order of their registers."""
+
+FURTHER_PORTS = tuple(range(1, max(MEMORY_PORTS)))
+"""Numbers of the memory ports beside the first."""
+
+PORT_COUNTERS = tuple((f"bytes_read_{port}", f"bytes read through m_axi_{port}, which bytes_read has in it too")
+                      for port in FURTHER_PORTS)
+"""Counters of the memory ports beside the first, behind the others."""
+
+
+def counters_of(memory_ports):
+    """The counters of an accelerator with so many memory ports."""
+    return (*COUNTERS, *PORT_COUNTERS[: memory_ports - 1])
 
 _EVENTS = _fields(("done", 1, "a run ended with HALT"), ("error", 1, "a run ended with an error"))
 
@@ -172,7 +187,8 @@ _CONFIG = (
         ("tiles", 24, "slots"), ("banks", 8, "banks")), reset=None, constant=True),
     Register("CONFIG_VECTOR", 0x054, "ro", "lines of the vector buffer", reset=None, constant=True),
     Register("CONFIG_BUS", 0x058, "ro", "AXI4 manager", _fields(
-        ("width", 12, "data bits"), (None, 4, ""), ("burst_beats", 8, "longest burst"),
+        ("width", 12, "data bits"), ("further_ports", 4, "managers m_axi_1 and so on, which only read"),
+        ("burst_beats", 8, "longest burst"),
         ("outstanding_reads", 8, "read bursts in flight")), reset=None, constant=True),
     Register("CONFIG_UNITS", 0x05C, "ro", "vector engine of a cluster, and post-process", tuple(sorted((
         *_fields(("softmax_units", 8, "softmax units"), ("layernorm_units", 8, "layer-norm units"), (None, 3, ""),
@@ -192,14 +208,15 @@ _CONFIG = (
         reset=None, constant=True),
 )
 
-def _address(name, offset, doc, *, limit=False, lockable=True):
+def _address(name, offset, doc, *, limit=False, lockable=True, port=0):
     """A 64-bit address in whole pages, as a low and a high word."""
     ones = 0xFFFF_FFFF if limit else 0
     taken = "ones" if limit else "zeros"
     return (
         Register(name, offset, "rw", f"{doc}, bits 31 to 0; the low {PAGE_BITS} bits are taken as {taken}", reset=ones,
-                 lockable=lockable),
-        Register(f"{name}_HI", offset + 4, "rw", f"{doc}, bits 63 to 32", reset=ones, lockable=lockable, high_word=True),
+                 lockable=lockable, port=port),
+        Register(f"{name}_HI", offset + 4, "rw", f"{doc}, bits 63 to 32", reset=ones, lockable=lockable, high_word=True,
+                 port=port),
     )
 
 
@@ -213,6 +230,9 @@ _ACCESS = (
         ("prot", 3, "AxPROT"), (None, 1, ""), ("cache", 4, "AxCACHE")), reset=0b0011 << 4, lockable=True),
     Register("ACCESS_LOCK", 0x0AC, "w1s", "keeps windows and attributes as they are, until the reset pin", _fields(
         ("locked", 1, "writes to the READ_, WRITE_ and BUS_ATTRIBUTES registers answer SLVERR"),)),
+    *(register for port in FURTHER_PORTS for register in _address(
+        f"PORT_BASE_{port}", 0x0A8 + 8 * port, f"added in place of MEMORY_BASE to addresses that m_axi_{port} reads",
+        lockable=False, port=port)),
 )
 
 _COUNTER_BASE, _TAU_BASE, _CURVE_BASE = 0x100, 0x400, 0x800
@@ -220,8 +240,8 @@ _COUNTER_BASE, _TAU_BASE, _CURVE_BASE = 0x100, 0x400, 0x800
 _COUNTER_REGISTERS = tuple(
     Register(f"{name.upper()}_{half}", _COUNTER_BASE + 8 * n + 4 * high, "ro",
              f"{doc}, bits 63 to 32 at the last read of a LO register" if high else f"{doc}, bits 31 to 0",
-             reset=None if high else 0)
-    for n, (name, doc) in enumerate(COUNTERS) for high, half in enumerate(("LO", "HI"))
+             reset=None if high else 0, port=max(0, n + 1 - len(COUNTERS)))
+    for n, (name, doc) in enumerate((*COUNTERS, *PORT_COUNTERS)) for high, half in enumerate(("LO", "HI"))
 )
 
 _WINDOWS = (
@@ -267,7 +287,7 @@ def config_values(config, loop_orders=tuple(LoopOrder)):
         "CONFIG_ACTIVATION": {"tiles": cluster.activation_tiles, "banks": cluster.activation_banks},
         "CONFIG_WEIGHT": {"tiles": config.weight_tiles, "banks": config.weight_banks},
         "CONFIG_VECTOR": {"value": config.vector_lines},
-        "CONFIG_BUS": {"width": config.bus_width, "burst_beats": config.burst_beats,
+        "CONFIG_BUS": {"width": config.bus_width, "further_ports": config.memory_ports - 1, "burst_beats": config.burst_beats,
                        "outstanding_reads": config.outstanding_reads},
         "CONFIG_UNITS": {"softmax_units": cluster.softmax_units, "layernorm_units": cluster.layernorm_units,
                          "layernorm_slices": config.layernorm_slices,

@@ -1,6 +1,6 @@
 """Widths that instructions, registers and the structures between blocks share."""
 
-__all__ = ["LINE_ADDRESS_BITS", "NUMBER_BITS", "SCALE_BITS", "SLOT_BITS", "TAG_BITS"]
+__all__ = ["LINE_ADDRESS_BITS", "MEMORY_PORTS", "NUMBER_BITS", "SCALE_BITS", "SLOT_BITS", "TAG_BITS"]
 
 SLOT_BITS = 20
 """Bits of a slot number in either tile buffer."""
@@ -16,3 +16,6 @@ TAG_BITS = 2
 
 NUMBER_BITS = 20
 """Bits of the number of an instruction in its program."""
+
+MEMORY_PORTS = (1, 2, 4, 8)
+"""How many ports to main memory there may be."""

@@ -36,6 +36,7 @@ module testbench;
         .wdata(m_axi__wdata), .wstrb(m_axi__wstrb), .wlast(m_axi__wlast), .wvalid(m_axi__wvalid), .wready(m_axi__wready),
         .bresp(m_axi__bresp), .bid(m_axi__bid), .bvalid(m_axi__bvalid), .bready(m_axi__bready)
     );
+/*FURTHER_PORTS*/
 
     // The end: one verdict, whoever comes first.
     reg over = 0, passed = 0;
@@ -63,7 +64,7 @@ module testbench;
         if (CHECK_X != 0) begin
 /*X_CHECKS*/
         end
-        if (unsupported !== 0) fail("a burst that is not INCR, of whole words, or not as long as it was announced");
+        if (unsupported !== 0/*UNSUPPORTED*/) fail("a burst that is not INCR, of whole words, or not as long as it was announced");
         if (waited > TIMEOUT) begin
             if (!over) $sformat(verdict, "FAIL: no %0s within %0d cycles", waiting_for, TIMEOUT);
             over = 1;
@@ -253,9 +254,9 @@ module testbench;
     end
 endmodule
 
-// Main memory: an AXI4 subordinate over an array of bus words. Reads are answered in order, whatever their id, the first beat
-// LATENCY cycles after its address and then one per cycle, and up to QUEUE bursts wait. Writes are taken one burst after the
-// other. Words outside the array answer DECERR. Bursts other than INCR and words of less than the bus's width are unsupported.
+// Main memory: an AXI4 subordinate over an array of bus words. Of reads see testbench_reads, one of which every memory port has.
+// Writes are taken one burst after the other. Words outside the array answer DECERR. Bursts other than INCR and words of less
+// than the bus's width are unsupported.
 module testbench_memory #(
     parameter DATA = 64,
     parameter WORDS = 1024,
@@ -266,7 +267,7 @@ module testbench_memory #(
 ) (
     input  wire              clk,
     input  wire              rst,
-    output reg               unsupported,
+    output wire              unsupported,
     input  wire [ADDRESS-1:0] araddr,
     input  wire [7:0]        arlen,
     input  wire [0:0]        arid,
@@ -301,49 +302,18 @@ module testbench_memory #(
     localparam [1:0] INCR = 2'b01, OKAY = 2'b00, DECERR = 2'b11;
     reg [DATA-1:0] words [0:WORDS-1];
 
-    // Reads: a ring of bursts, each with the time from which it may be answered.
-    reg [31:0] now;
-    reg [ADDRESS-1:0] address [0:QUEUE-1];
-    reg [7:0]  length  [0:QUEUE-1];
-    reg [0:0]  id      [0:QUEUE-1];
-    reg [31:0] due     [0:QUEUE-1];
-    integer head, tail, count;
-    reg [7:0]  beat;
-
-    wire [ADDRESS-1:0] read_word = ((address[head] - BASE) >> SIZE) + {{(ADDRESS-8){1'b0}}, beat};
-    wire read_inside = read_word < WORDS; // An address below BASE wraps to a word beyond all of them.
-    assign arready = count < QUEUE;
-    assign rvalid = count != 0 && now >= due[head];
-    assign rdata = rvalid && read_inside ? words[read_word] : {DATA{1'b0}};
-    assign rresp = rvalid && !read_inside ? DECERR : OKAY;
-    assign rid = rvalid ? id[head] : 1'b0;
-    assign rlast = rvalid && beat == length[head];
-
-    wire read_taken = arvalid && arready, beat_taken = rvalid && rready;
-    always @(posedge clk)
-        if (rst) begin
-            now <= 0;
-            head <= 0;
-            tail <= 0;
-            count <= 0;
-            beat <= 0;
-        end else begin
-            now <= now + 1;
-            if (read_taken) begin
-                address[tail] <= araddr;
-                length[tail] <= arlen;
-                id[tail] <= arid;
-                due[tail] <= now + LATENCY;
-                tail <= (tail + 1) % QUEUE;
-            end
-            if (beat_taken) beat <= rlast ? 8'd0 : beat + 8'd1;
-            if (beat_taken && rlast) head <= (head + 1) % QUEUE;
-            if (read_taken && !(beat_taken && rlast)) count <= count + 1;
-            if (!read_taken && beat_taken && rlast) count <= count - 1;
-        end
+    wire [ADDRESS-1:0] read_word;
+    wire read_unsupported;
+    testbench_reads #(.DATA(DATA), .WORDS(WORDS), .ADDRESS(ADDRESS), .BASE(BASE), .LATENCY(LATENCY), .QUEUE(QUEUE)) reads(
+        .clk(clk), .rst(rst), .unsupported(read_unsupported),
+        .araddr(araddr), .arlen(arlen), .arid(arid), .arsize(arsize), .arburst(arburst), .arvalid(arvalid), .arready(arready),
+        .rdata(rdata), .rresp(rresp), .rid(rid), .rlast(rlast), .rvalid(rvalid), .rready(rready),
+        .place(read_word), .word(words[read_word])
+    );
 
     // Writes: one burst at a time.
-    reg        writing;
+    reg        writing, write_unsupported;
+    assign unsupported = read_unsupported !== 0 || write_unsupported !== 0;
     reg [ADDRESS-1:0] target;
     reg [7:0]  left;
     integer    lane;
@@ -359,7 +329,7 @@ module testbench_memory #(
             bvalid <= 0;
             bresp <= OKAY;
             bid <= 0;
-            unsupported <= 0;
+            write_unsupported <= 0;
         end else begin
             if (write_taken) begin
                 writing <= 1;
@@ -380,7 +350,83 @@ module testbench_memory #(
                 end
             end
             if (bvalid && bready) bvalid <= 0;
-            if (read_taken && ({29'd0, arsize} !== SIZE || arburst !== INCR) || write_taken && ({29'd0, awsize} !== SIZE || awburst !== INCR)
-                || word_taken && wlast !== (left == 0)) unsupported <= 1;
+            if (write_taken && ({29'd0, awsize} !== SIZE || awburst !== INCR) || word_taken && wlast !== (left == 0))
+                write_unsupported <= 1;
+        end
+endmodule
+
+// The read channels of a memory port. Reads are answered in order, whatever their id, the first beat LATENCY cycles after its
+// address and then one per cycle, and up to QUEUE bursts wait. The word at `place` of the array is expected at `word`.
+module testbench_reads #(
+    parameter DATA = 64,
+    parameter WORDS = 1024,
+    parameter ADDRESS = 32,
+    parameter [ADDRESS-1:0] BASE = 0,
+    parameter LATENCY = 40,
+    parameter QUEUE = 16
+) (
+    input  wire              clk,
+    input  wire              rst,
+    output reg               unsupported,
+    input  wire [ADDRESS-1:0] araddr,
+    input  wire [7:0]        arlen,
+    input  wire [0:0]        arid,
+    input  wire [2:0]        arsize,
+    input  wire [1:0]        arburst,
+    input  wire              arvalid,
+    output wire              arready,
+    output wire [DATA-1:0]   rdata,
+    output wire [1:0]        rresp,
+    output wire [0:0]        rid,
+    output wire              rlast,
+    output wire              rvalid,
+    input  wire              rready,
+    output wire [ADDRESS-1:0] place,
+    input  wire [DATA-1:0]   word
+);
+    // Reads: a ring of bursts, each with the time from which it may be answered.
+    localparam SIZE = $clog2(DATA / 8);
+    localparam [1:0] INCR = 2'b01, OKAY = 2'b00, DECERR = 2'b11;
+    reg [31:0] now;
+    reg [ADDRESS-1:0] address [0:QUEUE-1];
+    reg [7:0]  length  [0:QUEUE-1];
+    reg [0:0]  id      [0:QUEUE-1];
+    reg [31:0] due     [0:QUEUE-1];
+    integer head, tail, count;
+    reg [7:0]  beat;
+
+    wire [ADDRESS-1:0] read_word = ((address[head] - BASE) >> SIZE) + {{(ADDRESS-8){1'b0}}, beat};
+    wire read_inside = read_word < WORDS; // An address below BASE wraps to a word beyond all of them.
+    assign place = read_word;
+    assign arready = count < QUEUE;
+    assign rvalid = count != 0 && now >= due[head];
+    assign rdata = rvalid && read_inside ? word : {DATA{1'b0}};
+    assign rresp = rvalid && !read_inside ? DECERR : OKAY;
+    assign rid = rvalid ? id[head] : 1'b0;
+    assign rlast = rvalid && beat == length[head];
+
+    wire read_taken = arvalid && arready, beat_taken = rvalid && rready;
+    always @(posedge clk)
+        if (rst) begin
+            now <= 0;
+            head <= 0;
+            tail <= 0;
+            count <= 0;
+            beat <= 0;
+            unsupported <= 0;
+        end else begin
+            now <= now + 1;
+            if (read_taken) begin
+                address[tail] <= araddr;
+                length[tail] <= arlen;
+                id[tail] <= arid;
+                due[tail] <= now + LATENCY;
+                tail <= (tail + 1) % QUEUE;
+            end
+            if (beat_taken) beat <= rlast ? 8'd0 : beat + 8'd1;
+            if (beat_taken && rlast) head <= (head + 1) % QUEUE;
+            if (read_taken && !(beat_taken && rlast)) count <= count + 1;
+            if (!read_taken && beat_taken && rlast) count <= count - 1;
+            if (read_taken && ({29'd0, arsize} !== SIZE || arburst !== INCR)) unsupported <= 1;
         end
 endmodule

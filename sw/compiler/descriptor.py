@@ -12,6 +12,7 @@ from ...hw.spec.isa import INSTRUCTION_BYTES, Opcode, fields_of
 from ...hw.spec.registers import CURVE_STRIDE, IDENTIFIER, KNOTS, PAGE_BITS, config_values
 from ...hw.spec.version import VERSION
 from ..ir.errors import CompileError
+from .image import stripe_section
 
 __all__ = ["FORMAT", "MAGIC", "NAME_BYTES", "RECORDS", "Record", "Word", "build", "largest", "read", "to_c_header"]
 
@@ -129,25 +130,32 @@ _OUTPUT = Record("OUTPUT", "a result, as packed tiles", (
     Word("valid_columns", "columns that are no padding"),
 ))
 
-RECORDS = (_HEADER, _BUCKET, _RUN, _PATCH, _OUTPUT)
+_STRIPE = Record("STRIPE", "the weights of a memory port beside the first; these records are the descriptor's last", (
+    Word("offset", "of the first byte"),
+    Word("bytes", "of all"),
+    Word("first", "address, as instructions have it, of the first byte: PORT_BASE is where that lies less this"),
+))
+
+RECORDS = (_HEADER, _BUCKET, _RUN, _PATCH, _OUTPUT, _STRIPE)
 """All of them."""
 
 
-def largest(programs):
+def largest(programs, config):
     """Bytes that the descriptor takes at most, before it is known which token numbers lie one behind the other.
 
     Parameters
     ----------
     programs : (steps that gather, steps that know a length, sentences, outputs) of each bucket, as numbers; and curves of all
+    config : AcceleratorConfig
     """
-    size = _HEADER.bytes
+    size = _HEADER.bytes + (config.memory_ports - 1) * _STRIPE.bytes
     for gathers, softmaxes, sentences, outputs, curves in programs:
         size += _BUCKET.bytes + (gathers + sentences) * _RUN.bytes + softmaxes * _PATCH.bytes + outputs * _OUTPUT.bytes
         size += 4 * KNOTS * curves
     return size
 
 
-def build(programs, config, image_bytes):
+def build(programs, config, image_bytes, sections):
     """The descriptor of an image.
 
     Parameters
@@ -155,6 +163,7 @@ def build(programs, config, image_bytes):
     programs : Program of each bucket, their image not yet known
     config : AcceleratorConfig
     image_bytes : of the whole image
+    sections : (address, bytes) of its parts by name
 
     Returns
     -------
@@ -186,6 +195,9 @@ def build(programs, config, image_bytes):
             values |= {f"{name}_count": len(entries), plural: lists_offset + len(lists)}
             lists += b"".join(record.pack(entry) for entry in entries)
         buckets += _BUCKET.pack(values)
+    for port in range(1, config.memory_ports):
+        offset, size = sections[stripe_section(port)]
+        lists += _STRIPE.pack({"offset": offset, "bytes": size, "first": sections["weights"][0]})
     header = {
         "magic": MAGIC, "format": FORMAT, "checksum": 0, "descriptor_bytes": lists_offset + len(lists),
         "image_bytes": image_bytes, "identity": words["CONFIG_IDENTITY"], "version": words["VERSION"], "tile": config.tile,
@@ -212,7 +224,7 @@ def _outputs(name, output):
 
 
 def read(image):
-    """The inverse of `build`: plain values, with curves, and the lists of each bucket in place of counts and offsets.
+    """The inverse of `build`: plain values, with curves, stripes, and the lists of each bucket in place of counts and offsets.
 
     Raises
     ------
@@ -234,7 +246,9 @@ def read(image):
         bucket |= {"runs": _list(_RUN, raw, bucket["runs_offset"], bucket["run_count"]),
                    "patches": _list(_PATCH, raw, bucket["patches_offset"], bucket["patch_count"]),
                    "outputs": _list(_OUTPUT, raw, bucket["outputs_offset"], bucket["output_count"])}
-    return header | {"curves": curves, "buckets": buckets}
+    last = max((bucket["outputs_offset"] + bucket["output_count"] * _OUTPUT.bytes for bucket in buckets), default=len(raw))
+    stripes = _list(_STRIPE, raw, last, (len(raw) - last) // _STRIPE.bytes)
+    return header | {"curves": curves, "buckets": buckets, "stripes": stripes}
 
 
 def _list(record, raw, offset, count):

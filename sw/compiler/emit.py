@@ -12,7 +12,7 @@ from ..ir.graph import Gather, Store
 from . import descriptor
 from .bucket import Bucket, Run
 from .capacity import ADDRESSED
-from .image import Image, pack_matrix, pack_table, pack_vectors
+from .image import Image, pack_shares, pack_table, pack_vectors
 from .program import Program
 from .steps import GatherStep, Places, SoftmaxStep, StoreStep
 
@@ -81,7 +81,7 @@ def emit(parts, config, base=0):
 class _Emission:
     def __init__(self, config):
         self.config = config
-        self.image = Image()
+        self.image = Image(config.memory_ports)
         self.bus_bytes = config.bus_width // 8
         self.packed = {}
 
@@ -89,26 +89,28 @@ class _Emission:
         """Memory first, since instructions hold addresses."""
         image = self.image
         image.section("descriptor")
-        image.add(descriptor.largest([_counts(part) for part in parts]))
+        image.add(descriptor.largest([_counts(part) for part in parts], self.config))
         image.section("program")
         entries = [[image.add((len(steps) + 1) * INSTRUCTION_BYTES) for steps, _ in part.programs if steps] for part in parts]
-        places = [Places(part.placements, {}, {}) for part in parts]
-        for home, contents in (("vector", self._vectors), ("weight", self._weights)):
+        places = [Places(part.placements, {}, {}, self.config.memory_ports > 1) for part in parts]
+        for home, contents, add in (("vector", self._vectors, image.share),
+                                    ("weight", self._weights, image.share_striped)):
             image.section(home + "s")
             for part, place in zip(parts, places, strict=True):
                 for owner, block in part.blocks.items():
                     if block.home == home:
-                        self._add(place, owner, contents(part.graph, block), image.share)
+                        self._add(place, owner, contents(part.graph, block), add)
         indices = [part.spread.indices(part.ids) for part in parts]
         self._transfers("activations", parts, places, indices, image.share)
         self._tables(parts, places)
         self._transfers("indices", parts, places, indices, image.add)
         self._transfers("outputs", parts, places, indices, image.add)
+        image.add_stripes("weights")
         if image.end > ADDRESSED:
             raise CompileError(f"the memory image ends at {image.end}, instructions address {ADDRESSED}: use a smaller model")
         lists = [self._encoded(part, entry, place) for part, entry, place in zip(parts, entries, places, strict=True)]
         programs = [self._program(*one) for one in zip(parts, entries, places, lists, strict=True)]
-        image.replace(0, descriptor.build(programs, self.config, image.size))
+        image.replace(0, descriptor.build(programs, self.config, image.size, image.sections))
         raw = image.to_bytes()
         check_base(base, len(raw), self.config)
         sections = {name: tuple(span) for name, span in image.sections.items()}
@@ -160,7 +162,7 @@ class _Emission:
                     place.tables[name] = self.image.share(raw), pitch
 
     def _add(self, places, key, raw, add):
-        size = raw if isinstance(raw, int) else len(raw)
+        size = raw if isinstance(raw, int) else len(raw[0]) if isinstance(raw, list) else len(raw)
         places.addresses[key] = add(raw), -(-size // self.bus_bytes) * self.bus_bytes
 
     def _packed(self, key, make):
@@ -170,11 +172,13 @@ class _Emission:
         return self.packed[key]
 
     def _weights(self, graph, block):
+        """The share of each port."""
         size = graph.tile
         matrix = graph.constants[block.sources[0]]
         columns = slice(block.column * size, (block.column + block.columns) * size)
         return self._packed((id(matrix), block.column, block.columns),
-                            lambda: pack_matrix(matrix.numpy()[:, columns], size, self.config.b_width))
+                            lambda: pack_shares(matrix.numpy()[:, columns], size, self.config.b_width,
+                                                self.config.memory_ports))
 
     def _vectors(self, graph, block):
         """Lines of values, and of the scales behind them."""

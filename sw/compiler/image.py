@@ -4,7 +4,8 @@ import numpy as np
 
 from ..golden.tiles import lines_to_bytes, tiles_of
 
-__all__ = ["PIECE", "SECTION", "Image", "bytes_of", "pack_matrix", "pack_table", "pack_values", "pack_vectors", "to_hex"]
+__all__ = ["PIECE", "SECTION", "Image", "bytes_of", "pack_matrix", "pack_shares", "pack_table", "pack_values",
+           "pack_vectors", "stripe_section", "to_hex"]
 
 SECTION = 4096
 """Alignment of a section."""
@@ -14,11 +15,17 @@ PIECE = 64
 
 
 class Image:
-    """Collects pieces and gives each an address, from the image's first byte on: it may lie anywhere."""
+    """Collects pieces and gives each an address, from the image's first byte on: it may lie anywhere.
 
-    def __init__(self):
+    Parameters
+    ----------
+    ports : to main memory; pieces of weights have a share for each, and those beside the first lie in stripes
+    """
+
+    def __init__(self, ports=1):
         self.end = 0
         self.sections, self._pieces, self._shared = {}, [], {}
+        self._stripes = {port: [] for port in range(1, ports)}
 
     def section(self, name):
         """Start a section; pieces go there until the next one starts."""
@@ -42,6 +49,23 @@ class Image:
             self._shared[raw] = self.add(raw)
         return self._shared[raw]
 
+    def share_striped(self, shares):
+        """The same of a piece of weights with a share (bytes) for each port, all of one size: the address of all of them."""
+        key = tuple(shares)
+        if key not in self._shared:
+            self._shared[key] = address = self.add(shares[0])
+            for stripe, share in zip(self._stripes.values(), shares[1:], strict=True):
+                stripe.append((address, share))
+        return self._shared[key]
+
+    def add_stripes(self, section):
+        """Append a section for each port beside the first, with its shares where the first port's lie in `section`."""
+        first, size = self.sections[section]
+        for port, shares in self._stripes.items():
+            self.section(stripe_section(port))
+            start = self.add(size)
+            self._pieces += [(start + address - first, share) for address, share in shares]
+
     def replace(self, address, raw):
         """Fill a piece that was added empty."""
         self._pieces.append((address, raw))
@@ -57,6 +81,11 @@ class Image:
         for address, raw in self._pieces:
             memory[address: address + len(raw)] = np.frombuffer(raw, np.uint8)
         return memory.tobytes()
+
+
+def stripe_section(port):
+    """The name of the section that a port beside the first reads weights from."""
+    return f"stripe_{port}"
 
 
 def _up(value, unit):
@@ -86,6 +115,20 @@ def pack_values(rows, width):
 
 def pack_matrix(matrix, size, width):
     """What `to_stream` gives, for all tiles at once."""
+    raw, used = _packed_tiles(matrix, size, width)
+    return raw[used].tobytes()
+
+
+def pack_shares(matrix, size, width, ports):
+    """The share of each port as bytes: port p has tile p, and every `ports`-th after it. Zeros make all shares as long."""
+    raw, used = _packed_tiles(matrix, size, width)
+    shares = [raw[port::ports][used[port::ports]].tobytes() for port in range(ports)]
+    longest = max(map(len, shares))
+    return [share.ljust(longest, b"\0") for share in shares]
+
+
+def _packed_tiles(matrix, size, width):
+    """Bytes of each tile [tiles, most], and which of them are used."""
     tiles = tiles_of(matrix, size).reshape(-1, size * size)
     mask = tiles != 0
     order = np.argsort(~mask, axis=1, kind="stable")
@@ -94,7 +137,7 @@ def pack_matrix(matrix, size, width):
     line_bytes = size * width // 8
     used = header.shape[1] + -(-mask.sum(1) // size) * line_bytes
     raw = np.concatenate([header, lines], axis=1)
-    return raw[np.arange(raw.shape[1]) < used[:, None]].tobytes()
+    return raw, np.arange(raw.shape[1]) < used[:, None]
 
 
 def pack_vectors(values, scales, config):

@@ -10,6 +10,7 @@ from ..golden.tiles import from_stream
 from ..ir.graph import Graph, unpad
 from .bucket import Bucket, sentence_writes
 from .expected import Expected
+from .image import stripe_section
 
 __all__ = ["Program", "parts_of", "written_area"]
 
@@ -86,6 +87,11 @@ class Program:
     def made(self):
         """The name of the tensor that each instruction writes, by number."""
         return {step: name for name, tensor in self.tensors.items() for piece in tensor["pieces"] for step in piece["steps"]}
+
+    def port_bases(self, base=None):
+        """PORT_BASE of each memory port beside the first, where the image lies at `base`, by default its own."""
+        base, (first, _) = self.base if base is None else base, self.sections["weights"]
+        return tuple(base + self.sections[stripe_section(port)][0] - first for port in range(1, self.config.memory_ports))
 
     def sentence_writes(self, sentences, following=None):
         """See `bucket.sentence_writes`: for the driver, which runs in simulators and so without all that compiles."""

@@ -160,4 +160,5 @@ def _cycles(graph, config, operation, again):
     compute = -(-rows // config.grid_rows) * -(-columns // config.grid_columns) * inner * tile
     if graph.tensors[operation.b.tensor].home != "weight" or not again:
         return compute
-    return max(compute, inner * columns * (config.mask_bits + tile * config.weight_line_bits) / config.bus_width)
+    bits = config.mask_bits + tile * config.weight_line_bits
+    return max(compute, inner * columns * bits / (config.bus_width * config.memory_ports))

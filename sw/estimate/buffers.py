@@ -44,16 +44,26 @@ class Buffers:
 
     def load(self, fields):
         """Tiles of a LOAD come in; the non-zero values of each, in order."""
-        config, buffer = self._config, Buffer(fields["buffer"])
+        buffer = Buffer(fields["buffer"])
         weight = buffer is Buffer.WEIGHT
         key = fields["address"], fields["rows"], fields["columns"], weight
         if key not in self._loads:
-            line_bytes = (config.weight_line_bits if weight else config.line_bits) // 8
-            tiles = fields["rows"] * fields["columns"]
-            self._loads[key] = _unpack(self._image, fields["address"], tiles, config.tile, line_bytes)
+            self._loads[key] = self._packed(fields, weight)
         masks, counts = self._loads[key]
         (self.weight if weight else self.activation)[_slots(*written_area(Opcode.LOAD, fields))] = masks
         return counts
+
+    def _packed(self, fields, weight):
+        """Masks and counts of the tiles that a LOAD brings; of weights every port has its share."""
+        config, tiles = self._config, fields["rows"] * fields["columns"]
+        line_bytes = (config.weight_line_bits if weight else config.line_bits) // 8
+        places = [0, *self._program.port_bases(0)] if weight else [0]
+        masks, counts = np.zeros((tiles, config.tile), np.int64), np.zeros(tiles, np.int64)
+        for port, place in enumerate(places):
+            share = slice(port, None, len(places))
+            masks[share], counts[share] = _unpack(self._image, place + fields["address"], len(counts[share]), config.tile,
+                                                  line_bytes)
+        return masks, counts
 
     def read(self, fields):
         """The non-zero values of each tile that a STORE reads, in order."""

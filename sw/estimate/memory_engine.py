@@ -22,12 +22,15 @@ _ANSWER = 2
 _INDEX = 4
 """Cycles from an index to the request for its row."""
 
+_SHARED = 1
+"""Cycles from the last port's end of a LOAD that several share until it is done."""
+
 _STORE = 19
 """Cycles of a STORE beside its pieces and beats: its first read, and the answer of main memory."""
 
 
 class Port(NamedTuple):
-    """The data client of the reader.
+    """The data client of the reader of a memory port.
 
     Members
     -------
@@ -46,21 +49,26 @@ class Port(NamedTuple):
 class MemoryEngine:
     """LOADs, GATHERs and STOREs one after the other, reads of the next under way while data of the one before arrive.
 
+    With several memory ports each has its share of a LOAD to the weight buffer, and may be ahead of the others.
+
     Parameters
     ----------
     config : AcceleratorConfig
     latency : cycles from an address to its first data
-    bytes_per_cycle : that main memory brings; None: as many as the bus
+    bytes_per_cycle : that main memory brings through each port; None: as many as the bus
     """
 
     def __init__(self, config, latency=40, bytes_per_cycle=None):
         self._config, self._latency = config, latency
         self._bus = config.bus_width // 8
         spacing = max(_PART, round(_PART * self._bus / (bytes_per_cycle or self._bus)))
-        self._port = Port(np.zeros(6, np.int64), *(np.full(_REMEMBERED, -1 << 20, np.int64) for _ in range(3)))
+        self._ports = [Port(np.zeros(6, np.int64), *(np.full(_REMEMBERED, -1 << 20, np.int64) for _ in range(3)))
+                       for _ in range(config.memory_ports)]
+        self._port = self._ports[0]
         self._limits = np.array([config.burst_beats, config.burst_beats * config.outstanding_reads, config.outstanding_reads,
                                  latency, spacing], np.int64)
-        self._jobs = [0, 0]
+        self._jobs = [[0, 0] for _ in self._ports]
+        self._done = [0] * _ahead(config)
         self.bytes_read = self.bytes_written = 0
 
     def fetch(self, cycle):
@@ -77,8 +85,9 @@ class MemoryEngine:
     def load(self, fields, offered, counts):
         """A LOAD that is offered at a cycle; when it is taken and done. `counts`: non-zero values of each tile."""
         config, buffer = self._config, Buffer(fields["buffer"])
-        accepted = self._accept(offered)
-        self.bytes_read += fields["bytes"]
+        ports = len(self._ports) if buffer is Buffer.WEIGHT else 1
+        accepted = self._accept(offered, ports)
+        self.bytes_read += fields["bytes"] * (ports if buffer is Buffer.VECTOR else min(ports, len(counts)))
         if buffer is Buffer.VECTOR:
             lines = np.ones(fields["columns"], np.int64)
             mask, line, most = 0, config.vector_line_bits, 1
@@ -86,8 +95,9 @@ class MemoryEngine:
             lines = -(-counts // config.tile)
             line = config.weight_line_bits if buffer is Buffer.WEIGHT else config.line_bits
             mask, most = config.mask_bits, lines_at_once(line, config.bus_width, config.lines_per_beat)
-        done = _load(self._port, self._limits, fields["address"] // self._bus, fields["bytes"] // self._bus, accepted, lines,
-                     mask, line, most, config.bus_width)
+        done = [_load(port, self._limits, fields["address"] // self._bus, fields["bytes"] // self._bus, accepted,
+                      lines[number::ports], mask, line, most, config.bus_width) if number < len(lines) else accepted + 1
+                for number, port in enumerate(self._ports[:ports])]
         return self._end(accepted, done)
 
     def gather(self, fields, offered, indices):
@@ -102,12 +112,12 @@ class MemoryEngine:
         whole = columns * config.line_bits % config.bus_width == 0
         done = _gather(self._port, self._limits, fields["indices"] // self._bus, rows, beats, accepted, columns, whole,
                        self._bus // 4)
-        return self._end(accepted, done)
+        return self._end(accepted, [done])
 
     def store(self, fields, offered, counts):
         """A STORE, which is taken when it is done."""
         config = self._config
-        begin = max(offered, self._jobs[-1])
+        begin = max(offered, self._done[-1])
         lines = -(-counts // config.tile)
         beats = -(-int((config.mask_bits + lines * config.line_bits).sum()) // config.bus_width)
         self.bytes_written += beats * self._bus
@@ -115,13 +125,24 @@ class MemoryEngine:
         self._port.times[2] = max(self._port.times[2], done)
         return done - 1, done
 
-    def _accept(self, offered):
-        """A request is taken when the one before has been issued, and there is room for its job."""
-        return max(offered, int(self._port.times[2]), self._jobs[-2] + 1)
+    def _accept(self, offered, ports=1):
+        """A request is taken when the one before has been issued, and there is room for its job in every port concerned."""
+        return max(offered, int(self._port.times[2]), self._done[0] + 1, *(jobs[0] + 1 for jobs in self._jobs[:ports]))
 
     def _end(self, accepted, done):
-        self._jobs = [self._jobs[-1], int(done)]
-        return accepted, int(done) + 2
+        """A job of which each port concerned is done at a time of its own."""
+        for jobs, end in zip(self._jobs, done, strict=False):
+            jobs[:] = jobs[1], max(int(end), jobs[1])
+        last = max(jobs[1] for jobs in self._jobs[: len(done)])
+        if len(self._ports) > 1:
+            last = max(last + _SHARED, self._done[-1] + 1)
+        self._done = [*self._done[1:], last]
+        return accepted, last + 2
+
+
+def _ahead(config):
+    """Instructions that may be under way at once: with several ports twice as many as each port knows of."""
+    return 2 if config.memory_ports == 1 else 4
 
 
 @kernel

@@ -6,7 +6,7 @@ pages: `base`, by default the program's own. Addresses and lengths of programs c
 
 from dataclasses import dataclass
 
-from ...hw.spec.registers import COUNTERS, CURVE_STRIDE, IDENTIFIER, PAGE_BITS, by_name, config_values, pack
+from ...hw.spec.registers import CURVE_STRIDE, IDENTIFIER, PAGE_BITS, by_name, config_values, counters_of, pack
 from .bus import ReadMemory, ReadRegister, Wait, WriteMemory, WriteRegister
 from .errors import DeviceError
 from .run import Outcome, Run
@@ -108,15 +108,29 @@ def load_image(image, base, *, memory_bytes=None, address_bits=64):
         yield WriteMemory(base + first, bytes(image[first: first + _PIECE]))
 
 
-def set_base(config, base):
+def set_base(config, base, port_bases=()):
     """Write where main memory begins for a program: what is added to every address of it.
 
     Parameters
     ----------
-    config : AcceleratorConfig, which tells how wide addresses are
+    config : AcceleratorConfig, which tells how wide addresses are, and how many memory ports there are
     base : the address, of whole pages
+    port_bases : the same for each memory port beside the first, see `Program.port_bases`
+
+    Raises
+    ------
+    DeviceError : there are more or fewer of them than ports, or one is no address of a whole page
     """
+    if len(port_bases) != config.memory_ports - 1:
+        raise DeviceError(f"port_bases = {tuple(port_bases)}: {config.name} has {config.memory_ports - 1} memory ports beside "
+                          "the first; give an address for each")
+    for port, place in enumerate(port_bases, 1):
+        if place % _PAGE or not 0 <= place < 1 << config.address_bits:
+            raise DeviceError(f"port_bases = {tuple(port_bases)}: that of m_axi_{port} is no multiple of {_PAGE:,} below "
+                              f"{1 << config.address_bits:#x}; put its stripe where it becomes one")
     yield from _write_address(config, "MEMORY_BASE", base)
+    for port, place in enumerate(port_bases, 1):
+        yield from _write_address(config, f"PORT_BASE_{port}", place)
 
 
 def set_windows(config, *, read, write):
@@ -168,7 +182,7 @@ def _unlocked(what):
 
 def _write_address(config, name, value):
     yield from _write(name, value & 0xFFFF_FFFF)
-    if by_name(f"{name}_HI").built(config.address_bits):
+    if by_name(f"{name}_HI").built(config):
         yield from _write(f"{name}_HI", value >> 32)
 
 
@@ -216,7 +230,9 @@ def read_counter(name):
 def read_counters():
     """All performance counters by name."""
     counters = {}
-    for name, _ in COUNTERS:
+    further = next(field for field in by_name("CONFIG_BUS").fields if field.name == "further_ports")
+    ports = 1 + ((yield from _read("CONFIG_BUS")) >> further.offset & (1 << further.bits) - 1)
+    for name, _ in counters_of(ports):
         counters[name] = yield from read_counter(name)
     return counters
 
@@ -270,7 +286,7 @@ def _reset(command, what, polls):
     raise DeviceError(f"the accelerator does not become idle after {what} (status {status:#x}): reset it by its pin")
 
 
-def load_program(program, *, base=None, memory_bytes=None, watchdog=None, limit):
+def load_program(program, *, base=None, port_bases=None, memory_bytes=None, watchdog=None, limit):
     """Get an accelerator ready for a program: identity, image, base, thresholds, interrupts and the preload, if there is one.
 
     Programs of one image share all but the preload: for another of them, run `preload` alone.
@@ -279,6 +295,7 @@ def load_program(program, *, base=None, memory_bytes=None, watchdog=None, limit)
     ----------
     program : Program
     base : address of the image; None: the program's own
+    port_bases : see `set_base`; None: every memory port finds its weights in the image
     memory_bytes : see `load_image`
     watchdog : see `set_watchdog`; None leaves it as it is
     limit : see `run`
@@ -290,7 +307,7 @@ def load_program(program, *, base=None, memory_bytes=None, watchdog=None, limit)
     base = program.base if base is None else base
     yield from check_identity(program.config)
     yield from load_image(program.image, base, memory_bytes=memory_bytes, address_bits=program.config.address_bits)
-    yield from set_base(program.config, base)
+    yield from set_base(program.config, base, program.port_bases(base) if port_bases is None else port_bases)
     yield from set_thresholds(program.curves, program.target)
     if watchdog is not None:
         yield from set_watchdog(watchdog)

@@ -7,11 +7,11 @@ from cocotb.triggers import FallingEdge, ReadOnly
 from cocotbext.axi import AxiResp
 
 from acceltran.hw.control.control_unit import ControlUnit
-from acceltran.hw.control.layouts import ENGINES, EVENTS
+from acceltran.hw.control.layouts import ENGINES, event_layout
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.hw.spec.error_codes import ErrorCode, ErrorSource
 from acceltran.hw.spec.isa import Engine
-from acceltran.hw.spec.registers import COUNTERS, CURVE_STRIDE, KNOTS, REGISTERS, by_name, config_values
+from acceltran.hw.spec.registers import COUNTERS, CURVE_STRIDE, KNOTS, PAGE_BITS, REGISTERS, by_name, config_values, counters_of
 from acceltran.hw.spec.widths import NUMBER_BITS
 from acceltran.sim.unit import simulate_component
 from acceltran.sw.golden.threshold import threshold
@@ -27,7 +27,7 @@ async def check_registers(dut):
     for name, value in config_values(config).items():
         assert await host.read(name) == value
         await host.write(name, 0, resp=AxiResp.SLVERR)
-    mapped = {r.offset for r in REGISTERS if r.count == 1 and r.built(config.address_bits)}
+    mapped = {r.offset for r in REGISTERS if r.count == 1 and r.built(config)}
     mapped |= {by_name("TAU").offset + 4 * c for c in range(config.prune_curves)}
     mapped |= {by_name("CURVE").offset + 4 * (CURVE_STRIDE * c + n)
                for c in range(config.prune_curves) for n in range(KNOTS)}
@@ -40,7 +40,7 @@ async def check_registers(dut):
         if r.count == 1 and r.access == "ro":
             await host.write(r.name, 0xFFFF_FFFF, resp=AxiResp.SLVERR)
     stored = {}
-    for r in (r for r in REGISTERS if r.access == "rw" and r.count == 1 and r.built(config.address_bits)):
+    for r in (r for r in REGISTERS if r.access == "rw" and r.count == 1 and r.built(config)):
         assert await host.read(r.name) == r.reset
         value = rng.getrandbits(32)
         await host.write(r.name, value)
@@ -306,8 +306,8 @@ async def check_access(dut):
     host, rng, bits = bench.host, bench.rng, bench.config.address_bits
     assert int(dut.access.value) == access_word(bits)
     for _ in range(5):
-        words = {r.name: rng.getrandbits(32) for r in REGISTERS if r.built(bits) and r.name.startswith(
-            ("MEMORY_BASE", "READ_", "WRITE_", "BUS_"))}
+        words = {r.name: rng.getrandbits(32) for r in REGISTERS if r.built(bench.config) and r.name.startswith(
+            ("MEMORY_BASE", "READ_", "WRITE_", "BUS_", "PORT_BASE"))}
         for name, value in words.items():
             await host.write(name, value)
         at = {name: value | words.get(f"{name}_HI", 0) << 32 for name, value in words.items()}
@@ -315,19 +315,22 @@ async def check_access(dut):
         assert int(dut.access.value) == access_word(
             bits, base=at["MEMORY_BASE"], read=(at["READ_BASE"], at["READ_LIMIT"]),
             write=(at["WRITE_BASE"], at["WRITE_LIMIT"]), prot=attributes & 7, cache=attributes >> 4 & 15)
+        for port in range(1, bench.config.memory_ports):
+            assert int(getattr(dut, f"port_base__{port - 1}").value) == at[f"PORT_BASE_{port}"] >> PAGE_BITS
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def check_counters(dut):
     bench = await Bench(dut, 7).open()
     host, rng = bench.host, bench.rng
-    totals = dict.fromkeys((name for name, _ in COUNTERS), 0)
+    ports = bench.config.memory_ports
+    totals = dict.fromkeys((name for name, _ in counters_of(ports)), 0)
     fixed = {"on": False}
 
     async def drive():
         while True:
             word, step = 0, {}
-            for name, field in EVENTS:
+            for name, field in event_layout(ports):
                 size = field.shape if isinstance(field.shape, int) else len(field.shape)
                 value = rng.choice((0, (1 << size) - 1, rng.getrandbits(size)))
                 if fixed["on"]:
@@ -381,6 +384,12 @@ PRESETS = {
 def test_control_unit(name):
     config = AcceleratorConfig.from_dict(PRESETS[name])
     simulate_component(__name__, ControlUnit(config=config), config=config.to_dict())
+
+
+def test_further_memory_ports_have_bases_and_counters():
+    config = AcceleratorConfig.from_dict(PRESETS["small"] | {"memory_ports": 4, "weight_banks": 4})
+    simulate_component(__name__, ControlUnit(config=config), config=config.to_dict(),
+                       testcase="check_access|check_counters")
 
 
 def test_h3_a_run_is_done_when_the_bus_is_idle():

@@ -9,7 +9,7 @@ from cocotb.triggers import FallingEdge, ReadOnly
 from acceltran.hw.control.instruction_decoder import InstructionDecoder
 from acceltran.hw.control.layouts import engine_bits
 from acceltran.hw.spec.error_codes import ErrorCode, ErrorSource
-from acceltran.hw.spec.isa import INSTRUCTIONS, Function, LoopOrder, Opcode, encode
+from acceltran.hw.spec.isa import INSTRUCTIONS, Buffer, Function, LoopOrder, Opcode, encode
 from acceltran.hw.spec.widths import NUMBER_BITS
 from acceltran.sim.unit import parameters, simulate_component
 from support.streams import collect, send, start
@@ -34,6 +34,8 @@ def instruction(rng, opcode, values, **fields):
     given = {f.name: rng.randint(-(1 << f.bits - 1), (1 << f.bits - 1) - 1) if f.signed else rng.getrandbits(f.bits)
              for f in payload}
     given |= {name: rng.choice(list(allowed)) for name, allowed in legal.items() if name in given}
+    if opcode is Opcode.LOAD and values["ports"] > 1 and given["buffer"] == Buffer.WEIGHT:
+        given["rows"] = rng.randrange(2)
     header = {"engine": rng.randrange(3), "signal": rng.getrandbits(3)}
     return int.from_bytes(encode(opcode, **(header | given | fields)), "little")
 
@@ -103,6 +105,9 @@ async def check_illegal(dut):
                           for v in range(1 << field.bits) if v not in allowed]
         if i.engine is None:
             cases.append((instruction(rng, i.opcode, values, engine=3), ErrorCode.BAD_FIELD))
+    # Tiles that several ports share lie in one row.
+    cases += [(instruction(rng, Opcode.LOAD, values, buffer=int(Buffer.WEIGHT), rows=rows), ErrorCode.BAD_FIELD)
+              for rows in (2, 3, 1 << 11, (1 << 12) - 1) if values["ports"] > 1]
     unknown = [o for o in range(256) if o not in list(Opcode)]
     cases += [(rng.getrandbits(BITS) & ~255 | o, ErrorCode.ILLEGAL_OPCODE) for o in (0, 255, *rng.sample(unknown, 20))]
     await prepare(dut)
@@ -155,9 +160,9 @@ async def check_ends(dut):
     assert await outcome(dut) == ([], 0, None)
 
 
-@pytest.mark.parametrize(("functions", "orders", "curves"), [
-    (("relu", "gelu", "tanh"), range(24), 16), (("gelu",), (LoopOrder.BIJK, LoopOrder.JKIB), 32), ((), (0,), 4),
+@pytest.mark.parametrize(("functions", "orders", "curves", "ports"), [
+    (("relu", "gelu", "tanh"), range(24), 16, 1), (("gelu",), (LoopOrder.BIJK, LoopOrder.JKIB), 32, 2), ((), (0,), 4, 1),
 ])
-def test_instruction_decoder(functions, orders, curves):
-    simulate_component(__name__, InstructionDecoder(functions=functions, loop_orders=tuple(orders), curves=curves),
-                       functions=functions, orders=[int(o) for o in orders], curves=curves)
+def test_instruction_decoder(functions, orders, curves, ports):
+    decoder = InstructionDecoder(functions=functions, loop_orders=tuple(orders), curves=curves, memory_ports=ports)
+    simulate_component(__name__, decoder, functions=functions, orders=[int(o) for o in orders], curves=curves, ports=ports)

@@ -16,17 +16,18 @@ from acceltran.hw.spec.config import PRESETS, AcceleratorConfig
 from acceltran.hw.spec.error_codes import ErrorCode
 from acceltran.hw.spec.registers import (
     ADDRESS_BITS,
-    COUNTERS,
     CURVE_STRIDE,
     KNOTS,
     REGISTERS,
     by_name,
     config_values,
+    counters_of,
     pack,
     to_c_header,
     to_json,
     to_markdown,
 )
+from acceltran.hw.spec.widths import MEMORY_PORTS
 from acceltran.sim.unit import simulate_component
 from support.control_bench import DONE, HALT, IDLE, RESET, START, Bench
 
@@ -38,7 +39,7 @@ ACCESS_CYCLES = 5
 
 def _mapped(config):
     """(register, word of its window) by offset, of everything that answers in an accelerator."""
-    mapped = {r.offset: (r, 0) for r in REGISTERS if r.count == 1 and r.built(config.address_bits)}
+    mapped = {r.offset: (r, 0) for r in REGISTERS if r.count == 1 and r.built(config)}
     tau, curve = by_name("TAU"), by_name("CURVE")
     mapped |= {tau.offset + 4 * c: (tau, c) for c in range(config.prune_curves)}
     mapped |= {curve.offset + 4 * n: (curve, n) for n in range(CURVE_STRIDE * config.prune_curves) if n % CURVE_STRIDE < KNOTS}
@@ -152,7 +153,8 @@ async def check_latency(dut):
 
 @pytest.mark.parametrize("values", [
     {"tile": 8, "integer_bits": 4, "fraction_bits": 4, "lines_per_beat": 1, "prune_curves": 4, "instruction_queue": 2},
-    pytest.param({}, marks=pytest.mark.slow), {"address_bits": 64},
+    pytest.param({}, marks=pytest.mark.slow),
+    {"address_bits": 64, "memory_ports": 4, "weight_banks": 4},
 ], ids=["small", "default", "wide addresses"])
 def test_v5_the_map_says_what_the_hardware_reads(values):
     config = AcceleratorConfig.from_dict(values)
@@ -217,7 +219,7 @@ def test_c_header_compiles():
 
 
 def test_counters_are_pairs():
-    for name, _ in COUNTERS:
+    for name, _ in counters_of(max(MEMORY_PORTS)):
         assert by_name(f"{name.upper()}_HI").offset == by_name(f"{name.upper()}_LO").offset + 4
 
 

@@ -8,7 +8,7 @@ from ctypes import CFUNCTYPE, POINTER, Structure, c_bool, c_char_p, c_int32, c_s
 from acceltran.hw.spec.registers import by_name
 from acceltran.sw.host.c_headers import C_DRIVER
 
-__all__ = ["ERRORS", "FLAGS", "Bucket", "CDriver", "Device", "Fault", "Output", "Port", "build_library"]
+__all__ = ["ERRORS", "FLAGS", "Bucket", "CDriver", "Device", "Fault", "Output", "Port", "Stripe", "build_library"]
 
 FLAGS = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
 _HEADER = (C_DRIVER / "acceltran.h").read_text()
@@ -27,12 +27,17 @@ class Port(Structure):
 
 class Device(Structure):
     _fields_ = [("port", POINTER(Port)), ("version", c_uint32), ("identity", c_uint32), ("address_bits", c_uint32),
+                ("further_ports", c_uint32),
                 ("image", c_void_p), ("bus_address", c_uint64), ("tile", c_uint32), ("width", c_uint32), ("bucket", c_uint32),
                 ("preloaded", c_uint32)]
 
 
 class Bucket(Structure):
     _fields_ = [("tokens", c_uint32), ("sentences", c_uint32), ("words", c_uint32), ("outputs", c_uint32), ("fixed", c_bool)]
+
+
+class Stripe(Structure):
+    _fields_ = [("offset", c_uint32), ("bytes", c_uint32)]
 
 
 class Output(Structure):

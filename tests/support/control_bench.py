@@ -64,7 +64,7 @@ class Bench:
         self.base, self.program, self.bad, self.silent_from = 0, [], set(), None
         self.fetched, self.offers, self.tasks, self.bus_busy = [], 0, [], False
         self.legal = {"function": range(4), "order": range(24), "curve": range(self.config.prune_curves + 1),
-                      "buffer": range(3)}
+                      "buffer": range(3) if self.config.memory_ports == 1 else (1, 2)}
 
     async def open(self):
         dut = self.dut

@@ -1,7 +1,8 @@
 """Inside the simulator: bad and interrupted programs one after the other, each followed by a good one.
 
 A cocotb test module for `test_errors_system`. The parameters list the `runs`: where a program is, how long the watchdog waits,
-and, if the run is to be cut off, after how many cycles. What the registers showed goes to ``result.json``.
+and, if the run is to be cut off, after how many cycles; also, if given, `registers` to write before it, by name. What the
+registers showed goes to ``result.json``.
 """
 
 import json
@@ -50,6 +51,8 @@ class Accelerator:
 
     async def start(self, run):
         await self.perform(driver.set_watchdog(run["watchdog"]))
+        for name, value in run.get("registers", {}).items():
+            await self.write(name, value)
         await self.perform(driver.start(run["address"], run["length"]))
 
     async def interrupt(self):

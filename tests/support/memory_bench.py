@@ -18,10 +18,13 @@ __all__ = ["MemoryBench", "Reference"]
 
 
 class Reference:
-    """Main memory and buffers, and what instructions do to them. A slot is [mask, lines], all as Python ints."""
+    """Main memory and buffers, and what instructions do to them. A slot is [mask, lines], all as Python ints.
 
-    def __init__(self, p, rng, memory):
-        self.p, self.memory = p, memory
+    `others` are the memories behind the ports from 1 on, in which the other shares of weights lie.
+    """
+
+    def __init__(self, p, rng, memory, others=()):
+        self.p, self.memory, self.others = p, memory, others
         self.tile, self.mask_bits, self.line_bits = p["tile"], p["tile"] ** 2, p["tile"] * p["width"]
         self.beat = p["bus_width"] // 8
         self.weight_line_bits = p["tile"] * p["b_width"]
@@ -51,8 +54,9 @@ class Reference:
     def contents(self):
         return {name: getattr(self, name) for name in ("weight", "activation", "vector", "memory")}
 
-    def _bits(self, position, bits):
-        return int.from_bytes(self.memory[position:position + bits // 8], "little"), position + bits // 8
+    def _bits(self, position, bits, port=0):
+        memory = self.others[port - 1] if port else self.memory
+        return int.from_bytes(memory[position:position + bits // 8], "little"), position + bits // 8
 
     def load(self, address, bytes, buffer, slot, pitch, rows, columns):  # noqa: A002
         position = address
@@ -62,12 +66,13 @@ class Reference:
             return
         weights = buffer == Buffer.WEIGHT
         target, line_bits = (self.weight, self.weight_line_bits) if weights else (self.activation, self.line_bits)
-        for r in range(rows):
-            for c in range(columns):
-                entry = target[slot + r * pitch + c]
-                entry[0], position = self._bits(position, self.mask_bits)
-                for n in range(self.lines_in(entry[0])):
-                    entry[1][n], position = self._bits(position, line_bits)
+        positions = [address] * (1 + len(self.others) if weights else 1)
+        for tile in range(rows * columns):
+            r, c = divmod(tile, columns)
+            port, entry = tile % len(positions), target[slot + r * pitch + c]
+            entry[0], positions[port] = self._bits(positions[port], self.mask_bits, port)
+            for n in range(self.lines_in(entry[0])):
+                entry[1][n], positions[port] = self._bits(positions[port], line_bits, port)
 
     def store(self, address, slot, pitch, rows, columns):
         stream = bytearray()
@@ -111,9 +116,11 @@ class Reference:
         density = source.choice([0, 0.02, 0.3, 0.7, 1], (rows, columns)).repeat(self.tile, 0).repeat(self.tile, 1)
         return matrix * (source.random(matrix.shape) < density)
 
-    def random_load(self, rng, free, rows=None, columns=None):
+    def random_load(self, rng, free, rows=None, columns=None, buffer=None):
         rows, columns = rows or rng.randint(1, 3), columns or rng.randint(1, 4)
-        buffer = rng.choice((Buffer.WEIGHT, Buffer.ACTIVATION))
+        buffer = rng.choice((Buffer.WEIGHT, Buffer.ACTIVATION)) if buffer is None else buffer
+        if self.others and buffer == Buffer.WEIGHT:
+            return self.random_striped_load(rng, free, rows * columns)
         width = self.p["b_width" if buffer == Buffer.WEIGHT else "width"]
         raw = to_stream(self.random_matrix(rng, rows, columns, width), self.tile, width)
         address, free = self._place(rng, free, raw)
@@ -121,6 +128,19 @@ class Reference:
         capacity = len(self.weight if buffer == Buffer.WEIGHT else self.activation)
         values = {"address": address, "bytes": free - address + surplus, "buffer": buffer}
         return Opcode.LOAD, values | self._area(rng, capacity, rows, columns), free
+
+    def random_striped_load(self, rng, free, tiles):
+        """A LOAD of so many tiles in one row, of which each port brings its share."""
+        width, ports = self.p["b_width"], 1 + len(self.others)
+        streams = [to_stream(self.random_matrix(rng, 1, 1, width), self.tile, width) for _ in range(tiles)]
+        shares = [b"".join(streams[port::ports]) for port in range(ports)]
+        longest = max(map(len, shares))
+        address, free = self._place(rng, free, shares[0] + bytes(longest - len(shares[0])))
+        for other, share in zip(self.others, shares[1:], strict=True):
+            other[address:address + len(share)] = share
+        surplus = rng.choice((0, 0, 1, 5)) * self.beat
+        values = {"address": address, "bytes": free - address + surplus, "buffer": Buffer.WEIGHT}
+        return Opcode.LOAD, values | self._area(rng, len(self.weight), 1, tiles), free
 
     def random_vector_load(self, rng, free):
         count = rng.randint(1, min(12, len(self.vector)))
@@ -187,19 +207,27 @@ class MemoryBench:
         self.latency, self.model = latency, model
         self.dones, self.errors, self.tiles, self.tasks = 0, [], 0, []
         self.read_bytes = self.written_bytes = self.cycles = self.stalled = 0
+        self.further = range(1, p.get("ports", 1))
+        self.further_bytes = dict.fromkeys(self.further, 0)
 
     async def begin(self):
         dut, p = self.dut, self.p
         await start(dut, "instruction", "fetch_request", "read")
         dut.flush.value = dut.core_reset.value = dut.fetch__ready.value = dut.scrub.value = 0
         dut.access.value = access_word()
-        for name in ("weight_write", "activation_write", "vector_write", "read_request"):
+        for name in (*self._weight_writes, "activation_write", "vector_write", "read_request"):
             getattr(dut, f"{name}__ready").value = 0
+        for port in self.further:
+            getattr(dut, f"port_base__{port - 1}").value = 0
         if self.model == "own":
             self.memory = AxiMemory(dut, "axi__", self.rng, burst_beats=p["burst_beats"], stall=self.stall,
                                     latency=self.latency)
-            self.state = Reference(p, self.rng, self.memory.data)
-            cocotb.start_soon(self.memory.run())
+            options = {"burst_beats": p["burst_beats"], "stall": self.stall, "latency": self.latency}
+            self.memories = [self.memory, *(AxiMemory(dut, f"axi_{port}__", self.rng, write=False, **options)
+                                            for port in self.further)]
+            self.state = Reference(p, self.rng, self.memory.data, [memory.data for memory in self.memories[1:]])
+            for memory in self.memories:
+                cocotb.start_soon(memory.run())
         else:
             self.state = Reference(p, self.rng, bytearray(self.rng.randbytes(1 << 20)))
             slave = AxiSlave(AxiBus.from_prefix(dut, "axi_"), dut.clk, target=_Target(self.state.memory))
@@ -209,10 +237,14 @@ class MemoryBench:
         cocotb.start_soon(self._watch())
         self.start_buffers()
 
+    @property
+    def _weight_writes(self):
+        return ["weight_write", *(f"weight_write_{port}" for port in self.further)]
+
     def start_buffers(self):
         """The buffers, which a soft reset also stops."""
-        for name, write in (("weight_write", self._write_weight), ("activation_write", self._write_activation),
-                            ("vector_write", self._write_vector)):
+        for name, write in (*((name, self._write_weight) for name in self._weight_writes),
+                            ("activation_write", self._write_activation), ("vector_write", self._write_vector)):
             self.tasks.append(cocotb.start_soon(self._sink(name, write)))
         self.requested = []
         self.tasks.append(cocotb.start_soon(self._sink("read_request", self.requested.append)))
@@ -231,6 +263,8 @@ class MemoryBench:
             self.read_bytes += int(dut.bytes_read.value)
             self.written_bytes += int(dut.bytes_written.value)
             self.stalled += int(dut.stalled.value)
+            for port in self.further:
+                self.further_bytes[port] += int(getattr(dut, f"bytes_read_{port}").value)
             self.cycles += 1
             error = int(dut.error.value)
             if error & 1:
@@ -360,20 +394,24 @@ class MemoryBench:
         dut.fetch__ready.value = 0
         return answers
 
+    @property
+    def _bursts(self):
+        return sum(memory.bursts for memory in self.memories)
+
     async def soft_reset(self, tasks, limit=2000):
         """Flush, wait for idle, reset; checks that no burst begins meanwhile."""
         dut = self.dut
         dut.flush.value = 1
         await FallingEdge(dut.clk)
-        bursts, dones, cycles = self.memory.bursts, self.dones, 0
+        bursts, dones, cycles = self._bursts, self.dones, 0
         while not dut.idle.value:
             await FallingEdge(dut.clk)
             cycles += 1
             assert cycles < limit
-        assert self.memory.idle
+        assert all(memory.idle for memory in self.memories)
         for _ in range(5):
             await FallingEdge(dut.clk)
-        assert self.memory.bursts == bursts and self.dones <= dones + 1 and dut.idle.value
+        assert self._bursts == bursts and self.dones <= dones + 1 and dut.idle.value
         for task in (*tasks, *self.tasks):
             task.cancel()
         self.tasks = []

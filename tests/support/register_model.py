@@ -1,6 +1,6 @@
 """Registers of an accelerator in Python, for tests of drivers."""
 
-from acceltran.hw.spec.registers import COUNTERS, REGISTERS, by_name, config_values, pack
+from acceltran.hw.spec.registers import REGISTERS, by_name, config_values, counters_of, pack
 from acceltran.sw.host import Bus, driver
 
 __all__ = ["ModelBus"]
@@ -17,7 +17,7 @@ class ModelBus(Bus):
     poll_seconds = 0.0
 
     def __init__(self, config, memory_bytes=1 << 20):
-        self.address_bits = config.address_bits
+        self.config = config
         self.values = {by_name(name).offset: value for name, value in config_values(config).items()}
         self.values[by_name("STATUS").offset] = driver.IDLE
         self.memory, self.log, self.ended, self.high = bytearray(memory_bytes), [], [], 0
@@ -36,11 +36,11 @@ class ModelBus(Bus):
     def read_register(self, offset):
         name = self._name(offset)
         self.log.append(("read", name))
-        assert OFFSETS[offset][0].access != "wo" and OFFSETS[offset][0].built(self.address_bits), name
+        assert OFFSETS[offset][0].access != "wo" and OFFSETS[offset][0].built(self.config), name
         if name == "STATUS" and self.busy_polls:
             self.busy_polls -= 1
             return pack(by_name("STATUS"), resetting=1)
-        for number, (counter, _) in enumerate(COUNTERS):
+        for number, (counter, _) in enumerate(counters_of(self.config.memory_ports)):
             if name == f"{counter.upper()}_LO":
                 self.high = number + 1
                 return 1000 + number
@@ -52,7 +52,7 @@ class ModelBus(Bus):
         name = self._name(offset)
         self.log.append(("write", name, value))
         access = OFFSETS[offset][0].access
-        assert access != "ro" and 0 <= value < 1 << 32 and OFFSETS[offset][0].built(self.address_bits), name
+        assert access != "ro" and 0 <= value < 1 << 32 and OFFSETS[offset][0].built(self.config), name
         assert not (OFFSETS[offset][0].lockable and self.get("ACCESS_LOCK")), name
         if access == "w1c":
             self.values[offset] = self.values.get(offset, 0) & ~value

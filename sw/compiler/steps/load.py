@@ -48,7 +48,7 @@ class LoadStep(Step):
         return {"rows": self.o.rows, "columns": self.o.columns}
 
     def busy(self, cost):
-        """The beats of the lines, or of the packed tiles."""
+        """The beats of the lines, or of the packed tiles; of weights those of the port with most of them."""
         if self.o.home == "vector":
             return self.o.columns * cost.config.vector_line_bits / cost.config.bus_width + _ROW_GAP
         config = cost.config
@@ -57,7 +57,9 @@ class LoadStep(Step):
         else:
             first, bits = self.block.column, config.weight_line_bits
             nonzeros = cost.nonzeros(self.block.sources[0])[:, first: first + self.block.columns]
-        return cost.transfer(nonzeros, bits, lines_at_once(bits, config.bus_width, config.lines_per_beat))
+        ports = 1 if self.block is None else config.memory_ports
+        at_once = lines_at_once(bits, config.bus_width, config.lines_per_beat)
+        return max(cost.transfer(nonzeros.ravel()[port::ports], bits, at_once) for port in range(ports))
 
     def contents(self, graph, config, indices):
         """The packed tiles of what it brings."""
@@ -73,5 +75,8 @@ class LoadStep(Step):
     def fields(self, places):
         """See `Step`."""
         address, count = places.addresses[self if self.block is None else self.block.owner]
-        return self.counts | places.tiles(self.o) | {
+        area = self.counts | places.tiles(self.o)
+        if places.striped and self.o.home == "weight":
+            area |= {"rows": 1, "columns": self.o.rows * self.o.columns, "pitch": 0}
+        return area | {
             "address": address, "bytes": count, "buffer": int(Buffer[self.o.home.upper()])}

@@ -96,10 +96,11 @@ class Places:
     placements : Placement by owner, of all three buffers
     addresses : (address, bytes) of blocks by owner, and of steps that have a section
     tables : (address, bytes from row to row) of tables by name
+    striped : LOADs of weights name their tiles in one row, since several ports share them
     """
 
-    def __init__(self, placements, addresses, tables):
-        self._placements, self.addresses, self.tables = placements, addresses, tables
+    def __init__(self, placements, addresses, tables, striped=False):
+        self._placements, self.addresses, self.tables, self.striped = placements, addresses, tables, striped
 
     def slot(self, region):
         """The slot, or line, at which a region starts."""

@@ -93,6 +93,8 @@ acceltran_error acceltran_probe(acceltran_device *device, const acceltran_port *
     device->identity = read_register(device, ACCELTRAN_CONFIG_IDENTITY);
     if (device->version >> 8 != ACCELTRAN_DRIVER_VERSION >> 8) return ACCELTRAN_OTHER_VERSION;
     device->address_bits = read_register(device, ACCELTRAN_CONFIG_ADDRESS);
+    device->further_ports = (read_register(device, ACCELTRAN_CONFIG_BUS) & ACCELTRAN_CONFIG_BUS_FURTHER_PORTS_MASK) >>
+                            ACCELTRAN_CONFIG_BUS_FURTHER_PORTS_SHIFT;
     return ACCELTRAN_OK;
 }
 
@@ -206,6 +208,40 @@ static acceltran_error check(const acceltran_device *device, const uint8_t *imag
     if ((uint32_t)bus_address & PAGE_MASK || !reachable(device, bus_address, bus_address + size - 1)) return ACCELTRAN_BAD_BASE;
     if (get32(image + ACCELTRAN_DESCRIPTOR_VERSION) >> 8 != device->version >> 8) return ACCELTRAN_OTHER_VERSION;
     if (get32(image + ACCELTRAN_DESCRIPTOR_IDENTITY) != device->identity) return ACCELTRAN_OTHER_CONFIGURATION;
+    return described < ACCELTRAN_DESCRIPTOR_BYTES + device->further_ports * ACCELTRAN_STRIPE_BYTES ? ACCELTRAN_BAD_IMAGE
+                                                                                                  : ACCELTRAN_OK;
+}
+
+/* The record of a memory port beside the first: the last ones of the descriptor. */
+static const uint8_t *stripe_record(const acceltran_device *device, uint32_t port)
+{
+    return device->image + get32(device->image + ACCELTRAN_DESCRIPTOR_DESCRIPTOR_BYTES) -
+           (device->further_ports + 1 - port) * ACCELTRAN_STRIPE_BYTES;
+}
+
+acceltran_error acceltran_get_stripe(const acceltran_device *device, uint32_t port, acceltran_stripe *stripe)
+{
+    const uint8_t *record;
+    if (!device->image) return ACCELTRAN_NO_IMAGE;
+    if (!port || port > device->further_ports) return ACCELTRAN_NO_PORT;
+    record = stripe_record(device, port);
+    stripe->offset = get32(record + ACCELTRAN_STRIPE_OFFSET);
+    stripe->bytes = get32(record + ACCELTRAN_STRIPE_BYTES_WORD);
+    return ACCELTRAN_OK;
+}
+
+acceltran_error acceltran_place_stripe(acceltran_device *device, uint32_t port, uint64_t bus_address)
+{
+    acceltran_stripe stripe;
+    uint32_t first;
+    acceltran_error error = acceltran_get_stripe(device, port, &stripe);
+    if (error) return error;
+    first = get32(stripe_record(device, port) + ACCELTRAN_STRIPE_FIRST);
+    if ((uint32_t)bus_address & PAGE_MASK || bus_address < first ||
+        !reachable(device, bus_address, bus_address + stripe.bytes - (stripe.bytes ? 1 : 0)))
+        return ACCELTRAN_BAD_BASE;
+    write_address(device, ACCELTRAN_PORT_BASE_1 + (port - 1) * (ACCELTRAN_PORT_BASE_2 - ACCELTRAN_PORT_BASE_1),
+                  bus_address - first);
     return ACCELTRAN_OK;
 }
 
@@ -214,6 +250,7 @@ acceltran_error acceltran_attach(acceltran_device *device, void *memory, size_t 
     uint8_t *image = memory;
     const uint8_t *knot;
     uint32_t curve, n;
+    acceltran_stripe stripe;
     acceltran_error error = check(device, image, room, room, bus_address);
     if (error) return error;
     device->image = image;
@@ -223,6 +260,10 @@ acceltran_error acceltran_attach(acceltran_device *device, void *memory, size_t 
     device->preloaded = device->bucket = 0;
     clean(device, image, get32(image + ACCELTRAN_DESCRIPTOR_IMAGE_BYTES));
     write_address(device, ACCELTRAN_MEMORY_BASE, bus_address);
+    for (n = 1; !acceltran_get_stripe(device, n, &stripe); n++) {
+        error = acceltran_place_stripe(device, n, bus_address + stripe.offset);
+        if (error) return error;
+    }
     knot = image + get32(image + ACCELTRAN_DESCRIPTOR_CURVES_OFFSET);
     for (curve = 0; curve < get32(image + ACCELTRAN_DESCRIPTOR_CURVE_COUNT); curve++)
         for (n = 0; n < ACCELTRAN_KNOTS; n++, knot += 4)
@@ -576,6 +617,7 @@ const char *acceltran_error_text(acceltran_error error)
     case ACCELTRAN_TOO_SMALL: return "no room for the result: give more";
     case ACCELTRAN_BAD_TILES: return "packed tiles without end: run the program first";
     case ACCELTRAN_BAD_VALUE: return "value with too many bits: scale it down";
+    case ACCELTRAN_NO_PORT: return "no such memory port beside the first: see further_ports";
     case ACCELTRAN_ERRORS: break;
     }
     return "unknown error";

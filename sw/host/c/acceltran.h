@@ -49,6 +49,7 @@ typedef enum {
     ACCELTRAN_TOO_SMALL,
     ACCELTRAN_BAD_TILES,
     ACCELTRAN_BAD_VALUE,
+    ACCELTRAN_NO_PORT,
     ACCELTRAN_ERRORS /* how many there are */
 } acceltran_error;
 
@@ -78,6 +79,7 @@ typedef struct {
     uint32_t version;       /* register VERSION */
     uint32_t identity;      /* register CONFIG_IDENTITY */
     uint32_t address_bits;  /* 32 or 64 */
+    uint32_t further_ports; /* memory ports beside the first, which only read weights */
     uint8_t *image;         /* as the CPU sees it; NULL: none is attached */
     uint64_t bus_address;   /* as the accelerator sees it */
     uint32_t tile, width;
@@ -93,6 +95,12 @@ typedef struct {
     uint32_t outputs;    /* how many it has */
     bool fixed;          /* it runs only the sentences that it was compiled for */
 } acceltran_bucket;
+
+/* Where the weights of a memory port beside the first lie in the image. */
+typedef struct {
+    uint32_t offset;  /* of the first byte */
+    uint32_t bytes;   /* of all */
+} acceltran_stripe;
 
 /* A result. Of its rows, `groups` equal parts lie one below the other: one for each sentence, or each tile row of masks.
  * The first `valid_rows` of each, and the first `valid_columns`, are no padding. Where every token has a row, those of a
@@ -157,6 +165,15 @@ acceltran_error acceltran_attach(acceltran_device *device, void *memory, size_t 
  * is not at a multiple of 4. */
 acceltran_error acceltran_load(acceltran_device *device, const void *source, size_t source_bytes, void *memory, size_t room,
                                uint64_t bus_address);
+
+/* The weights of memory port `port`, from 1 to `further_ports`: after `acceltran_attach` the port finds them in the image, as
+ * all ports do. Errors: NO_IMAGE, NO_PORT. */
+acceltran_error acceltran_get_stripe(const acceltran_device *device, uint32_t port, acceltran_stripe *stripe);
+
+/* Tell memory port `port` that its weights lie at `bus_address` of the memory behind it, to which the caller has copied them.
+ * Errors: NO_IMAGE, NO_PORT; BAD_BASE where that is not at a page, nearer to address 0 than the first port's weights are to the
+ * image's first byte, or beyond the accelerator's addresses. */
+acceltran_error acceltran_place_stripe(acceltran_device *device, uint32_t port, uint64_t bus_address);
 
 /* --- Sentences --- */
 

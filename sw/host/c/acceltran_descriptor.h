@@ -73,4 +73,10 @@
 #define ACCELTRAN_OUTPUT_VALID_ROWS 56u /* rows of each group that are no padding, from its first on; of sentences for which each token has one, those of the longest */
 #define ACCELTRAN_OUTPUT_VALID_COLUMNS 60u /* columns that are no padding */
 
+/* the weights of a memory port beside the first; these records are the descriptor's last */
+#define ACCELTRAN_STRIPE_BYTES 12u
+#define ACCELTRAN_STRIPE_OFFSET 0u /* of the first byte */
+#define ACCELTRAN_STRIPE_BYTES_WORD 4u /* of all */
+#define ACCELTRAN_STRIPE_FIRST 8u /* address, as instructions have it, of the first byte: PORT_BASE is where that lies less this */
+
 #endif

@@ -82,6 +82,8 @@
 #define ACCELTRAN_CONFIG_BUS 0x058u /* ro: AXI4 manager */
 #define ACCELTRAN_CONFIG_BUS_WIDTH_SHIFT 0u
 #define ACCELTRAN_CONFIG_BUS_WIDTH_MASK 0x00000fffu /* data bits */
+#define ACCELTRAN_CONFIG_BUS_FURTHER_PORTS_SHIFT 12u
+#define ACCELTRAN_CONFIG_BUS_FURTHER_PORTS_MASK 0x0000f000u /* managers m_axi_1 and so on, which only read */
 #define ACCELTRAN_CONFIG_BUS_BURST_BEATS_SHIFT 16u
 #define ACCELTRAN_CONFIG_BUS_BURST_BEATS_MASK 0x00ff0000u /* longest burst */
 #define ACCELTRAN_CONFIG_BUS_OUTSTANDING_READS_SHIFT 24u
@@ -136,6 +138,20 @@
 #define ACCELTRAN_ACCESS_LOCK 0x0acu /* w1s: keeps windows and attributes as they are, until the reset pin */
 #define ACCELTRAN_ACCESS_LOCK_LOCKED_SHIFT 0u
 #define ACCELTRAN_ACCESS_LOCK_LOCKED_MASK 0x00000001u /* writes to the READ_, WRITE_ and BUS_ATTRIBUTES registers answer SLVERR */
+#define ACCELTRAN_PORT_BASE_1 0x0b0u /* rw: added in place of MEMORY_BASE to addresses that m_axi_1 reads, bits 31 to 0; the low 12 bits are taken as zeros */
+#define ACCELTRAN_PORT_BASE_1_HI 0x0b4u /* rw: added in place of MEMORY_BASE to addresses that m_axi_1 reads, bits 63 to 32 */
+#define ACCELTRAN_PORT_BASE_2 0x0b8u /* rw: added in place of MEMORY_BASE to addresses that m_axi_2 reads, bits 31 to 0; the low 12 bits are taken as zeros */
+#define ACCELTRAN_PORT_BASE_2_HI 0x0bcu /* rw: added in place of MEMORY_BASE to addresses that m_axi_2 reads, bits 63 to 32 */
+#define ACCELTRAN_PORT_BASE_3 0x0c0u /* rw: added in place of MEMORY_BASE to addresses that m_axi_3 reads, bits 31 to 0; the low 12 bits are taken as zeros */
+#define ACCELTRAN_PORT_BASE_3_HI 0x0c4u /* rw: added in place of MEMORY_BASE to addresses that m_axi_3 reads, bits 63 to 32 */
+#define ACCELTRAN_PORT_BASE_4 0x0c8u /* rw: added in place of MEMORY_BASE to addresses that m_axi_4 reads, bits 31 to 0; the low 12 bits are taken as zeros */
+#define ACCELTRAN_PORT_BASE_4_HI 0x0ccu /* rw: added in place of MEMORY_BASE to addresses that m_axi_4 reads, bits 63 to 32 */
+#define ACCELTRAN_PORT_BASE_5 0x0d0u /* rw: added in place of MEMORY_BASE to addresses that m_axi_5 reads, bits 31 to 0; the low 12 bits are taken as zeros */
+#define ACCELTRAN_PORT_BASE_5_HI 0x0d4u /* rw: added in place of MEMORY_BASE to addresses that m_axi_5 reads, bits 63 to 32 */
+#define ACCELTRAN_PORT_BASE_6 0x0d8u /* rw: added in place of MEMORY_BASE to addresses that m_axi_6 reads, bits 31 to 0; the low 12 bits are taken as zeros */
+#define ACCELTRAN_PORT_BASE_6_HI 0x0dcu /* rw: added in place of MEMORY_BASE to addresses that m_axi_6 reads, bits 63 to 32 */
+#define ACCELTRAN_PORT_BASE_7 0x0e0u /* rw: added in place of MEMORY_BASE to addresses that m_axi_7 reads, bits 31 to 0; the low 12 bits are taken as zeros */
+#define ACCELTRAN_PORT_BASE_7_HI 0x0e4u /* rw: added in place of MEMORY_BASE to addresses that m_axi_7 reads, bits 63 to 32 */
 #define ACCELTRAN_CYCLES_LO 0x100u /* ro: cycles of the run, from the start to its end, bits 31 to 0 */
 #define ACCELTRAN_CYCLES_HI 0x104u /* ro: cycles of the run, from the start to its end, bits 63 to 32 at the last read of a LO register */
 #define ACCELTRAN_MULTIPLICATIONS_LO 0x108u /* ro: multiplications done, bits 31 to 0 */
@@ -182,6 +198,20 @@
 #define ACCELTRAN_LOST_IMBALANCE_HI 0x1acu /* ro: multiplier cycles lost in other lanes with work, too little of it for all their multipliers, bits 63 to 32 at the last read of a LO register */
 #define ACCELTRAN_LOST_IDLE_LO 0x1b0u /* ro: multiplier cycles of lanes without work; with multiplications and the other lost ones, every multiplier in every cycle of the run, bits 31 to 0 */
 #define ACCELTRAN_LOST_IDLE_HI 0x1b4u /* ro: multiplier cycles of lanes without work; with multiplications and the other lost ones, every multiplier in every cycle of the run, bits 63 to 32 at the last read of a LO register */
+#define ACCELTRAN_BYTES_READ_1_LO 0x1b8u /* ro: bytes read through m_axi_1, which bytes_read has in it too, bits 31 to 0 */
+#define ACCELTRAN_BYTES_READ_1_HI 0x1bcu /* ro: bytes read through m_axi_1, which bytes_read has in it too, bits 63 to 32 at the last read of a LO register */
+#define ACCELTRAN_BYTES_READ_2_LO 0x1c0u /* ro: bytes read through m_axi_2, which bytes_read has in it too, bits 31 to 0 */
+#define ACCELTRAN_BYTES_READ_2_HI 0x1c4u /* ro: bytes read through m_axi_2, which bytes_read has in it too, bits 63 to 32 at the last read of a LO register */
+#define ACCELTRAN_BYTES_READ_3_LO 0x1c8u /* ro: bytes read through m_axi_3, which bytes_read has in it too, bits 31 to 0 */
+#define ACCELTRAN_BYTES_READ_3_HI 0x1ccu /* ro: bytes read through m_axi_3, which bytes_read has in it too, bits 63 to 32 at the last read of a LO register */
+#define ACCELTRAN_BYTES_READ_4_LO 0x1d0u /* ro: bytes read through m_axi_4, which bytes_read has in it too, bits 31 to 0 */
+#define ACCELTRAN_BYTES_READ_4_HI 0x1d4u /* ro: bytes read through m_axi_4, which bytes_read has in it too, bits 63 to 32 at the last read of a LO register */
+#define ACCELTRAN_BYTES_READ_5_LO 0x1d8u /* ro: bytes read through m_axi_5, which bytes_read has in it too, bits 31 to 0 */
+#define ACCELTRAN_BYTES_READ_5_HI 0x1dcu /* ro: bytes read through m_axi_5, which bytes_read has in it too, bits 63 to 32 at the last read of a LO register */
+#define ACCELTRAN_BYTES_READ_6_LO 0x1e0u /* ro: bytes read through m_axi_6, which bytes_read has in it too, bits 31 to 0 */
+#define ACCELTRAN_BYTES_READ_6_HI 0x1e4u /* ro: bytes read through m_axi_6, which bytes_read has in it too, bits 63 to 32 at the last read of a LO register */
+#define ACCELTRAN_BYTES_READ_7_LO 0x1e8u /* ro: bytes read through m_axi_7, which bytes_read has in it too, bits 31 to 0 */
+#define ACCELTRAN_BYTES_READ_7_HI 0x1ecu /* ro: bytes read through m_axi_7, which bytes_read has in it too, bits 63 to 32 at the last read of a LO register */
 #define ACCELTRAN_TAU 0x400u /* ro: word c: threshold of curve c + 1 (instruction field `curve`) in the last run, W - 1 bits; the words beyond prune_curves are unmapped */
 #define ACCELTRAN_TAU_COUNT 32u
 #define ACCELTRAN_CURVE 0x800u /* rw: word 16 c + n: knot n (0 to 8) of curve c, the threshold for a sparsity of n/8, W - 1 bits in units of the pruned tensor; the other words are unmapped. Do not write while a run starts. No reset clears it */
