@@ -40,7 +40,8 @@ def compile_command(*, config, model, texts, text_pairs, file, length, order, ou
     else:
         longest = longest_of(checkpoint, data, length, truncate)
         batch = encode_sentences(checkpoint, data.sentences, length, longest=longest)
-        compiled = [(compile_encoder(checkpoint, config, batch.ids, batch.lengths, tokens=batch.tokens, **options), batch)]
+        full = batch.filled(config.clusters)
+        compiled = [(compile_encoder(checkpoint, config, full.ids, full.lengths, tokens=full.tokens, **options), full)]
     programs = [with_expected(checkpoint, program, batch, data, limits, longest) for program, batch in compiled]
     notes = programs[-1].expected.inputs["notes"]
     manifest = save_programs(programs, output)
@@ -49,7 +50,7 @@ def compile_command(*, config, model, texts, text_pairs, file, length, order, ou
     tell(*checkpoint.notes, *notes)
     if data.reading:
         console.print(escape(data.describe()))
-    if (cut := compiled[-1][1].cut):
+    if (cut := programs[-1].expected.inputs["cut"]):
         console.print(told_cut(cut, len(data.texts), longest))
     _print_programs(programs, output)
     print_fidelity(programs[-1].expected.fidelity)
@@ -67,12 +68,13 @@ def with_expected(checkpoint, program, batch, data, limits, longest):
     limits : Limits of the fidelity
     longest : tokens to which sentences were cut
     """
+    count = len(data.texts) if program.config.clusters > 1 else len(batch.encoded)
     golden, fidelity = golden_fidelity(checkpoint, program.graph, batch)
     answers = answers_of(checkpoint, batch, layers=program.graph.layers, tile=program.config.tile)
-    inputs = {"texts": data.texts, "pairs": data.pairs, "lines": data.lines, "reading": data.reading, "cut": batch.cut,
+    inputs = {"texts": data.texts, "pairs": data.pairs, "lines": data.lines, "reading": data.reading, "cut": batch.part(range(count)).cut,
               "longest": longest, "notes": [_WITHOUT_LAYERS] if answers.loses_layers else []}
     return replace(program, expected=expectation(program, golden, fidelity=fidelity.to_dict(limits), answers=answers,
-                                                 inputs=inputs))
+                                                 inputs=inputs, sentences=count))
 
 
 def _print_programs(programs, output):

@@ -147,6 +147,7 @@ def print_report(values):
     for name, value in (
         ("cycles", f"{values['cycles']:,}"),
         *([(f"milliseconds at {values['clock_mhz']:g} MHz", f"{values['milliseconds']:.4g}")] if "clock_mhz" in values else []),
+        *([("places of the clusters that repeat the last sentence", f"{values['repeated']:,}")] if values["repeated"] else []),
         ("multiplications done", f"{values['multiplications']:,}"),
         ("multiplications skipped", f"{values['skipped']:,}"),
         ("multipliers busy", f"{100 * use['multipliers']:.1f} %"),

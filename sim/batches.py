@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from ..hw.spec.errors import RunError
-from ..sw.compiler import CapacityError, CompileError, check_batch, largest_batch, outline_encoder, quantise_encoder
-from ..sw.compiler.capacity import FITTED, fits
+from ..sw.compiler import CapacityError, CompileError, batch_fits, check_batch, largest_batch, outline_encoder, quantise_encoder
+from ..sw.compiler.capacity import FITTED
 from ..sw.models.errors import ModelError
 from ..sw.models.sentences import encode_sentences
 from ..sw.models.tokens import Tokens, masked_rows
@@ -211,7 +211,7 @@ class _Planner:
 
     def _fits(self, encoded, numbers):
         lengths, columns, tokens = self._shape(encoded, numbers)
-        return fits(self._outline.build_graph(lengths, columns, tokens=tokens), self._config, **self._fitted)
+        return batch_fits(self._outline, self._config, lengths, columns, tokens, **self._fitted)
 
     def _largest(self, encoded, rest):
         """How many fit of sentences as long as the first, and with as many masks and places of their own as any.
@@ -319,7 +319,7 @@ def combine(reports):
 
 
 _SUMS = ("cycles", "ideal_cycles", "multiplications", "skipped", "dense_multiplications", "tensors_compared", "mismatches",
-         "sentences", "instructions", "build_seconds", "simulation_seconds")
+         "sentences", "repeated", "instructions", "build_seconds", "simulation_seconds")
 _KNOWN = ("multiplications_expected", "planned_cycles")
 _NAMED = ("lost_cycles", "mismatched_tensors", "counters")
 _SHARES = ("utilisation", "stalled")

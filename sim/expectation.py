@@ -10,7 +10,7 @@ COUNTED = ("zeros", "elements", "zeros_padded", "elements_padded")
 """What shares of zeros are made of: of valid tokens, and with padding."""
 
 
-def expectation(program, golden, *, fidelity, answers, inputs=None):
+def expectation(program, golden, *, fidelity, answers, inputs=None, sentences=None):
     """What a run of `program` must give, as an Expected.
 
     Parameters
@@ -20,11 +20,12 @@ def expectation(program, golden, *, fidelity, answers, inputs=None):
     fidelity : plain values, see `Fidelity.to_dict`
     answers : Answers, what the outputs mean
     inputs : plain values that say what is run
+    sentences : how many were given, if those behind them repeat the last one; by default all that the program runs
     """
     counts = multiplication_counts(program.graph, golden)["total"]
     return Expected(
         outputs={name: tensor_bytes(stored(program, golden, output)) for name, output in program.outputs.items()},
-        hashes={name: tensor_hash(golden[name]) for name in program.tensors}, sentences=program.graph.batch,
+        hashes={name: tensor_hash(golden[name]) for name in program.tensors}, sentences=sentences or program.graph.batch,
         multiplications={"none": counts.none, "both": counts.both}, sparsity=sparsity(program, golden),
         answers=answers.keep_names(results(program.graph, golden)), inputs=inputs or {}, fidelity=fidelity)
 

@@ -1,7 +1,7 @@
 """One inference on the RTL: compile, simulate, compare every intermediate tensor, report."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ class Inference:
     outputs, golden_outputs : stored results by name, floats
     fidelity : Fidelity, how far the golden model is from the float one
     answers : Answers, for what the outputs mean
+    sentences : how many were given; those behind them repeat the last one, so that every cluster has as many
     """
 
     program: object
@@ -47,6 +48,7 @@ class Inference:
     golden_outputs: dict
     fidelity: object
     answers: object
+    sentences: int
 
 
 def infer(config, checkpoint, sentences, *, folder, length=None, longest=None, encoder=None, stage=lambda name: None,
@@ -71,6 +73,7 @@ def infer(config, checkpoint, sentences, *, folder, length=None, longest=None, e
     """
     stage("compiling")
     batch = sentences if isinstance(sentences, Batch) else encode_sentences(checkpoint, sentences, length, longest=longest)
+    count, batch = len(batch.encoded), batch.filled(config.clusters)
     options |= {"memory": largest_memory(config), "tokens": batch.tokens}
     program = (compile_encoder(checkpoint, config, batch.ids, batch.lengths, **options) if encoder is None else
                compile_quantised(encoder, config, batch.ids, batch.lengths, **options))
@@ -83,8 +86,8 @@ def infer(config, checkpoint, sentences, *, folder, length=None, longest=None, e
     return Inference(
         program=program, run=run, golden=golden, mismatches=mismatches,
         outputs={name: floats for name, (_, floats) in seen_outputs(program, run).items()},
-        golden_outputs=results(program.graph, golden), fidelity=fidelity,
-        answers=answers_of(checkpoint, batch, layers=program.graph.layers, tile=config.tile),
+        golden_outputs=results(program.graph, golden), fidelity=replace(fidelity, sentences=fidelity.sentences[:count]),
+        answers=answers_of(checkpoint, batch, layers=program.graph.layers, tile=config.tile), sentences=count,
     )
 
 
@@ -182,7 +185,7 @@ def in_memory(name):
 def report(inference):
     """The run of an Inference as plain values, see `report_run`."""
     expected = expectation(inference.program, inference.golden, fidelity=inference.fidelity.to_dict(),
-                           answers=inference.answers)
+                           answers=inference.answers, sentences=inference.sentences)
     return report_run(inference.program, inference.run, expected, inference.mismatches, inference.outputs)
 
 
@@ -207,10 +210,11 @@ def report_run(program, run, expected, mismatches, outputs):
     answers, wanted = expected.answers, expected.floats(program)
     arrays, golden = answers.arrays(outputs), answers.arrays(wanted)
     predictions = [answers.answer(number, one) | {"equals_golden": all(one[name].equal(other[name]) for name in one)}
-                   for number, (one, other) in enumerate(zip(arrays, golden, strict=True))]
+                   for number, (one, other) in enumerate(zip(arrays, golden, strict=True))][: expected.sentences]
     return {
         "config": design_name(config),
         "sentences": expected.sentences,
+        "repeated": program.bucket.sentences - expected.sentences,
         "prediction": predictions[0]["label"] if len(predictions) == 1 else [p["label"] for p in predictions],
         "predictions": predictions,
         "task": answers.task,

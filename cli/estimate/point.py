@@ -17,7 +17,7 @@ def compiled(setting, *, stage=lambda name: None):
     """The Program of a Setting, its Batch and its Checkpoint."""
     stage("compiling")
     config, checkpoint = setting.hardware(), setting.checkpoint()
-    batch = setting.sentences(checkpoint)
+    batch = setting.sentences(checkpoint).filled(config.clusters)
     program = compile_encoder(checkpoint, config, batch.ids, batch.lengths, tokens=batch.tokens, **setting.options(checkpoint))
     return program, batch, checkpoint
 

@@ -16,7 +16,7 @@ from .emit import Scheduled, emit
 from .schedule import chain, check_progress, semaphores
 from .spread import Spread, spread_batch
 
-__all__ = ["bucket_tokens", "check_batch", "compile_buckets", "compile_encoder", "compile_graph", "compile_quantised",
+__all__ = ["batch_fits", "bucket_tokens", "check_batch", "compile_buckets", "compile_encoder", "compile_graph", "compile_quantised",
            "largest_batch"]
 
 
@@ -103,6 +103,9 @@ def compile_buckets(encoder, config, sentences, *, order=None, base=0, memory=AD
     CapacityError : naming also the tokens that would fit
     CompileError : where model, request and configuration do not fit together, or what the model reads is compiled in
     """
+    if config.clusters > 1:
+        raise CompileError(f"clusters = {config.clusters}: a program for buckets runs one sentence, in one cluster; compile a "
+                           "batch of sentences, without buckets")
     parts, graphs, sentences = [], [], dict(sorted(sentences.items()))
     for tokens, ids in sentences.items():
         fitted = {name: options[name] for name in FITTED if name in options}
@@ -129,6 +132,11 @@ def check_batch(encoder, config, lengths, columns, tokens=None, **options):
         _check_fit(_one_cluster(encoder, config, lengths, columns, tokens), config, **options)
     except CapacityError as error:
         raise CapacityError(error.what, error.fields, _smaller(encoder, config, lengths, columns, tokens, options)) from None
+
+
+def batch_fits(encoder, config, lengths, columns, tokens=None, **options):
+    """Whether `check_batch` has nothing to say; `options` of `fits`."""
+    return fits(_one_cluster(encoder, config, lengths, columns, tokens), config.cluster, **options)
 
 
 def _one_cluster(encoder, config, lengths, columns, tokens=None):
@@ -159,8 +167,7 @@ def largest_batch(encoder, config, lengths, columns=None, *, tokens=None, near=1
     options : of `fits`
     """
     def fit(count):
-        return count == 0 or fits(_one_cluster(encoder, config, lengths[:count], columns or max(lengths[:count]), tokens),
-                                  config.cluster, **options)
+        return count == 0 or batch_fits(encoder, config, lengths[:count], columns or max(lengths[:count]), tokens, **options)
 
     low, high = 0, min(near, len(lengths))
     while fit(high):
@@ -181,7 +188,7 @@ def _smaller(encoder, config, lengths, columns, tokens, options):
     tile = config.tile
     for size in range((columns - 1) // tile * tile, 0, -tile):
         first = tokens and [tokens[0].cut(size)]
-        if fits(_one_cluster(encoder, config, [min(lengths[0], size)], size, first), config.cluster, **options):
+        if batch_fits(encoder, config, [min(lengths[0], size)], size, first, **options):
             return [f"shorten the sentences to {size} tokens" + (" and give one at a time" if len(lengths) > 1 else "")]
     return []
 

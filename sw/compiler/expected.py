@@ -20,7 +20,7 @@ class Expected:
     ----------
     outputs : of every output, `tensor_bytes` of its tiles in main memory
     hashes : of every activation tensor that the program or its preload writes, `tensor_hash` of the whole of it
-    sentences : how many the program runs
+    sentences : how many were given; those that the program runs besides repeat the last one
     multiplications : {"none", "both"}: of dense products, and of pairs of factors of which neither is zero
     sparsity : zeros by class of tensor, as a report has them
     answers : Answers, what the outputs mean

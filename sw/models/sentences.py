@@ -45,6 +45,11 @@ class Batch:
                                       for one in (self.sentences, self.encoded, self.tokens))
         return Batch(sentences, self.ids[list(numbers), : columns or max(map(len, encoded))], encoded, tokens)
 
+    def filled(self, places):
+        """The Batch with its last sentence again, as often as its number needs to be a multiple of `places`."""
+        return self.part([*range(len(self.encoded)), *[len(self.encoded) - 1] * (-len(self.encoded) % places)],
+                         self.ids.shape[1])
+
 
 def encode_sentences(checkpoint, sentences, length=None, *, longest=None, refused=None):
     """Tokenise sentences, with the tokens that the model adds, padded with its padding.
