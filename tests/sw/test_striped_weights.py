@@ -15,7 +15,15 @@ from acceltran.hw.spec.isa import Buffer, Opcode
 from acceltran.hw.spec.registers import config_values
 from acceltran.sim.hand_program import HandProgram
 from acceltran.sim.products import Product, measure_products
-from acceltran.sw.compiler import CompileError, compile_buckets, descriptor, load_programs, quantise_encoder, save_programs
+from acceltran.sw.compiler import (
+    CompileError,
+    compile_buckets,
+    descriptor,
+    load_programs,
+    lower,
+    quantise_encoder,
+    save_programs,
+)
 from acceltran.sw.compiler.compile import compile_quantised
 from acceltran.sw.compiler.image import Image, pack_matrix, pack_shares
 from acceltran.sw.estimate.estimate import estimate
@@ -129,6 +137,18 @@ def test_loads_are_planned_and_estimated_by_the_longest_share(checkpoint, encode
         assert result.counters["bytes_read"] > sum(min(ports, fields["columns"]) * fields["bytes"] for fields in loads)
         found[ports] = program.planned_cycles, result.cycles
     assert all(few < one for few, one in zip(found[4], found[1], strict=True)), found
+
+
+def test_a_block_is_no_longer_than_a_row_of_a_load(checkpoint, encoder, monkeypatch):
+    monkeypatch.setattr(lower, "_STRIPED_TILES", 12)
+    for ports in (1, 2):
+        program, golden, ids, lengths = program_of(checkpoint, encoder, ported(ports))
+        sizes = [fields["rows"] * fields["columns"] for opcode, fields in program.instructions
+                 if opcode is Opcode.LOAD and fields["buffer"] == Buffer.WEIGHT and fields["columns"] > 1]
+        assert (max(sizes) <= 12) == (ports > 1), sizes
+    machine, wanted = Machine(program), golden(program, ids, lengths)
+    machine.run()
+    assert all(machine.seen[name].equal(wanted[name]) for name in wanted)
 
 
 def test_the_driver_tells_every_port_its_base(checkpoint, encoder):
