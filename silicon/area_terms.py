@@ -5,6 +5,7 @@ from math import gcd
 
 from ..hw.memory.pieces import Pieces
 from ..hw.spec.activations import ACTIVATIONS, function_format
+from ..hw.spec.isa import Buffer
 from .memory_macros import register_bits
 
 __all__ = ["COMBINATIONAL", "Block", "area_terms"]
@@ -18,6 +19,9 @@ COMBINATIONAL = frozenset({
     "answers", "grants",
 })
 """Terms without flip-flops."""
+
+_PORT_SHARE = 0.1
+"""Of what a memory engine has whatever its widths are, the part that a further port has too."""
 
 _WHOLE = 12
 """Bits of the widest value of B that a MAC multiplies in one piece."""
@@ -182,7 +186,7 @@ def _buffers(c):
             lanes=c.grid_rows + c.grid_columns + 1 + readers, writers=ports + writers + 1,
             registers=registers["activation_buffer"]),
         "weight buffer": _tile_buffer(
-            c, c.b_width, c.weight_banks, c.weight_tiles, clients=1, lanes=c.grid_columns, writers=1,
+            c, c.b_width, c.weight_banks, c.weight_tiles, clients=1, lanes=c.grid_columns, writers=c.memory_ports,
             registers=registers["weight_buffer"]),
         "vector buffer": Block("vector_buffer", 1, {
             "lines": 3 * lines * line, "readers": lines, "registers": registers["vector_buffer"], "one": 1}),
@@ -207,18 +211,36 @@ def _others(c):
         "memory engine": Block("memory", 1, _gearboxes(c) | {
             "bus": c.bus_width, "line": line, "mask": c.tile**2, "registers": registers["memory"],
             "reads": c.outstanding_reads, "long": c.long_wires * c.bus_width, "one": 1}),
+        **_further_ports(c, registers),
         "reader of stores": _reader(c, 1, c.width, 1),
         "control": Block("control", 1, {
             "queue": c.instruction_queue, "curves": c.prune_curves, "registers": registers["control"], "one": 1}),
     }
 
 
+def _further_ports(c, registers):
+    """Of the memory ports beside the first: a way in for weights, of the memory engine's kind, without what it has once."""
+    if c.memory_ports == 1:
+        return {}
+    copies = c.memory_ports - 1
+    sizes = Pieces(tile=c.tile, width=c.b_width, b_width=c.b_width, scale_bits=0, lines_per_beat=c.lines_per_beat,
+                   bus_width=c.bus_width, buffers=(Buffer.WEIGHT,)).sizes
+    return {"further memory ports": Block("memory", copies, _gearbox_terms(c, ((sizes, c.bus_width, len(sizes)),)) | {
+        "bus": c.bus_width, "line": c.lines_per_beat * c.tile * c.b_width, "mask": c.tile**2,
+        "registers": registers["ports"] // copies, "reads": c.outstanding_reads, "one": _PORT_SHARE})}
+
+
 def _gearboxes(c):
     """Terms of the registers between the bus and pieces of tiles: what they hold, and the places where pieces join them."""
     pieces = Pieces(tile=c.tile, width=c.width, b_width=c.b_width, scale_bits=c.scale_bits, lines_per_beat=c.lines_per_beat,
                     bus_width=c.bus_width).sizes
+    return _gearbox_terms(c, ((pieces, c.bus_width, len(pieces)), (pieces[:2], max(pieces[:2]), 1)))
+
+
+def _gearbox_terms(c, gearboxes):
+    """The same of gearboxes as (sizes of pieces, bits that join at once, sizes that leave)."""
     held = joined = taken = 0
-    for sizes, joins, leaves in ((pieces, c.bus_width, len(pieces)), (pieces[:2], max(pieces[:2]), 1)):
+    for sizes, joins, leaves in gearboxes:
         unit, largest = gcd(c.bus_width, *sizes), max(sizes)
         capacity = largest + c.bus_width + min(largest, c.bus_width) - unit
         held += capacity

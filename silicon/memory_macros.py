@@ -20,6 +20,8 @@ def _memories(config):
     # A FIFO keeps its oldest entry in a register, so its memory has one word less.
     found["memory"] = Counter({(2 * c.burst_beats - 1, bus): 1})
     found["memory"][c.outstanding_reads * c.burst_beats - 1, bus + 2] += 1
+    if c.memory_ports > 1:
+        found["ports"] = Counter({(c.outstanding_reads * c.burst_beats - 1, bus + 2): c.memory_ports - 1})
     found["memory"][max(4, 4 * 8 * INSTRUCTION_BYTES // bus) - 1, bus + 2] += 1
     for name, banks, line in (("activation", c.activation_banks, c.line_bits), ("weight", c.weight_banks, c.weight_line_bits)):
         buffer = found[f"{name}_buffer"] = Counter()

@@ -25,7 +25,7 @@ class Image:
     def __init__(self, ports=1):
         self.end = 0
         self.sections, self._pieces, self._shared = {}, [], {}
-        self._stripes = {port: [] for port in range(1, ports)}
+        self._stripes: dict[int, list] = {port: [] for port in range(1, ports)}
 
     def section(self, name):
         """Start a section; pieces go there until the next one starts."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise, takewhile
 
+from ...hw.spec.isa import Opcode, fields_of
 from ..ir.errors import CompileError
 from ..ir.graph import Gather, LayerNorm, Load, MatMul, Softmax, Store
 from .cost import Cost
@@ -18,6 +19,9 @@ _GATHER_PARTS = 4
 
 _BLOCK_TILES = 32
 """Tiles of a weight block in a fine plan, if that is a grid width of columns: a product starts when its first is there."""
+
+_STRIPED_TILES = max((1 << one.bits) - 1 for one in fields_of(Opcode.LOAD) if one.name == "columns")
+"""Tiles of a weight block at most where several memory ports share it, since they are one row of a LOAD then."""
 
 
 @dataclass
@@ -256,6 +260,8 @@ class _Lowering:
                                f"and has {config.weight_tiles}: raise weight_tiles to {need}")
         if self.fine:
             width = min(width, max(config.grid_columns, _BLOCK_TILES // inner))
+        if config.memory_ports > 1:
+            width = max(1, min(width, _STRIPED_TILES // inner))
         if columns > width >= config.grid_columns:
             width -= width % config.grid_columns
         count = -(-columns // width)

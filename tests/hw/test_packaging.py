@@ -20,7 +20,7 @@ from systemrdl.node import AddrmapNode, FieldNode, RegNode
 from acceltran.hw.generate import SOURCES, WAIVERS, package
 from acceltran.hw.packaging.config_header import to_config_header
 from acceltran.hw.packaging.fusesoc import TESTBENCH, core_name
-from acceltran.hw.packaging.ports import ports
+from acceltran.hw.packaging.ports import ports, readers
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.hw.spec.error_codes import ErrorCode, ErrorSource
 from acceltran.hw.spec.registers import ADDRESS_BITS, CURVE_STRIDE, KNOTS, REGISTERS, config_values, to_c_header
@@ -28,7 +28,8 @@ from acceltran.hw.spec.version import version_text
 from support.tools import tool
 
 CONFIGS = {"32_bits": AcceleratorConfig.load("nano"),
-           "64_bits": AcceleratorConfig(name="far", address_bits=64, bus_width=256, prune_curves=4, functions=("relu", "silu"))}
+           "64_bits": AcceleratorConfig(name="far", address_bits=64, memory_ports=4, weight_banks=4, bus_width=256,
+                                        prune_curves=4, functions=("relu", "silu"))}
 NAMED = {"ERROR_CODE": ErrorCode, "ERROR_ENGINE": ErrorSource}
 
 
@@ -45,7 +46,7 @@ def table(config):
     """The map as it is built: {register: (offsets, access, reset, meaning, {field: (low, bits, meaning)})}."""
     constants, found = config_values(config), {}
     for r in REGISTERS:
-        if r.high_word and config.address_bits == 32:
+        if not r.built(config):
             continue
         words = range(r.count)
         if r.name == "TAU":
@@ -169,12 +170,16 @@ def test_ip_xact_has_the_ports(made, component):
         port.name: ("in" if port.driven else "out", port.bits) for port in ports(config) if not port.observation}
 
 
-def test_ip_xact_maps_every_port_to_one_interface(component):
+def test_ip_xact_maps_every_port_to_one_interface(made, component):
+    config, _ = made
     root, ns = component
     buses = {bus.findtext(f"{ns}name"): bus for bus in root.iter(f"{ns}busInterface")}
     assert {name: bus.find(f"{ns}busType").get("name") for name, bus in buses.items()} == {
-        "m_axi": "AXI4", "s_axi": "AXI4-Lite", "interrupt": "interrupt", "aclk": "clock", "aresetn": "reset"}
-    assert {name for name, bus in buses.items() if bus.find(f"{ns}master") is not None} == {"m_axi", "interrupt"}
+        "m_axi": "AXI4", "s_axi": "AXI4-Lite", "interrupt": "interrupt", "aclk": "clock", "aresetn": "reset",
+        **dict.fromkeys(readers(config), "AXI4")}
+    assert {name for name, bus in buses.items() if bus.find(f"{ns}master") is not None} == {
+        "m_axi", "interrupt", *readers(config)}
+    assert len(readers(config)) == config.memory_ports - 1
     mapped = []
     for name, bus in buses.items():
         for entry in bus.iter(f"{ns}portMap"):

@@ -16,8 +16,8 @@ from support.fusesoc import fusesoc
 from support.testbenches import NANO
 from support.tools import tool
 
-WIDE = replace(NANO, name="wide", bus_width=512, address_bits=64)
-"""With long addresses."""
+WIDE = replace(NANO, name="wide", bus_width=512, address_bits=64, memory_ports=2, weight_banks=2)
+"""With long addresses and a second memory port."""
 PASS = "PASS: registers, a program, an error, a soft reset and a program again"
 
 
@@ -64,6 +64,9 @@ def test_it_passes(nano, tmp_path, standard):
 def test_it_passes_with_a_wide_bus(config, tmp_path):
     design = write(config, tmp_path)
     assert smoke(design, tmp_path) == (0, PASS)
+    if config.memory_ports > 1:
+        cut = {"acceltran": (".m_axi_1__arvalid(m_axi_1_arvalid)", ".m_axi_1__arvalid()")}
+        assert smoke(design, tmp_path, **cut) == (1, "FAIL: a write, or a read of weights, that no one asked for")
 
 
 @pytest.mark.parametrize(("changed", "reason"), [

@@ -32,7 +32,8 @@ GROWING = {
     "grid_rows": (1, 2, 4), "grid_columns": (1, 2, 4), "fraction_bits": (4, 8, 12, 16, 20), "weight_bits": (4, 8, 12, 16, 20),
     "window": (2, 4, 5, 6, 8), "operand_slots": (2, 3), "psum_tiles": (1, 2, 4), "activation_banks": (4, 8, 16, 32),
     "weight_banks": (4, 8, 16), "activation_tiles": (1024, 2048, 4096), "weight_tiles": (1024, 2048, 4096),
-    "bus_width": (64, 128, 256, 512), "softmax_units": (1, 2, 4), "layernorm_units": (1, 2, 4), "layernorm_slices": (1, 2, 4),
+    "bus_width": (64, 128, 256, 512), "memory_ports": (1, 2, 4),
+    "softmax_units": (1, 2, 4), "layernorm_units": (1, 2, 4), "layernorm_slices": (1, 2, 4),
     "max_inner": (256, 512, 1024, 2048, 4096, 8192), "instruction_queue": (2, 4, 8, 16), "tile": (8, 16),
     "skip": ("none", "activation", "both"), "wires": ("short", "long"),
     "functions": ((), ("gelu",), ("gelu", "tanh"), ("gelu", "tanh", "silu")),
@@ -67,7 +68,8 @@ def configs(draw):
     fields["weight_bits"] = draw(st.one_of(st.none(), st.integers(4, width)))
     if fields["b_memory"] == "ram":
         fields["lines_per_beat"] = 1
-    for banks, least in (("activation", max(fields["grid_rows"], fields["grid_columns"])), ("weight", fields["grid_columns"])):
+    for banks, least in (("activation", max(fields["grid_rows"], fields["grid_columns"])),
+                         ("weight", max(fields["grid_columns"], fields["memory_ports"]))):
         fields[f"{banks}_banks"] = draw(st.sampled_from([n for n in (1, 2, 4, 8, 16, 32, 64) if n >= least]))
         fields[f"{banks}_tiles"] = fields[f"{banks}_banks"] * max(16, fields[f"{banks}_tiles"] // fields[f"{banks}_banks"])
     functions = draw(st.sets(st.sampled_from([one.name for one in ACTIVATIONS])))

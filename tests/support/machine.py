@@ -26,7 +26,7 @@ class Machine:
     def __init__(self, program, seed=0):
         config = program.config
         self.config, self.program, self.rng = config, program, np.random.default_rng(seed)
-        self.memory = bytearray(program.image)
+        self.memory, self.bases = bytearray(program.image), [0, *program.port_bases(0)]
         size = config.tile
         limit, b_limit = 1 << (config.width - 1), 1 << (config.b_width - 1)
         self.weight = self.rng.integers(-b_limit, b_limit, (config.weight_tiles, size, size))
@@ -137,10 +137,25 @@ class Machine:
                 -1, size)
             self.scales[here] = lines[:, values:].reshape(f["columns"], size, c.scale_bits) @ (1 << np.arange(c.scale_bits))
             return
+        slots = self._slots(f["slot"], f["pitch"], f["rows"], f["columns"])
+        if f["buffer"] == 0 and len(self.bases) > 1:
+            self._load_shares(f, slots.ravel())
+            return
         matrix, used = from_stream(raw, f["rows"], f["columns"], size, width)
         assert used <= f["bytes"] < used + self.config.bus_width // 8
-        slots = self._slots(f["slot"], f["pitch"], f["rows"], f["columns"])
         (self.weight if f["buffer"] == 0 else self.activation)[slots] = tiles_of(matrix, size)
+
+    def _load_shares(self, f, slots):
+        """Each port has every n-th tile, and reads as many bytes as the one that needs most."""
+        assert f["rows"] == 1
+        most = 0
+        for port, base in enumerate(self.bases):
+            share, at = slots[port:: len(self.bases)], base + self._address(f["address"])
+            if len(share):
+                matrix, used = from_stream(bytes(self.memory[at: at + f["bytes"]]), 1, len(share), self.config.tile,
+                                           self.config.b_width)
+                self.weight[share], most = tiles_of(matrix, self.config.tile)[0], max(most, used)
+        assert most <= f["bytes"] < most + self.config.bus_width // 8
 
     def _store(self, f):
         place = [f[n] for n in ("slot", "pitch", "rows", "columns")]

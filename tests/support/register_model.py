@@ -97,4 +97,8 @@ class ModelBus(Bus):
     @property
     def base(self):
         """What MEMORY_BASE says, with its high word where there is one."""
-        return self.get("MEMORY_BASE") | self.get("MEMORY_BASE_HI") << 32
+        return self.address("MEMORY_BASE")
+
+    def address(self, name):
+        """What a register says, with its high word where there is one."""
+        return self.get(name) | self.get(f"{name}_HI") << 32

@@ -22,13 +22,13 @@ from acceltran.sw.ir.execute import execute
 from acceltran.sw.models.sentences import encode_texts
 from acceltran.sw.models.tiny_encoder import random_texts, tiny_encoder
 from acceltran.sw.models.tokens import Tokens
-from support.c_driver import ERRORS, FLAGS, Bucket, CDriver, Fault, Output, build_library
+from support.c_driver import ERRORS, FLAGS, Bucket, CDriver, Fault, Output, Stripe, build_library
 from support.machine import Machine
 from support.register_model import ModelBus
 
 NANO = replace(AcceleratorConfig.load("nano"), weight_tiles=512, vector_lines=512)
 RISCV = "riscv64-unknown-elf-gcc"
-_LARGEST = 8 << 10
+_LARGEST = 9 << 10
 """Bytes of the driver for a small RISC-V, all functions and texts."""
 
 needs_riscv = pytest.mark.skipif(not shutil.which(RISCV), reason=f"{RISCV} is not installed")
@@ -50,10 +50,11 @@ def encoders():
 SENTENCES = {8: [2, 9, 10, 11, 3], 16: [2, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 3]}
 
 
-@pytest.fixture(scope="module", params=[(32, False), (64, True)], ids=["", "wide-resident"])
+@pytest.fixture(scope="module", params=[(32, False, 1), (64, True, 1), (64, False, 4)], ids=["", "wide-resident", "ports"])
 def programs(request, encoders):
-    bits, resident = request.param
-    return compile_buckets(encoders[bits][1], replace(NANO, address_bits=bits), SENTENCES, resident=resident)
+    bits, resident, ports = request.param
+    config = replace(NANO, address_bits=bits, memory_ports=ports, weight_banks=ports)
+    return compile_buckets(encoders[bits][1], config, SENTENCES, resident=resident)
 
 
 class Board(CDriver):
@@ -69,6 +70,8 @@ class Board(CDriver):
 
     def _run(self, bus):
         assert bus.base == self.base
+        self.machine.bases = [bus.address(name) - self.base for name in (
+            "MEMORY_BASE", *(f"PORT_BASE_{port}" for port in range(1, self.programs[0].config.memory_ports)))]
         self.machine.memory = bytearray(self.memory)
         self.machine.run_from(bus.get("PROGRAM_ADDRESS"), [])
         ctypes.memmove(self.memory, bytes(self.machine.memory), len(self.machine.memory))
@@ -252,11 +255,34 @@ def test_attaching_writes_base_thresholds_and_interrupts(library, programs):
         board.bus.log.clear()
         assert board.attach() == "OK"
         written = [entry[1:] for entry in board.bus.log if entry[0] == "write"]
-        base = [("MEMORY_BASE", 8192), *([("MEMORY_BASE_HI", 3)] if config.address_bits == 64 else [])]
+        places = {"MEMORY_BASE": board.base} | {
+            f"PORT_BASE_{port}": place for port, place in enumerate(programs[0].port_bases(board.base), 1)}
+        base = [(f"{name}{half}", place >> shift & 0xFFFF_FFFF) for name, place in places.items()
+                for half, shift in (("", 0), ("_HI", 32))[: config.address_bits // 32]]
         assert written == [*base, *((("CURVE", CURVE_STRIDE * c + n), value) for c, curve in enumerate(programs[0].curves)
                                     for n, value in enumerate(curve)),
                            ("TARGET_SPARSITY", programs[0].target), ("IRQ_ENABLE", 3 * interrupt)]
         assert programs[0].curves and ("clean", ctypes.addressof(board.memory), len(programs[0].image)) in board.events
+
+
+def test_weights_of_a_port_may_lie_in_a_memory_of_its_own(library, programs):
+    """Where each stripe is, and what the registers say when it has moved; what cannot be is refused."""
+    board, (first, _) = Board(library, programs), programs[0].sections["weights"]
+    stripe, ports = Stripe(), programs[0].config.memory_ports
+    assert board.call("get_stripe", c_uint32(1), byref(stripe)) == "NO_IMAGE"
+    assert board.attach() == "OK" and board.device.further_ports == ports - 1
+    found = descriptor.read(programs[0].image)["stripes"]
+    for port, entry in enumerate(found, 1):
+        assert board.call("get_stripe", c_uint32(port), byref(stripe)) == "OK"
+        assert (stripe.offset, stripe.bytes) == (entry["offset"], entry["bytes"]) == programs[0].sections[f"stripe_{port}"]
+        place = (7 << 32) + first + (port << 20)
+        assert board.call("place_stripe", c_uint32(port), c_uint64(place)) == "OK"
+        assert board.bus.address(f"PORT_BASE_{port}") == place - first
+        for wrong in (place + 64, first - 4096, (1 << 64) - 64):
+            assert board.call("place_stripe", c_uint32(port), c_uint64(wrong)) == "BAD_BASE", hex(wrong)
+    assert len(found) == ports - 1
+    for port in (0, ports, 1 << 31):
+        assert board.call("place_stripe", c_uint32(port), c_uint64(first)) == "NO_PORT"
 
 
 def test_order_of_memory_caches_and_start(library, programs):

@@ -238,7 +238,7 @@ acceltran_error acceltran_place_stripe(acceltran_device *device, uint32_t port, 
     if (error) return error;
     first = get32(stripe_record(device, port) + ACCELTRAN_STRIPE_FIRST);
     if ((uint32_t)bus_address & PAGE_MASK || bus_address < first ||
-        !reachable(device, bus_address, bus_address + stripe.bytes - (stripe.bytes ? 1 : 0)))
+        !reachable(device, bus_address, bus_address + stripe.bytes - 1))
         return ACCELTRAN_BAD_BASE;
     write_address(device, ACCELTRAN_PORT_BASE_1 + (port - 1) * (ACCELTRAN_PORT_BASE_2 - ACCELTRAN_PORT_BASE_1),
                   bus_address - first);
@@ -260,10 +260,7 @@ acceltran_error acceltran_attach(acceltran_device *device, void *memory, size_t 
     device->preloaded = device->bucket = 0;
     clean(device, image, get32(image + ACCELTRAN_DESCRIPTOR_IMAGE_BYTES));
     write_address(device, ACCELTRAN_MEMORY_BASE, bus_address);
-    for (n = 1; !acceltran_get_stripe(device, n, &stripe); n++) {
-        error = acceltran_place_stripe(device, n, bus_address + stripe.offset);
-        if (error) return error;
-    }
+    for (n = 1; !acceltran_get_stripe(device, n, &stripe); n++) acceltran_place_stripe(device, n, bus_address + stripe.offset);
     knot = image + get32(image + ACCELTRAN_DESCRIPTOR_CURVES_OFFSET);
     for (curve = 0; curve < get32(image + ACCELTRAN_DESCRIPTOR_CURVE_COUNT); curve++)
         for (n = 0; n < ACCELTRAN_KNOTS; n++, knot += 4)
@@ -617,7 +614,7 @@ const char *acceltran_error_text(acceltran_error error)
     case ACCELTRAN_TOO_SMALL: return "no room for the result: give more";
     case ACCELTRAN_BAD_TILES: return "packed tiles without end: run the program first";
     case ACCELTRAN_BAD_VALUE: return "value with too many bits: scale it down";
-    case ACCELTRAN_NO_PORT: return "no such memory port beside the first: see further_ports";
+    case ACCELTRAN_NO_PORT: return "no such memory port: see further_ports";
     case ACCELTRAN_ERRORS: break;
     }
     return "unknown error";

@@ -18,6 +18,7 @@ def test_enough_points_of_every_kind():
     assert {1, 2, 4, 8} <= {one.batch for one in settings}
     assert min(one.tokens for one in settings) == 8 and max(one.tokens for one in settings) == 512
     assert {1, 400} <= {one.latency for one in settings}
+    assert {1, 2, 4} <= {one.fields.get("memory_ports", 1) for one in settings}
     for kind in ("resident", "prefetch", "tau", "target_sparsity", "weight_sparsity", "sites"):
         assert any(getattr(one, kind) for one in settings)
 
@@ -33,6 +34,11 @@ def test_estimates_are_near_the_rtl():
     assert errors.most <= 0.05, pairs
     assert errors.within >= 0.95, pairs
     assert errors.mean <= 0.015, pairs
+
+
+def test_memory_ports_are_followed_closely():
+    pairs, errors = held([point for point in POINTS if "memory_ports" in point.setting.fields])
+    assert len(pairs) >= 7 and errors.most <= 0.01, pairs
 
 
 def test_settings_drawn_afterwards():
