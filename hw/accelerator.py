@@ -117,7 +117,7 @@ class Accelerator(wiring.Component):
             vector.tau.eq(control.vector_tau), control.vector_curve.eq(vector.curve),
         ]
         connect(m, matrix.b_weight_read, weight.read_0)
-        connect(m, memory.activation_write, parts.activation_write)
+        connect(m, memory.activation_write, parts.activation_writes[0])
         connect(m, memory.vector_write, parts.vectors.write)
         parts.connect_store(m, memory.read_request)
         connect(m, parts.store_reader.o[0], memory.read)
@@ -133,6 +133,9 @@ class Accelerator(wiring.Component):
             m.d.comb += [curve.eq(asked), answer.eq(tau)]
         connect(m, clusters.weight_read, weight.read_0)
         connect(m, memory.activation_write, clusters.activation_write)
+        for port in range(1, self._config.memory_ports):
+            connect(m, getattr(memory, f"activation_write_{port}"), clusters.gathered[port - 1])
+            m.d.comb += clusters.gathered_clusters[port - 1].eq(getattr(memory, f"activation_clusters_{port}"))
         connect(m, memory.vector_write, clusters.vector_write)
         connect(m, memory.read_request, clusters.store_request)
         connect(m, clusters.store, memory.read)
@@ -150,6 +153,11 @@ class Accelerator(wiring.Component):
         """Streams of tiles to the weight buffer, one of each memory port."""
         return [memory.weight_write, *(getattr(memory, f"weight_write_{port}") for port in range(1, self._config.memory_ports))]
 
+    def _activation_writes(self, memory):
+        """Streams of tiles to activation buffers; those of further ports are for clusters."""
+        ports = range(1, self._config.memory_ports if self._config.clusters > 1 else 1)
+        return [memory.activation_write, *(getattr(memory, f"activation_write_{port}") for port in ports)]
+
     def _count(self, m, control, memory, weight, counts, held):
         events, further = control.events, [f"bytes_read_{port}" for port in range(1, self._config.memory_ports)]
         m.d.comb += [
@@ -161,9 +169,8 @@ class Accelerator(wiring.Component):
             events.bytes_written.eq(memory.bytes_written),
             events.weight_tiles.eq(tree_sum(write.valid & write.ready & write.payload.last
                                             for write in self._weight_writes(memory))),
-            events.activation_tiles.eq(
-                memory.activation_write.valid & memory.activation_write.ready & memory.activation_write.payload.last
-            ),
+            events.activation_tiles.eq(tree_sum(write.valid & write.ready & write.payload.last
+                                                for write in self._activation_writes(memory))),
             events.a_tile_loads.eq(counts.a_tiles),
             events.b_tile_loads.eq(counts.b_tiles),
             events.word_reads.eq(counts.words_read + weight.words_read),

@@ -40,6 +40,7 @@ class Cluster(wiring.Component):
     matrix_curve, vector_curve : Out(6); matrix_tau, vector_tau : In(W - 1), threshold look-up
     b_weight_request : Out(stream(read_request)), b_weight : In(stream(tile_beat)).array(columns), b_weight_idle : In(1)
     activation_write : In(stream(tile_write)), vector_write : In(stream(vector_write)), of the memory engine
+    gathered_write : In(stream(tile_write)), with several memory ports: of the further one that brings embeddings
     store_request : In(stream(SLOT_BITS)), store : Out(stream(tile_beat)), the tiles of a STORE
     counts : Out(counts_layout)
     """
@@ -55,6 +56,7 @@ class Cluster(wiring.Component):
             "b_weight": In(stream.Signature(tile_beat(**size | {"width": c.b_width}))).array(c.grid_columns),
             "b_weight_idle": In(1),
             "activation_write": In(stream.Signature(tile_write(**size))),
+            **({"gathered_write": In(stream.Signature(tile_write(**size)))} if c.memory_ports > 1 else {}),
             "vector_write": In(stream.Signature(vector_write(c.tile, c.width, c.scale_bits))),
             "store_request": In(stream.Signature(SLOT_BITS)),
             "store": Out(stream.Signature(tile_beat(**size))),
@@ -79,7 +81,9 @@ class Cluster(wiring.Component):
         for source, column in zip(self.b_weight, matrix.b_weight, strict=True):
             connect(m, flipped(source), column)
         m.d.comb += matrix.b_weight_idle.eq(self.b_weight_idle)
-        connect(m, flipped(self.activation_write), parts.activation_write)
+        writes = [self.activation_write, *([self.gathered_write] if self._config.memory_ports > 1 else [])]
+        for source, write in zip(writes, parts.activation_writes, strict=True):
+            connect(m, flipped(source), write)
         connect(m, flipped(self.vector_write), parts.vectors.write)
         parts.connect_store(m, self.store_request)
         connect(m, parts.store_reader.o[0], flipped(self.store))

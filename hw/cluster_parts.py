@@ -25,7 +25,7 @@ class ClusterParts:
     -------
     matrix : MatrixEngine, without instructions, thresholds and weights
     vector : VectorEngine, without instructions and thresholds
-    activation : TileBuffer; activation_write, its last writer, is free
+    activation : TileBuffer; activation_writes, its last writers, are free: one for each memory port that may bring activations
     vectors : VectorBuffer; its writer is free
     store_reader : TileReader, without requests; nobody takes its tiles
     counts : what is done in a cycle, by the names of `counts_layout`
@@ -33,19 +33,22 @@ class ClusterParts:
 
     def __init__(self, *, config, shared_weights=False):
         c, self._softmax_units = config, config.softmax_units
+        # Of the further memory ports, one at most brings embeddings to a cluster.
+        self._ports = 2 if shared_weights and config.memory_ports > 1 else 1
         size = {"tile": c.tile, "width": c.width, "lines_per_beat": c.lines_per_beat}
         self.matrix, self.vector = matrix, vector = MatrixEngine(config=c, shared_weights=shared_weights), VectorEngine(config=c)
         self.activation = TileBuffer(
             **size, banks=c.activation_banks, tiles=c.activation_tiles, name="activation", latency=c.buffer_latency,
-            readers=[c.grid_rows, c.grid_columns, 1, *[1] * vector.readers], writers=matrix.ports + vector.writers + 1,
+            readers=[c.grid_rows, c.grid_columns, 1, *[1] * vector.readers], writers=matrix.ports + vector.writers + self._ports,
         )
         self.vectors = VectorBuffer(tile=c.tile, width=c.width, scale_bits=c.scale_bits, lines=c.vector_lines,
                                     readers=1 + len(vector.line))
         self.store_reader = TileReader(**size, lanes=1, latency=c.buffer_latency)
 
     @property
-    def activation_write(self):
-        return self.activation.write[len(self.activation.write) - 1]
+    def activation_writes(self):
+        count = len(self.activation.write)
+        return [self.activation.write[n] for n in range(count - self._ports, count)]
 
     @property
     def counts(self):

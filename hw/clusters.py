@@ -30,6 +30,8 @@ class Clusters(wiring.Component):
     matrix_curve, vector_curve : Out(6).array(clusters); matrix_tau, vector_tau : In(W - 1).array(clusters)
     weight_read : Out(read_port), to the weight buffer
     activation_write : In(stream(tile_write)), activation_clusters : In(clusters), who gets it
+    gathered : In(stream(tile_write)).array(ports), gathered_clusters : In(clusters).array(ports), with several memory ports: the
+        same of each beside the first, for one cluster of those with its number, modulo the ports
     vector_write : In(stream(vector_write)), for all
     store_request : In(stream(SLOT_BITS)), store : Out(stream(tile_beat)), store_clusters : In(clusters), the one that is asked
     counts : Out(counts_layout)
@@ -45,6 +47,8 @@ class Clusters(wiring.Component):
                for name, port in (("curve", Out(6).array(count)), ("tau", In(c.width - 1).array(count)))},
             "weight_read": Out(read_port(**self._b_size, lanes=c.grid_columns)),
             "activation_write": In(stream.Signature(tile_write(**size))), "activation_clusters": In(count),
+            **({"gathered": In(stream.Signature(tile_write(**size))).array(c.memory_ports - 1),
+                "gathered_clusters": In(count).array(c.memory_ports - 1)} if c.memory_ports > 1 else {}),
             "vector_write": In(stream.Signature(vector_write(c.tile, c.width, c.scale_bits))),
             "store_request": In(stream.Signature(SLOT_BITS)), "store_clusters": In(count),
             "store": Out(stream.Signature(tile_beat(**size))),
@@ -92,6 +96,13 @@ class Clusters(wiring.Component):
                     self.store_request.ready.eq(cluster.store_request.ready),
                     self.store.valid.eq(cluster.store.valid), self.store.payload.eq(cluster.store.payload),
                 ]
+        for port in range(1, min(c.memory_ports, c.clusters)):
+            source, named = self.gathered[port - 1], self.gathered_clusters[port - 1]
+            for n in range(port, c.clusters, c.memory_ports):
+                write = clusters[n].gathered_write
+                m.d.comb += [write.payload.eq(source.payload), write.valid.eq(source.valid & named[n])]
+                with m.If(named[n]):
+                    m.d.comb += source.ready.eq(write.ready)
         self._count(m, [cluster.counts for cluster in clusters])
         return m
 

@@ -1,6 +1,6 @@
 """What the area of each block of an accelerator grows with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd
 
 from ..hw.memory.pieces import Pieces
@@ -47,6 +47,10 @@ def _log(count):
     return (count - 1).bit_length()
 
 
+_SHARED = ("reader of B, weights", "weight buffer", "memory engine", "further memory ports", "control")
+"""Blocks that all clusters have in common."""
+
+
 def area_terms(config):
     """{name: Block} of everything in the accelerator but its SRAM macros.
 
@@ -66,6 +70,7 @@ def area_terms(config):
     * A reader grows with its lanes times L T W, and with their masks, T^2 each.
     * The crossbars of a buffer grow with its banks times its readers and writers, times L T W and T^2; its arbitration grows
       with the square of the clients times the banks.
+    * Each cluster has all of this but what stands in `_SHARED`, and queues of two beats for weights.
     * The memory engine grows with the width of the bus, with the places at which pieces of a tile can begin in what was read,
       with the registers of FIFOs that are too small for an SRAM macro, and with L T W. Control grows with the instruction
       queue.
@@ -74,7 +79,13 @@ def area_terms(config):
     ----------
     config : AcceleratorConfig
     """
-    return _pe_blocks(config) | _vector_blocks(config) | _matrix_blocks(config) | _buffers(config) | _others(config)
+    if config.clusters == 1:
+        return _pe_blocks(config) | _vector_blocks(config) | _matrix_blocks(config) | _buffers(config) | _others(config)
+    one, count = config.cluster, config.clusters
+    blocks = {name: block if name in _SHARED else replace(block, copies=count * block.copies)
+              for name, block in area_terms(one).items()}
+    beat = one.lines_per_beat * one.tile * one.b_width + one.tile**2
+    return blocks | {"queues of weights": Block("fifo", count * one.grid_columns, {"bits": 2 * beat, "one": 1})}
 
 
 def _pe_blocks(c):

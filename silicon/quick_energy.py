@@ -26,15 +26,15 @@ PARTS = {
                                   "rest of the PEs")),
     "post-process": ("tiles", ("post-process",)),
     "matrix engine": ("tiles", ("reader of A", "reader of B, activations", "reader of B, weights",
-                                "rest of the matrix engine")),
+                                "queues of weights", "rest of the matrix engine")),
     "softmax units": ("rows", ("softmax units",)),
     "layer-norm units": ("rows", ("layer-norm units",)),
     "vector engine without its units": ("rows", ("rest of the vector engine", "readers of the vector engine")),
-    "memory engine": ("bus", ("memory engine", "reader of stores")),
+    "memory engine": ("bus", ("memory engine", "further memory ports", "reader of stores")),
     "logic of the buffers": ("tiles", ("activation buffer", "weight buffer", "vector buffer")),
     "control": ("none", ("control",)),
 }
-"""{part: (what its nets toggle with, see `_uses`; its blocks of `area_terms`)}."""
+"""{part: (what its nets toggle with, see `_uses`; its blocks of `area_terms`, as far as they are there)}."""
 
 
 @cache
@@ -51,7 +51,7 @@ def _uses(config, counters):
     """{what: how often it happens in a cycle}, see `quick_energy`."""
     cycles = max(1, counters["cycles"])
     share = counters["multiplications"] / (cycles * config.multipliers)
-    loads = counters["a_tile_loads"] / config.grid_rows + counters["b_tile_loads"] / config.grid_columns
+    loads = counters["a_tile_loads"] / config.grid_rows + counters["b_tile_loads"] / (config.clusters * config.grid_columns)
     return {
         "pairs": share * (2 - min(share, 1.0)), "tiles": loads * config.tile / cycles, "rows": counters["vector_busy"] / cycles,
         "bus": 8 * (counters["bytes_read"] + counters["bytes_written"]) / (cycles * config.bus_width), "none": 0.0,
@@ -63,7 +63,8 @@ def _still(config, cycles, seconds):
     table, blocks = _table(), block_areas(config)
     found = {}
     for part, (_, names) in PARTS.items():
-        flops, um2 = (sum(blocks[name]["copies"] * blocks[name][figure] for name in names) for figure in ("flip_flops", "um2"))
+        flops, um2 = (sum(blocks[name]["copies"] * blocks[name][figure] for name in names
+                           if name in blocks) for figure in ("flip_flops", "um2"))
         found[part] = (1e-15 * table["clock_fJ"] * flops * cycles, 1e-9 * table["leakage_nW_per_um2"] * um2 * seconds, um2)
     return found
 

@@ -3,7 +3,7 @@
 from functools import reduce
 from operator import and_
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -20,6 +20,7 @@ from .axi import AXI4ReadSignature, AXI4Signature, join, size_code
 from .axi_reader import AxiReader
 from .axi_writer import AxiWriter
 from .fetch_port import FetchPort, fetch_layout
+from .further_port import FurtherPort
 from .gatherer import Gatherer
 from .gearbox_in import GearboxIn
 from .gearbox_out import GearboxOut
@@ -28,12 +29,15 @@ from .scrubber import Scrubber
 from .share_order import ShareOrder
 from .tile_loader import TileLoader, load_layout
 from .tile_storer import TileStorer
-from .weight_port import WeightPort
 
 __all__ = ["MemoryEngine", "error_layout"]
 
 _FETCHES_AHEAD = 4
 _JOBS = 2
+_SHARED = (2 * _JOBS, 8)
+"""Instructions that are under way at once with several memory ports: with one cluster, and with several, each of which has
+GATHERs of its own.
+"""
 _NOTHING, _LOAD, _GATHER = range(3)
 
 
@@ -88,7 +92,8 @@ class MemoryEngine(wiring.Component):
     instruction : In(stream(512)), taken when it has been issued (STORE: finished)
     done : Out(1), a cycle per finished instruction; the last write into a buffer was at least a cycle before
     error : Out(error_layout), a cycle
-    weight_write, activation_write : Out(stream(tile_write)); weight_write_{n} : the same of the ports from 1 on
+    weight_write, activation_write : Out(stream(tile_write)); weight_write_{n} : the same of the ports from 1 on, and with
+        several clusters activation_write_{n}, activation_clusters_{n}
     vector_write : Out(stream(vector_write))
     read_request : Out(stream(SLOT_BITS)), read : In(stream(tile_beat)), the tiles of a STORE
     activation_clusters, store_clusters : Out(clusters), with several: whose buffers `activation_write` goes to, and whose
@@ -108,6 +113,7 @@ class MemoryEngine(wiring.Component):
         if bus_width not in (64, 128, 256, 512):
             raise ValueError(f"bus_width = {bus_width}: 64, 128, 256 or 512")
         self._bus_width, self._skid, self._clusters = bus_width, skid, clusters
+        self._spread = clusters > 1 and ports > 1
         shape = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat}
         pieces = Pieces(**shape, b_width=b_width, scale_bits=scale_bits, bus_width=bus_width)
         self._reader = AxiReader(
@@ -123,10 +129,10 @@ class MemoryEngine(wiring.Component):
         self._gearbox_out = GearboxOut(bus_width=bus_width, sizes=(pieces.sizes[MASK], pieces.sizes[LINE]))
         self._loader = TileLoader(pieces=pieces, stripes=ports, capacities={
             Buffer.WEIGHT: weight_tiles, Buffer.ACTIVATION: activation_tiles, Buffer.VECTOR: vector_lines})
-        self._further = {number: WeightPort(
-            number=number, ports=ports, ahead=_JOBS, tile=tile, b_width=b_width, lines_per_beat=lines_per_beat,
-            bus_width=bus_width, burst_beats=burst_beats, outstanding_reads=outstanding_reads, weight_tiles=weight_tiles,
-            address_bits=address_bits) for number in range(1, ports)}
+        self._further = {number: FurtherPort(
+            **shape, number=number, ports=ports, ahead=_JOBS, b_width=b_width, bus_width=bus_width, burst_beats=burst_beats,
+            outstanding_reads=outstanding_reads, weight_tiles=weight_tiles, activation_tiles=activation_tiles,
+            clusters=clusters, address_bits=address_bits) for number in range(1, ports)}
         self._gatherer = Gatherer(**shape, bus_width=bus_width, activation_tiles=activation_tiles,
                                   rows_ahead=outstanding_reads + 2)
         self._storer = TileStorer(**shape, activation_tiles=activation_tiles)
@@ -169,6 +175,9 @@ class MemoryEngine(wiring.Component):
                 f"weight_write_{number}": Out(stream.Signature(write)),
                 f"bytes_read_{number}": Out(range(self._bus_width // 8 + 1)),
             }
+            if self._clusters > 1:
+                members |= {f"activation_write_{number}": Out(self._gatherer.o.signature),
+                            f"activation_clusters_{number}": Out(self._clusters)}
         return members
 
     def elaborate(self, platform):
@@ -199,7 +208,7 @@ class MemoryEngine(wiring.Component):
         """The ports beside the first, and the ShareOrder in which instructions are done; None without such ports."""
         if not self._further:
             return None
-        m.submodules.order = order = ShareOrder(ports=1 + len(self._further), depth=2 * _JOBS)
+        m.submodules.order = order = ShareOrder(ports=1 + len(self._further), depth=_SHARED[self._clusters > 1])
         for number, port in self._further.items():
             m.submodules[f"port_{number}"] = port
             axi, written = getattr(self, f"axi_{number}"), getattr(self, f"weight_write_{number}")
@@ -213,6 +222,10 @@ class MemoryEngine(wiring.Component):
                 order.finished[number].eq(port.finished),
                 order.failed[number].eq(port.error != 0),
             ]
+            if self._clusters > 1:
+                wiring.connect(m, port.activation_write, wiring.flipped(getattr(self, f"activation_write_{number}")))
+                m.d.comb += [port.gather_base.eq(self.access.memory_base),
+                             getattr(self, f"activation_clusters_{number}").eq(port.activation_clusters)]
             m.d.sync += getattr(self, f"bytes_read_{number}").eq(Mux(axi.rvalid & axi.rready, self._bus_width // 8, 0))
         return order
 
@@ -248,7 +261,8 @@ class MemoryEngine(wiring.Component):
         request, issue, area = self._reader.request[0], self._gatherer.issue, job.area
         beats = size_code(self._bus_width)
         may_start, push, begun = self.instruction.valid & ~failed, Signal(), Signal()
-        m.d.comb += jobs.w_en.eq(push)
+        elsewhere = Signal()
+        m.d.comb += jobs.w_en.eq(push & ~elsewhere if self._spread else push)
 
         def place(instruction):
             m.d.comb += [getattr(area, name).eq(getattr(instruction, name)) for name in area.shape().members]
@@ -270,6 +284,13 @@ class MemoryEngine(wiring.Component):
             issue.payload.columns.eq(gather.columns),
             self._writer.address.eq(store.address >> beats),
         ]
+        if order:
+            m.d.comb += order.i.payload.eq(1)
+        if self._spread:
+            for port in self._further.values():
+                told = port.gather.payload
+                m.d.comb += [told.issue.eq(issue.payload), told.clusters.eq(gather.clusters[: self._clusters]),
+                             *(getattr(told.area, name).eq(getattr(gather, name)) for name in area.shape().members)]
         with m.Switch(load.opcode):
             with m.Case(Opcode.LOAD):
                 place(load)
@@ -290,6 +311,8 @@ class MemoryEngine(wiring.Component):
                 place(gather)
                 with m.If((gather.rows == 0) | (gather.columns == 0)):
                     skip()
+                if self._spread:
+                    self._gather_elsewhere(m, gather, may_start, push, elsewhere, order)
                 with m.Else():
                     m.d.comb += [
                         kind.eq(_GATHER),
@@ -308,13 +331,26 @@ class MemoryEngine(wiring.Component):
         if order:
             m.d.comb += order.i.valid.eq(push)
 
+    def _gather_elsewhere(self, m, gather, may_start, push, elsewhere, order):
+        """A GATHER for one cluster is a matter of the port that has the cluster's number, modulo the ports."""
+        ports, named = 1 + len(self._further), gather.clusters[: self._clusters]
+        chosen = {number: named[number::ports].any() for number in self._further if number < self._clusters}
+        ready = Signal(name="gather_ready")
+        with m.Elif(((named & (named - 1)) == 0) & Cat(chosen.values()).any()):
+            m.d.comb += [elsewhere.eq(1), push.eq(may_start & order.i.ready & ready), self.instruction.ready.eq(push),
+                         order.i.payload.eq(Cat(Const(0, 1), *(chosen.get(number, 0) for number in self._further)))]
+            for number, chosen_one in chosen.items():
+                port = self._further[number]
+                with m.If(chosen_one):
+                    m.d.comb += [ready.eq(port.gather.ready), port.gather.valid.eq(may_start & order.i.ready)]
+
     def _issue_shares(self, m, load, room, push, order):
         """Tells every port of its share of a LOAD, if it is one to the weight buffer; returns whether there is room for it."""
         if not order:
             return room
         striped, ready = Signal(), Cat(port.job.ready for port in self._further.values()).all()
         beats = size_code(self._bus_width)
-        m.d.comb += [striped.eq(load.buffer == Buffer.WEIGHT), order.i.payload.eq(striped)]
+        m.d.comb += [striped.eq(load.buffer == Buffer.WEIGHT), order.i.payload.eq(Mux(striped, -1, 1))]
         for port in self._further.values():
             share = port.job.payload
             m.d.comb += [
@@ -466,8 +502,9 @@ class MemoryEngine(wiring.Component):
 
         written, read = axi.wvalid & axi.wready, axi.rvalid & axi.rready
         further = [getattr(self, f"axi_{number}") for number in self._further]
+        kinds = ("weight", "activation") if self._spread else ("weight",)
         tile_ports = (self.weight_write, self.activation_write,
-                      *(getattr(self, f"weight_write_{number}") for number in self._further))
+                      *(getattr(self, f"{kind}_write_{number}") for number in self._further for kind in kinds))
         into_buffer = Cat(port.valid & port.ready for port in (*tile_ports, self.vector_write))
         tile_ends = Cat(port.valid & port.ready & port.payload.last for port in tile_ports)
         busy = self.instruction.valid | jobs.r_rdy

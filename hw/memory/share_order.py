@@ -23,7 +23,7 @@ class ShareOrder(wiring.Component):
 
     Members
     -------
-    i : In(stream(1)), an instruction begins; the payload: every port has a share of it, otherwise port 0 alone
+    i : In(stream(ports)), an instruction begins; the payload: the ports that have a share of it
     finished : In(ports), a cycle for each share
     failed : In(ports), the port cannot finish its next share, until reset
     done : Out(1), the oldest instruction is done
@@ -34,7 +34,7 @@ class ShareOrder(wiring.Component):
     def __init__(self, *, ports, depth):
         self._ports, self._depth = ports, depth
         super().__init__({
-            "i": In(stream.Signature(1)),
+            "i": In(stream.Signature(self._ports)),
             "finished": In(ports),
             "failed": In(ports),
             "done": Out(1),
@@ -44,12 +44,12 @@ class ShareOrder(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.begun = begun = StreamQueue(shape=1, depth=self._depth)
+        m.submodules.begun = begun = StreamQueue(shape=self._ports, depth=self._depth)
         wiring.connect(m, wiring.flipped(self.i), begun.i)
         ahead, concerned = [], []
         for port in range(self._ports):
             shares = Signal(range(self._depth + 1), name=f"ahead_{port}")
-            takes_part = begun.o.valid & begun.o.payload if port else begun.o.valid
+            takes_part = begun.o.valid & begun.o.payload[port]
             m.d.sync += shares.eq(shares + self.finished[port] - (self.done & takes_part))
             ahead.append(shares != 0)
             concerned.append(takes_part)
@@ -58,7 +58,7 @@ class ShareOrder(wiring.Component):
             self.done.eq(begun.o.valid & Cat(has | ~takes for has, takes in zip(ahead, concerned, strict=True)).all()),
             begun.o.ready.eq(self.done),
             self.empty.eq(~begun.o.valid),
-            self.failing.eq(Cat(self.failed[0] & ~ahead[0], *(
+            self.failing.eq(Cat(self.failed[0] & ~ahead[0] & (concerned[0] | ~begun.o.valid), *(
                 self.failed[port] & concerned[port] & ~ahead[port] for port in range(1, self._ports)))),
         ]
         return m

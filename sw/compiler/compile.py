@@ -237,8 +237,9 @@ def _part(spread, config, ids, *, order=None, overlap=True, resident=False, pref
 
     sizes = {"activation": config.activation_tiles, "weight": config.weight_tiles, "vector": config.vector_lines}
     programs = []
-    for part in (list(spread.steps(steps)) for steps in (arranged.steps, arranged.preload)):
-        marks = semaphores(part, slots_of, sizes) if overlap else chain(part)
+    for steps in (arranged.steps, arranged.preload):
+        part, marks = spread.marked(steps, semaphores(steps, slots_of, sizes) if overlap else None)
+        marks = marks if overlap else chain(part)
         check_progress([step.engine for step in part], marks, config.instruction_queue)
         programs.append((part, marks))
     return Scheduled(spread=spread, programs=tuple(programs), blocks=arranged.blocks, pieces=arranged.pieces,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from ..ir.errors import CompileError
 from ..ir.graph import Load, Softmax, target
+from .schedule import Semaphores
 from .steps import GatherStep, LoadStep, SoftmaxStep, StoreStep
 
 __all__ = ["Spread", "spread_batch"]
@@ -66,6 +67,16 @@ class Spread:
                 case _:
                     yield step
         yield from steps if len(clusters) == 1 else ()
+
+    def marked(self, steps, marks):
+        """All steps for the clusters, and their Semaphores: of what became several the first waits, and the last one signals."""
+        whole, spread = [], []
+        for step, mark in zip(steps, marks or [Semaphores()] * len(steps), strict=True):
+            variants = list(self.steps([step]))
+            whole += variants
+            spread += [Semaphores() for _ in variants]
+            spread[-len(variants)].waits, spread[-1].signals = mark.waits, mark.signals
+        return whole, spread
 
     def _variants(self, step, operation_of):
         """One step for every different operation."""

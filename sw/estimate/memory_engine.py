@@ -101,18 +101,20 @@ class MemoryEngine:
         return self._end(accepted, done)
 
     def gather(self, fields, offered, indices):
-        """A GATHER of the rows `indices`."""
-        config = self._config
-        accepted = self._accept(offered)
+        """A GATHER of the rows `indices`; that of one cluster is a matter of the port with its number, modulo the ports."""
+        config, named = self._config, fields.get("clusters", 0)
+        alone = named and not named & (named - 1)
+        number = (named.bit_length() - 1) % len(self._ports) if alone else 0
+        accepted = self._accept(offered, only=number)
         beats = -(-fields["columns"] * config.line_bits // config.bus_width)
         count = len(indices)
         self.bytes_read += (count * beats + -(-4 * count // self._bus)) * self._bus
         rows = fields["address"] // self._bus + np.asarray(indices, np.int64) * (fields["row_bytes"] // self._bus)
         columns = fields["columns"]
         whole = columns * config.line_bits % config.bus_width == 0
-        done = _gather(self._port, self._limits, fields["indices"] // self._bus, rows, beats, accepted, columns, whole,
+        done = _gather(self._ports[number], self._limits, fields["indices"] // self._bus, rows, beats, accepted, columns, whole,
                        self._bus // 4)
-        return self._end(accepted, [done])
+        return self._end(accepted, [done], first=number)
 
     def store(self, fields, offered, counts):
         """A STORE, which is taken when it is done."""
@@ -125,15 +127,18 @@ class MemoryEngine:
         self._port.times[2] = max(self._port.times[2], done)
         return done - 1, done
 
-    def _accept(self, offered, ports=1):
+    def _accept(self, offered, ports=1, only=None):
         """A request is taken when the one before has been issued, and there is room for its job in every port concerned."""
-        return max(offered, int(self._port.times[2]), self._done[0] + 1, *(jobs[0] + 1 for jobs in self._jobs[:ports]))
+        concerned = range(ports) if only is None else [only]
+        issued = int(self._ports[concerned[0]].times[2])
+        return max(offered, issued, self._done[0] + 1, *(self._jobs[number][0] + 1 for number in concerned))
 
-    def _end(self, accepted, done):
-        """A job of which each port concerned is done at a time of its own."""
-        for jobs, end in zip(self._jobs, done, strict=False):
+    def _end(self, accepted, done, first=0):
+        """A job of which each port concerned, from `first` on, is done at a time of its own."""
+        concerned = self._jobs[first: first + len(done)]
+        for jobs, end in zip(concerned, done, strict=True):
             jobs[:] = jobs[1], max(int(end), jobs[1])
-        last = max(jobs[1] for jobs in self._jobs[: len(done)])
+        last = max(jobs[1] for jobs in concerned)
         if len(self._ports) > 1:
             last = max(last + _SHARED, self._done[-1] + 1)
         self._done = [*self._done[1:], last]
@@ -141,8 +146,10 @@ class MemoryEngine:
 
 
 def _ahead(config):
-    """Instructions that may be under way at once: with several ports twice as many as each port knows of."""
-    return 2 if config.memory_ports == 1 else 4
+    """Instructions that may be under way at once: with several ports more than each port knows of."""
+    if config.memory_ports == 1:
+        return 2
+    return 4 if config.clusters == 1 else 8
 
 
 @kernel

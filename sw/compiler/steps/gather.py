@@ -40,11 +40,11 @@ class GatherStep(Step):
         return {"rows": self.o.rows, "columns": self.o.columns}
 
     def busy(self, cost):
-        """Every row is a transfer of its own, one cluster's after another's."""
+        """Every row is a transfer of its own; clusters have theirs one after the other, as far as they share a memory port."""
         config = cost.config
         bits = self.o.columns * config.line_bits
         row = -(-bits // config.bus_width) + (_ROW_GAP if bits % config.bus_width else 0)
-        return cost.clusters * self.o.rows * (config.tile * row + _INDEX_GAP)
+        return -(-cost.clusters // config.memory_ports) * self.o.rows * (config.tile * row + _INDEX_GAP)
 
     def contents(self, graph, config, indices):
         """The row numbers."""
