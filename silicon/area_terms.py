@@ -20,9 +20,6 @@ COMBINATIONAL = frozenset({
 })
 """Terms without flip-flops."""
 
-_PORT_SHARE = 0.1
-"""Of what a memory engine has whatever its widths are, the part that a further port has too."""
-
 _WHOLE = 12
 """Bits of the widest value of B that a MAC multiplies in one piece."""
 
@@ -230,7 +227,10 @@ def _others(c):
 
 
 def _further_ports(c, registers):
-    """Of the memory ports beside the first: a way in for weights, of the memory engine's kind, without what it has once."""
+    """Of the memory ports beside the first: a way in for weights, of the memory engine's kind, without what it has once.
+
+    Measured in a `mini` with four ports, in ASAP7 at 700 MHz: 5,994 flip-flops and 4,364 um2; by these terms 6,110 and 5,532.
+    """
     if c.memory_ports == 1:
         return {}
     copies = c.memory_ports - 1
@@ -238,7 +238,7 @@ def _further_ports(c, registers):
                    bus_width=c.bus_width, buffers=(Buffer.WEIGHT,)).sizes
     return {"further memory ports": Block("memory", copies, _gearbox_terms(c, ((sizes, c.bus_width, len(sizes)),)) | {
         "bus": c.bus_width, "line": c.lines_per_beat * c.tile * c.b_width, "mask": c.tile**2,
-        "registers": registers["ports"] // copies, "reads": c.outstanding_reads, "one": _PORT_SHARE})}
+        "registers": registers["ports"] // copies})}
 
 
 def _gearboxes(c):

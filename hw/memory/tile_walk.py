@@ -51,18 +51,19 @@ class TileWalk(wiring.Component):
         area = self.area
         row_slot = Signal(REACH_BITS, reset_less=True)
         row, column = Signal(12, reset_less=True), Signal(16, reset_less=True)
-        ahead, row_ends = 1, column == area.columns - 1
+        ahead, row_ends, begin, go_on = 1, column == area.columns - 1, column.eq(0), column.eq(column + 1)
         if self._stripes > 1:
-            ahead = Mux(self.striped, self._stripes, 1)
-            row_ends = column + ahead >= area.columns
+            # Tiles left in the row, this one included: a comparison with a constant ends it.
+            left, ahead = Signal(16, reset_less=True), Mux(self.striped, self._stripes, 1)
+            row_ends, begin, go_on = left <= ahead, left.eq(area.columns - self._first), left.eq(left - ahead)
+        first = area.slot + self._first if self._first else area.slot
         m.d.comb += self.last.eq(row_ends & (row == area.rows - 1))
         with m.If(self.start):
-            m.d.sync += [self.slot.eq(area.slot + self._first if self._first else area.slot), row_slot.eq(area.slot),
-                         row.eq(0), column.eq(self._first)]
+            m.d.sync += [self.slot.eq(first), row_slot.eq(area.slot), row.eq(0), begin]
         with m.Elif(self.step & row_ends):
             m.d.sync += [
-                self.slot.eq(row_slot + area.pitch), row_slot.eq(row_slot + area.pitch), row.eq(row + 1), column.eq(0),
+                self.slot.eq(row_slot + area.pitch), row_slot.eq(row_slot + area.pitch), row.eq(row + 1), begin,
             ]
         with m.Elif(self.step):
-            m.d.sync += [self.slot.eq(self.slot + ahead), column.eq(column + ahead)]
+            m.d.sync += [self.slot.eq(self.slot + ahead), go_on]
         return m

@@ -142,7 +142,7 @@ INSTRUCTIONS = (
         Field("buffer", 2, "destination: 0 weight, 1 activation, 2 vector"),
         _slot("slot", "first slot (tiles) or line (vector buffer)"),
         _pitch("pitch", "destination pitch"),
-        _count("rows", "tile rows (vector buffer: 1)"),
+        _count("rows", "tile rows (vector buffer: 1; weight buffer, if several memory ports share its tiles: at most 1)"),
         Field("columns", 16, "tiles in a row (vector buffer: lines)"),
     )),
     Instruction(Opcode.STORE, Engine.MEMORY, "Tiles of the activation buffer to main memory, packed back to back.", (

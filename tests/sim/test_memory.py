@@ -76,11 +76,11 @@ def test_m12_verilator_takes_the_largest_memory(monkeypatch, bus, tmp_path):
     monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 1 << 30, "SC_PAGE_SIZE": 4096}.__getitem__)
     config = replace(NANO, bus_width=bus)
     bits = memory_bits_for(largest_memory(config))
-    source = next(path for path in SIMULATION_SOURCES if path.name == "acceltran_memory.v")
+    sources = [path for path in SIMULATION_SOURCES if path.name in ("acceltran_memory.v", "acceltran_read_channel.v")]
 
     def lint(bits):
         command = ["verilator", "--lint-only", "-Wno-fatal", "--top-module", "acceltran_memory", f"-GDATA={bus}",
-                   f"-GBYTES=64'd{1 << bits}", str(source)]
+                   f"-GBYTES=64'd{1 << bits}", *map(str, sources)]
         return subprocess.run(command, env=toolchain(), capture_output=True, text=True, check=False)
 
     result = lint(bits)
