@@ -30,7 +30,8 @@ class ClusteredEngine(wiring.Component):
     """Hands each instruction to the clusters that it names, and reports it done when it is done in all of them.
 
     Every cluster takes it at its own time, the next one is offered when all have taken it. `done` comes a cycle after the last
-    cluster's; an error, when everything before it is done in every cluster.
+    cluster's; an error, when everything before it is done in every cluster. Of a cluster the first error is kept, and no `done`
+    with it or after it counts: an engine may go on behind an instruction that it refuses.
 
     Parameters
     ----------
@@ -70,9 +71,13 @@ class ClusteredEngine(wiring.Component):
         waited = Cat(order.r_data[n] & (done == 0) for n, done in enumerate(finished)).any()
         m.d.comb += [whole.done.eq(order.r_rdy & ~waited), order.r_en.eq(whole.done)]
         for n, (part, done) in enumerate(zip(self.part, finished, strict=True)):
-            m.d.sync += done.eq(done + part.done - (whole.done & order.r_data[n]))
-            with m.If(part.error.valid & order.r_rdy & order.r_data[n] & (done == 0)):
-                m.d.comb += whole.error.eq(part.error)
+            kept = Signal(part.error.shape(), name=f"error_{n}")
+            with m.If(~kept.valid):
+                m.d.sync += kept.eq(part.error)
+            counts = part.done & ~part.error.valid & ~kept.valid
+            m.d.sync += done.eq(done + counts - (whole.done & order.r_data[n]))
+            with m.If(kept.valid & order.r_rdy & order.r_data[n] & (done == 0)):
+                m.d.comb += whole.error.eq(kept)
         m.d.comb += [
             whole.busy.eq(order.r_rdy | Cat(part.busy for part in self.part).any()),
             whole.stalled.eq(whole.busy & ~Cat(part.busy & ~part.stalled for part in self.part).any()),

@@ -189,7 +189,9 @@ def _smaller(encoder, config, lengths, columns, tokens, options):
     for size in range((columns - 1) // tile * tile, 0, -tile):
         first = tokens and [tokens[0].cut(size)]
         if batch_fits(encoder, config, [min(lengths[0], size)], size, first, **options):
-            return [f"shorten the sentences to {size} tokens" + (" and give one at a time" if len(lengths) > 1 else "")]
+            most = config.clusters
+            return [f"shorten the sentences to {size} tokens"
+                    + (f" and give {'one' if most == 1 else most} at a time" if len(lengths) > most else "")]
     return []
 
 

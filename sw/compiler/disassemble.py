@@ -5,11 +5,11 @@ from ...hw.spec.isa import HEADER, INSTRUCTION_BYTES, INSTRUCTIONS, Engine, Opco
 __all__ = ["disassemble"]
 
 _ENGINES = {instruction.opcode: instruction.engine for instruction in INSTRUCTIONS}
-_HEADER = {field.name for field in HEADER}
+_HEADER = {field.name for field in HEADER} - {"clusters"}
 
 
 def disassemble(raw):
-    """One line per instruction: number, engine, opcode, waits, signals, fields that are not zero.
+    """One line per instruction: number, engine, opcode, waits, signals, fields that are not zero, clusters among them.
 
     Parameters
     ----------

@@ -1,13 +1,16 @@
 """A batch that is spread over clusters: one program, sequences of its own for each cluster."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from ..ir.errors import CompileError
-from ..ir.graph import Load, Softmax, target
+from ..ir.graph import Softmax, View, target
 from .schedule import Semaphores
 from .steps import GatherStep, LoadStep, SoftmaxStep, StoreStep
 
 __all__ = ["Spread", "spread_batch"]
+
+_OWN = ("valid_columns", "values")
+"""Fields of operations that differ from cluster to cluster: those of softmaxes and loads, which are made for some of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,14 +127,21 @@ def spread_batch(encoder, config, lengths, columns, *, tokens=None):
                    for part in parts)
     separate = each > 1 and encoder.is_separate(columns)
     whole = encoder.build_graph(lengths, columns, separate, tokens=tokens, full=True)
-    shapes = [[_shape(operation) for operation in graph.operations] for graph in graphs]
-    if any(shape != shapes[0] for shape in shapes):
+    if any(_same_in_all(graph) != _same_in_all(graphs[0]) for graph in graphs[1:]):
         raise CompileError("clusters: the sentences of a batch need different operations, such as those with token types and "
-                           "those without, or with different numbers of masked tokens; give sentences of one kind")
+                           "those without, or with masked tokens in different numbers or tile rows; give sentences of one kind")
     return Spread(whole=whole, graphs=graphs)
 
 
-def _shape(operation):
-    """What must be the same in all clusters."""
-    view = target(operation)
-    return type(operation), view and (view.row, view.column, view.rows, view.columns)
+def _same_in_all(graph):
+    """The operations, as far as the clusters share them: tensors by the order in which they are made."""
+    numbers = {}
+    for operation in graph.operations:
+        if view := target(operation):
+            numbers.setdefault(view.tensor, len(numbers))
+
+    def plain(value):
+        return replace(value, tensor=numbers.get(value.tensor, value.tensor)) if isinstance(value, View) else value
+
+    return [(type(operation), *(plain(getattr(operation, field.name)) for field in fields(operation) if field.name not in _OWN))
+            for operation in graph.operations]

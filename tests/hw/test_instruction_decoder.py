@@ -27,6 +27,15 @@ def legal_fields(values):
     }
 
 
+def legal_masks(opcode, values, fields):
+    """The clusters that an instruction can name: any, or all as 0, if each works with buffers of its own; one alone stores."""
+    if opcode is Opcode.STORE:
+        return [1 << cluster for cluster in range(values["clusters"])]
+    alone = opcode in (Opcode.GATHER, Opcode.SOFTMAX, Opcode.LAYERNORM) or (
+        fields["buffer"] == Buffer.ACTIVATION if opcode is Opcode.LOAD else opcode is Opcode.MATMUL and fields["b_buffer"])
+    return range(1 << values["clusters"] if alone else 1)
+
+
 def instruction(rng, opcode, values, **fields):
     """A random legal instruction, with `fields` replaced."""
     legal = legal_fields(values)
@@ -37,7 +46,20 @@ def instruction(rng, opcode, values, **fields):
     if opcode is Opcode.LOAD and values["ports"] > 1 and given["buffer"] == Buffer.WEIGHT:
         given["rows"] = rng.randrange(2)
     header = {"engine": rng.randrange(3), "signal": rng.getrandbits(3)}
+    if values["clusters"] > 1:
+        header["clusters"] = rng.choice(legal_masks(opcode, values, given | fields))
     return int.from_bytes(encode(opcode, **(header | given | fields)), "little")
+
+
+KINDS = [(opcode, {}) for opcode in Opcode if opcode not in (Opcode.LOAD, Opcode.MATMUL)] + [
+    (Opcode.LOAD, {"buffer": int(buffer), "rows": 1}) for buffer in Buffer] + [
+    (Opcode.MATMUL, {"b_buffer": n}) for n in range(2)]
+"""Instructions that differ in which clusters they can be for."""
+
+
+def some_masks(rng):
+    """None, each one, all, and others."""
+    return {0, *(1 << n for n in range(16)), *((1 << n) - 1 for n in range(17)), *(rng.getrandbits(16) for _ in range(8))}
 
 
 async def prepare(dut):
@@ -94,6 +116,20 @@ async def check_legal_stream(dut):
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
+async def check_masks(dut):
+    """Every mask that an instruction can have passes; with one cluster nobody looks at it."""
+    values, rng = parameters(), random.Random(4)
+    masks = [(opcode, fields, mask) for opcode, fields in KINDS if opcode is not Opcode.HALT for mask in some_masks(rng)
+             if values["clusters"] == 1 or mask in legal_masks(opcode, values, fields)]
+    words = [word(instruction(rng, opcode, values, clusters=mask, **fields), number)
+             for number, (opcode, fields, mask) in enumerate(masks)]
+    await prepare(dut)
+    cocotb.start_soon(send(dut, "i", words))
+    results = await collect(dut, "o", len(words))
+    assert [result & (1 << BITS) - 1 for result in results] == [given & (1 << BITS) - 1 for given in words]
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def check_illegal(dut):
     values, rng = parameters(), random.Random(2)
     legal, cases = legal_fields(values), []
@@ -108,6 +144,9 @@ async def check_illegal(dut):
     # Tiles that several ports share lie in one row.
     cases += [(instruction(rng, Opcode.LOAD, values, buffer=int(Buffer.WEIGHT), rows=rows), ErrorCode.BAD_FIELD)
               for rows in (2, 3, 1 << 11, (1 << 12) - 1) if values["ports"] > 1]
+    cases += [(instruction(rng, opcode, values, clusters=mask, **fields), ErrorCode.BAD_FIELD)
+              for opcode, fields in KINDS for mask in some_masks(rng)
+              if values["clusters"] > 1 and mask not in legal_masks(opcode, values, fields)]
     unknown = [o for o in range(256) if o not in list(Opcode)]
     cases += [(rng.getrandbits(BITS) & ~255 | o, ErrorCode.ILLEGAL_OPCODE) for o in (0, 255, *rng.sample(unknown, 20))]
     await prepare(dut)
@@ -160,9 +199,12 @@ async def check_ends(dut):
     assert await outcome(dut) == ([], 0, None)
 
 
-@pytest.mark.parametrize(("functions", "orders", "curves", "ports"), [
-    (("relu", "gelu", "tanh"), range(24), 16, 1), (("gelu",), (LoopOrder.BIJK, LoopOrder.JKIB), 32, 2), ((), (0,), 4, 1),
+@pytest.mark.parametrize(("functions", "orders", "curves", "ports", "clusters"), [
+    (("relu", "gelu", "tanh"), range(24), 16, 1, 1), (("gelu",), (LoopOrder.BIJK, LoopOrder.JKIB), 32, 2, 2),
+    ((), (0,), 4, 1, 16),
 ])
-def test_instruction_decoder(functions, orders, curves, ports):
-    decoder = InstructionDecoder(functions=functions, loop_orders=tuple(orders), curves=curves, memory_ports=ports)
-    simulate_component(__name__, decoder, functions=functions, orders=[int(o) for o in orders], curves=curves, ports=ports)
+def test_instruction_decoder(functions, orders, curves, ports, clusters):
+    decoder = InstructionDecoder(functions=functions, loop_orders=tuple(orders), curves=curves, memory_ports=ports,
+                                 clusters=clusters)
+    simulate_component(__name__, decoder, functions=functions, orders=[int(o) for o in orders], curves=curves, ports=ports,
+                       clusters=clusters)

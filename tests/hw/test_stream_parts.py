@@ -4,7 +4,7 @@ import random
 
 import cocotb
 import pytest
-from cocotb.triggers import Combine, ReadOnly, RisingEdge, Timer
+from cocotb.triggers import Combine, FallingEdge, ReadOnly, RisingEdge, Timer
 from cocotb.utils import get_sim_time
 
 from acceltran.hw.streams.skid_buffer import SkidBuffer
@@ -21,6 +21,8 @@ COUNT = 200
 @cocotb.test()
 async def check_parts(dut):
     p = parameters()
+    if p.get("choice"):
+        return
     rng = random.Random(7)
     inputs = ["i"] if p["inputs"] == 0 else [f"i__{n}" for n in range(p["inputs"])]
     outputs = ["o"] if p["outputs"] == 0 else [f"o__{n}" for n in range(p["outputs"])]
@@ -62,6 +64,38 @@ async def check_ready(dut):
         assert len(seen) == 1
 
 
+@cocotb.test()
+async def check_choice(dut):
+    """Each payload to those that are chosen while it is offered, to each once; the others see nothing of it."""
+    p = parameters()
+    if not p.get("choice"):
+        return
+    rng, branches = random.Random(9), range(p["outputs"])
+    await start(dut, "i")
+    for stall in (0, 0.5):
+        items = [(rng.getrandbits(16), rng.randrange(1, 1 << len(branches))) for _ in range(COUNT)]
+        wanted = [[word for word, chosen in items if chosen >> n & 1] for n in branches]
+        takers = [cocotb.start_soon(collect(dut, f"o__{n}", len(wanted[n]), rng, stall)) for n in branches]
+        begun = get_sim_time("ns")
+        for word, chosen in items:
+            while rng.random() < stall:
+                dut.i__valid.value, dut.chosen.value = 0, rng.getrandbits(len(branches))
+                await FallingEdge(dut.clk)
+            dut.i__valid.value, dut.i__payload.value, dut.chosen.value = 1, word, chosen
+            await ReadOnly()
+            offered = sum(int(getattr(dut, f"o__{n}__valid").value) << n for n in branches)
+            assert offered == chosen, "all that are chosen are offered it at once"
+            while not dut.i__ready.value:
+                await FallingEdge(dut.clk)
+                await ReadOnly()
+                assert not sum(int(getattr(dut, f"o__{n}__valid").value) << n for n in branches) & ~offered
+            await FallingEdge(dut.clk)
+        dut.i__valid.value = 0
+        await Combine(*takers)
+        assert [taker.result() for taker in takers] == wanted
+        assert stall or (get_sim_time("ns") - begun) / PERIOD <= COUNT + 1
+
+
 @pytest.mark.parametrize("depth", [2, 3, 4])
 def test_queue(depth):
     simulate_component(__name__, StreamQueue(shape=16, depth=depth), inputs=0, outputs=0)
@@ -74,6 +108,11 @@ def test_skid_buffer():
 @pytest.mark.parametrize("branches", [2, 3])
 def test_fork(branches):
     simulate_component(__name__, StreamFork(shape=16, branches=branches), inputs=0, outputs=branches)
+
+
+@pytest.mark.parametrize("branches", [2, 5])
+def test_fork_to_some(branches):
+    simulate_component(__name__, StreamFork(shape=16, branches=branches, choice=True), inputs=0, outputs=branches, choice=1)
 
 
 @pytest.mark.parametrize("inputs", [2, 3])

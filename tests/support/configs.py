@@ -2,7 +2,7 @@
 
 from acceltran.hw.spec.config import AcceleratorConfig
 
-__all__ = ["CONFIGS", "SLOW", "SMALL"]
+__all__ = ["CLUSTERS", "CONFIGS", "SLOW", "SMALL"]
 
 SMALL = {"tile": 8, "activation_tiles": 512, "weight_tiles": 64, "vector_lines": 64}
 
@@ -34,3 +34,20 @@ CONFIGS = {
 }
 
 SLOW = ("wide", "window_of_eight")
+
+_MORE = {"weight_tiles": 256, "vector_lines": 128}
+
+CLUSTERS = {
+    2: AcceleratorConfig(
+        **SMALL | _MORE | {"activation_tiles": 1024}, name="two_clusters", clusters=2, grid_rows=2, grid_columns=2,
+        activation_banks=4, weight_banks=2, integer_bits=4, fraction_bits=8, lines_per_beat=2, window=2, bus_width=64,
+        memory_ports=2, softmax_units=2, layernorm_units=2, functions=("gelu", "tanh"), prune_curves=8, max_inner=512,
+    ),
+    4: AcceleratorConfig(
+        **SMALL | _MORE | {"activation_tiles": 2048}, name="four_clusters", clusters=4, grid_rows=4, grid_columns=1,
+        weight_bits=9, activation_banks=8, weight_banks=1, integer_bits=4, fraction_bits=8, lines_per_beat=1, b_memory="ram",
+        window=2, bus_width=128, softmax_units=4, layernorm_units=4, functions=("gelu", "tanh"), prune_curves=8, max_inner=512,
+        wires="long",
+    ),
+}
+"""By the number of clusters."""

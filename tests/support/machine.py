@@ -5,7 +5,7 @@ from collections import deque
 import numpy as np
 import torch
 
-from acceltran.hw.spec.isa import INSTRUCTION_BYTES, INSTRUCTIONS, Engine, Opcode, decode
+from acceltran.hw.spec.isa import INSTRUCTION_BYTES, INSTRUCTIONS, Buffer, Engine, Opcode, decode
 from acceltran.sw.compiler.assembly import Assembly
 from acceltran.sw.golden.fixed import saturate
 from acceltran.sw.golden.layernorm import layernorm
@@ -21,7 +21,7 @@ _IN_FLIGHT = 3
 
 class Machine:
     """Buffers start with garbage. `run` interleaves the engines at random; every operation may read and write at any
-    time between its start and its completion, so a missing semaphore shows as a wrong value."""
+    time between its start and its completion, in each cluster at another, so a missing semaphore shows as a wrong value."""
 
     def __init__(self, program, seed=0):
         config = program.config
@@ -30,7 +30,8 @@ class Machine:
         size = config.tile
         limit, b_limit = 1 << (config.width - 1), 1 << (config.b_width - 1)
         self.weight = self.rng.integers(-b_limit, b_limit, (config.weight_tiles, size, size))
-        self.activation = self.rng.integers(-limit, limit, (config.activation_tiles, size, size))
+        self.activations = [self.rng.integers(-limit, limit, (config.cluster.activation_tiles, size, size))
+                            for _ in range(config.clusters)]
         self.vector = self.rng.integers(-limit, limit, (config.vector_lines, size))
         self.scales = self.rng.integers(0, 1 << config.scale_bits, (config.vector_lines, size))
         self.completed = {}
@@ -86,14 +87,12 @@ class Machine:
                 entry = queues[e].popleft()
                 for p in Engine:
                     tokens[p, e] -= entry[2][f"wait_{p.name.lower()}"]
-                early = bool(self.rng.integers(2))
-                if early:
-                    self._perform(*entry[1:])
-                flights[e].append((*entry, early))
+                late = [cluster for cluster in self._clusters(*entry[1:]) if self.rng.integers(2)]
+                self._perform(*entry[1:], [cluster for cluster in self._clusters(*entry[1:]) if cluster not in late])
+                flights[e].append((*entry, late))
             else:
-                done, opcode, fields, early = flights[e].popleft()
-                if not early:
-                    self._perform(opcode, fields)
+                done, opcode, fields, late = flights[e].popleft()
+                self._perform(opcode, fields, late)
                 for c in Engine:
                     tokens[e, c] += fields["signal"] >> c & 1
                 for index in writers.get(done, []):
@@ -102,7 +101,8 @@ class Machine:
                         self._see(*pieces[index])
 
     def _see(self, name, piece):
-        matrix = torch.from_numpy(self._matrix(self.activation, *(piece[key] for key in ("slot", "pitch", "rows", "columns"))))
+        matrix = torch.from_numpy(self._matrix(self.activations[piece["cluster"]],
+                                               *(piece[key] for key in ("slot", "pitch", "rows", "columns"))))
         if (whole := self._assembly.add(name, piece, matrix)) is not None:
             self.seen[name] = whole
 
@@ -119,8 +119,23 @@ class Machine:
     def _tau(self, curve):
         return int(threshold(torch.tensor(self.program.curves[curve - 1]), self.program.target)) if curve else 0
 
-    def _perform(self, opcode, f):
-        getattr(self, f"_{opcode.name.lower()}")(f)
+    def _clusters(self, opcode, f):
+        """The numbers of those that an instruction is for; where it does not say, one stands for all or for what they share."""
+        named = [n for n in range(16) if f["clusters"] >> n & 1]
+        count, activation = self.config.clusters, f.get("buffer") == Buffer.ACTIVATION
+        if count > 1:
+            allowed = {Opcode.GATHER: True, Opcode.LOAD: activation, Opcode.STORE: len(named) == 1,
+                       Opcode.MATMUL: f.get("b_buffer"), Opcode.SOFTMAX: True, Opcode.LAYERNORM: True}[opcode]
+            assert allowed or not named and opcode is not Opcode.STORE, (opcode, named)
+            assert not named or max(named) < count, named
+        shared = opcode is Opcode.LOAD and not activation
+        return named or ([0] if shared else list(range(count)))
+
+    def _perform(self, opcode, f, clusters):
+        """In the buffers of some clusters."""
+        for cluster in clusters:
+            self.activation = self.activations[cluster]
+            getattr(self, f"_{opcode.name.lower()}")(f)
 
     def _address(self, address):
         assert address % (self.config.bus_width // 8) == 0
