@@ -33,7 +33,8 @@ class BatchResult:
     def of(cls, inference, limits, arrays):
         """That of an Inference, with a report for `limits`."""
         values = report(inference) | {"fidelity": inference.fidelity.to_dict(limits)}
-        return cls(values, inference.fidelity, arrays_of(inference.answers, inference.outputs)[: inference.sentences] if arrays else None)
+        own = arrays_of(inference.answers, inference.outputs)[: inference.sentences] if arrays else None
+        return cls(values, inference.fidelity, own)
 
 
 class RunResults:

@@ -36,10 +36,12 @@ class ClusterParts:
         # Of the further memory ports, one at most brings embeddings to a cluster.
         self._ports = 2 if shared_weights and config.memory_ports > 1 else 1
         size = {"tile": c.tile, "width": c.width, "lines_per_beat": c.lines_per_beat}
-        self.matrix, self.vector = matrix, vector = MatrixEngine(config=c, shared_weights=shared_weights), VectorEngine(config=c)
+        self.matrix = matrix = MatrixEngine(config=c, shared_weights=shared_weights)
+        self.vector = vector = VectorEngine(config=c)
         self.activation = TileBuffer(
             **size, banks=c.activation_banks, tiles=c.activation_tiles, name="activation", latency=c.buffer_latency,
-            readers=[c.grid_rows, c.grid_columns, 1, *[1] * vector.readers], writers=matrix.ports + vector.writers + self._ports,
+            readers=[c.grid_rows, c.grid_columns, 1, *[1] * vector.readers],
+            writers=matrix.ports + vector.writers + self._ports,
         )
         self.vectors = VectorBuffer(tile=c.tile, width=c.width, scale_bits=c.scale_bits, lines=c.vector_lines,
                                     readers=1 + len(vector.line))

@@ -33,7 +33,7 @@ class Clusters(wiring.Component):
     gathered : In(stream(tile_write)).array(ports), gathered_clusters : In(clusters).array(ports), with several memory ports: the
         same of each beside the first, for one cluster of those with its number, modulo the ports
     vector_write : In(stream(vector_write)), for all
-    store_request : In(stream(SLOT_BITS)), store : Out(stream(tile_beat)), store_clusters : In(clusters), the one that is asked
+    store_request : In(stream(SLOT_BITS)), store : Out(stream(tile_beat)), store_clusters : In(clusters), which one is asked
     counts : Out(counts_layout)
     """
 
@@ -86,7 +86,8 @@ class Clusters(wiring.Component):
             connect(m, activations.o[n], cluster.activation_write)
             asked = self.store_clusters[n]
             m.d.comb += [
-                cluster.vector_write.valid.eq(self.vector_write.valid), cluster.vector_write.payload.eq(self.vector_write.payload),
+                cluster.vector_write.valid.eq(self.vector_write.valid),
+                cluster.vector_write.payload.eq(self.vector_write.payload),
                 cluster.store_request.valid.eq(self.store_request.valid & asked),
                 cluster.store_request.payload.eq(self.store_request.payload),
                 cluster.store.ready.eq(self.store.ready & asked),

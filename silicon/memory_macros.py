@@ -16,7 +16,8 @@ def _memories(config):
     c, slots = config, {"activation": config.activation_tiles // config.activation_banks,
                         "weight": config.weight_tiles // config.weight_banks}
     words, bus = c.words_per_slot, c.bus_width
-    found = {"control": {(KNOTS * c.prune_curves, c.width - 1): 1}, "vector_buffer": {(c.vector_lines, c.vector_line_bits): c.clusters}}
+    found = {"control": {(KNOTS * c.prune_curves, c.width - 1): 1},
+             "vector_buffer": {(c.vector_lines, c.vector_line_bits): c.clusters}}
     # A FIFO keeps its oldest entry in a register, so its memory has one word less.
     found["memory"] = Counter({(2 * c.burst_beats - 1, bus): 1})
     found["memory"][c.outstanding_reads * c.burst_beats - 1, bus + 2] += 1

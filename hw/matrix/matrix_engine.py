@@ -174,7 +174,8 @@ class MatrixEngine(wiring.Component):
     def _reader(self, m, platform, kind, size, request, port):
         """A reader at a buffer: the streams of its lanes, and whether it is idle."""
         c = self._config
-        reader = instantiate(m, platform, f"b_{kind}_reader", TileReader, **size, lanes=c.grid_columns, latency=c.buffer_latency)
+        reader = instantiate(m, platform, f"b_{kind}_reader", TileReader, **size, lanes=c.grid_columns,
+                             latency=c.buffer_latency)
         connect(m, request, reader.request)
         connect(m, reader.port, flipped(port))
         return reader.o, reader.idle

@@ -150,7 +150,7 @@ class FurtherPort(wiring.Component):
         return m
 
     def _connect_gathers(self, m, requests, jobs, job, waits, spoiled):
-        """GATHERs among the LOADs: what is asked for, beats, pieces, writes. Later assignments stand in place of those of LOADs.
+        """GATHERs among the LOADs: what is asked for, beats, pieces, writes; later assignments replace those of LOADs.
 
         Returns whether a beat with an error is due that the gearbox would take.
         """

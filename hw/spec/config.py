@@ -153,7 +153,7 @@ class AcceleratorConfig:
             self._check(field.name, getattr(self, field.name))
         if self.clusters > 1:
             try:
-                self.cluster.weight_tiles
+                _ = self.cluster
             except ConfigError as error:
                 raise ConfigError(f"in each of the {self.clusters} clusters, {error}") from None
             return

@@ -16,9 +16,8 @@ from .emit import Scheduled, emit
 from .schedule import chain, check_progress, semaphores
 from .spread import Spread, spread_batch
 
-__all__ = ["batch_fits", "bucket_tokens", "check_batch", "compile_buckets", "compile_encoder", "compile_graph", "compile_quantised",
-           "largest_batch"]
-
+__all__ = ["batch_fits", "bucket_tokens", "check_batch", "compile_buckets", "compile_encoder", "compile_graph",
+           "compile_quantised", "largest_batch"]
 
 
 def compile_encoder(checkpoint, config, ids, lengths, *, tau=None, target_sparsity=None, site_taus=None, weight_sparsity=0.0,
@@ -111,7 +110,8 @@ def compile_buckets(encoder, config, sentences, *, order=None, base=0, memory=AD
         fitted = {name: options[name] for name in FITTED if name in options}
         check_batch(encoder, config, [tokens], tokens, memory=memory, **fitted)
         graph = encoder.build_graph([tokens], tokens)
-        parts.append(_part(Spread.none(graph), config, torch.zeros(1, 1, dtype=torch.int64), order=order, longest=tokens, **options))
+        parts.append(_part(Spread.none(graph), config, torch.zeros(1, 1, dtype=torch.int64), order=order, longest=tokens,
+                           **options))
         graphs.append(encoder.build_graph([len(ids)], tokens, full=True))
     programs = with_sentences(_emitted(parts, config, base, memory), [[ids] for ids in sentences.values()])
     return [replace(program, graph=graph) for program, graph in zip(programs, graphs, strict=True)]

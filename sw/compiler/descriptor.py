@@ -189,7 +189,7 @@ def build(programs, config, image_bytes, sections):
         for name, record, entries in (
             ("run", _RUN, [vars(run) for run in bucket.runs]),
             ("patch", _PATCH, [{"instruction": number, "sentence": sentence} for number, sentence in bucket.softmaxes]),
-            ("output", _OUTPUT, [entry for name, output in program.outputs.items() for entry in _outputs(name, output)]),
+            ("output", _OUTPUT, [entry for place in program.outputs.items() for entry in _outputs(*place)]),
         ):
             plural = f"{name}es_offset" if name == "patch" else f"{name}s_offset"
             values |= {f"{name}_count": len(entries), plural: lists_offset + len(lists)}

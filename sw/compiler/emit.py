@@ -120,7 +120,8 @@ class _Emission:
         """Instructions of the program and of the preload; they are put where there is room for them."""
         lists = []
         for entry, (steps, marks) in zip(entries, part.programs, strict=False):
-            instructions = [(step.opcode, mark.header() | step.header | step.fields(places)) for step, mark in zip(steps, marks, strict=True)]
+            instructions = [(step.opcode, mark.header() | step.header | step.fields(places))
+                            for step, mark in zip(steps, marks, strict=True)]
             instructions.append((Opcode.HALT, {}))
             self.image.replace(entry, b"".join(self._encode(*instruction) for instruction in instructions))
             lists.append(instructions)
@@ -202,9 +203,9 @@ class _Emission:
             tensor, shape = graph.tensors[first.x.tensor], next(
                 one.shape for one in graph.operations if isinstance(one, Store) and one.output == name)
             outputs[name] = {
-                "tensor": tensor.name, "address": addresses[0], "bytes": pitch * (len(parts) - 1) + first.most_bytes(self.config),
-                "parts": len(parts), "pitch": pitch, "rows": len(parts) * first.x.rows, "columns": first.x.columns, "frac": tensor.frac,
-                "shape": list(shape),
+                "tensor": tensor.name, "address": addresses[0],
+                "bytes": pitch * (len(parts) - 1) + first.most_bytes(self.config), "parts": len(parts), "pitch": pitch,
+                "rows": len(parts) * first.x.rows, "columns": first.x.columns, "frac": tensor.frac, "shape": list(shape),
             }
         return outputs
 
@@ -237,7 +238,8 @@ class _Emission:
         tables = [graph.tensors[operation.table].rows for operation in graph.operations if isinstance(operation, Gather)]
         softmaxes = [(number, graph.tensors[step.operation.o.tensor].sequences) for number, step in enumerate(steps)
                      if isinstance(step, SoftmaxStep)]
-        fixed = graph.fixed or ("lengths" if self.config.clusters > 1 else None) or (None if tables and all(len(sequences) == 1 for _, sequences in softmaxes) else "data")
+        own = tables and all(len(sequences) == 1 for _, sequences in softmaxes)
+        fixed = graph.fixed or (None if own else "data") or ("lengths" if self.config.clusters > 1 else None)
         prefetch = any(isinstance(step, GatherStep) for step in part.programs[1][0])
         return Bucket(tokens=part.tokens, sentences=graph.batch, words=min(tables, default=0), fixed=fixed, prefetch=prefetch,
                       runs=() if fixed else tuple(_runs(graph, steps, places)),

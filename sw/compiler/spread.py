@@ -72,7 +72,7 @@ class Spread:
         yield from steps if len(clusters) == 1 else ()
 
     def marked(self, steps, marks):
-        """All steps for the clusters, and their Semaphores: of what became several the first waits, and the last one signals."""
+        """All steps for the clusters, with Semaphores: of what became several the first waits, and the last one signals."""
         whole, spread = [], []
         for step, mark in zip(steps, marks or [Semaphores()] * len(steps), strict=True):
             variants = list(self.steps([step]))

@@ -210,8 +210,9 @@ class _EncoderGraph:
             places, rows = self.tokens[number].places, default_places(model, graph.sequence)
             if places is not None:
                 rows[: len(places)] = torch.tensor(places)
-            view = self._activation(table.name, "" if places is None else f".{self.first + number}", [number], "position", table.columns,
-                                    rows=graph.sequence, valid_rows=(range(graph.lengths[number]),))
+            suffix = "" if places is None else f".{self.first + number}"
+            view = self._activation(table.name, suffix, [number], "position", table.columns, rows=graph.sequence,
+                                    valid_rows=(range(graph.lengths[number]),))
             self.builder.load(view, values[rows], table.constant)
             views |= dict.fromkeys(usual if places is None else [number], view)
         return views
@@ -285,8 +286,8 @@ class _EncoderGraph:
         graph, length = self.graph, self.graph.lengths[sequence]
         query, key, value, context = views
         scores, probabilities = (
-            self._activation(name, f".{self.first + sequence}.{head}", [sequence], kind, graph.sequence, valid=length, layer=layer,
-                             valid_columns=length, head=head)
+            self._activation(name, f".{self.first + sequence}.{head}", [sequence], kind, graph.sequence, valid=length,
+                             layer=layer, valid_columns=length, head=head)
             for name, kind in ((attention.scores, "scores"), (attention.probabilities, "probabilities")))
         self.builder.product(query, key, scores, transpose=True)
         self.builder.softmax(scores, probabilities, length)
