@@ -72,7 +72,8 @@ def with_expected(checkpoint, program, batch, data, limits, longest):
     golden, fidelity = golden_fidelity(checkpoint, program.graph, batch)
     answers = answers_of(checkpoint, batch, layers=program.graph.layers, tile=program.config.tile)
     inputs = {"texts": data.texts, "pairs": data.pairs, "lines": data.lines, "reading": data.reading,
-              "cut": batch.part(range(count)).cut, "longest": longest, "notes": [_WITHOUT_LAYERS] if answers.loses_layers else []}
+              "cut": batch.part(range(count)).cut, "longest": longest,
+              "notes": [_WITHOUT_LAYERS] if answers.loses_layers else []}
     return replace(program, expected=expectation(program, golden, fidelity=fidelity.to_dict(limits), answers=answers,
                                                  inputs=inputs, sentences=count))
 

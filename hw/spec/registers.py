@@ -179,7 +179,8 @@ _CONFIG = (
         reset=None, constant=True),
     Register("CONFIG_GRID", 0x048, "ro", "PEs", _fields(
         ("rows", 8, "rows of PEs in a cluster"), ("columns", 8, "columns of PEs"),
-        ("operand_slots", 4, "tiles that a PE holds"), ("window", 4, "entries of a lane's window"), ("skip", 2, "0 none, 1 activation, 2 both"),
+        ("operand_slots", 4, "tiles that a PE holds"), ("window", 4, "entries of a lane's window"),
+        ("skip", 2, "0 none, 1 activation, 2 both"),
         ("psum_tiles", 3, "output tiles that a PE holds")), reset=None, constant=True),
     Register("CONFIG_ACTIVATION", 0x04C, "ro", "activation buffer of a cluster", _fields(
         ("tiles", 24, "slots"), ("banks", 8, "banks")), reset=None, constant=True),
