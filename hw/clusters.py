@@ -33,7 +33,7 @@ class Clusters(wiring.Component):
     gathered : In(stream(tile_write)).array(ports), gathered_clusters : In(clusters).array(ports), with several memory ports: the
         same of each beside the first, for one cluster of those with its number, modulo the ports
     vector_write : In(stream(vector_write)), for all
-    store_request : In(stream(SLOT_BITS)), store : Out(stream(tile_beat)), store_clusters : In(clusters), the one asked
+    store_request : In(stream(SLOT_BITS)), store : Out(stream(tile_beat)), store_clusters : In(clusters): whose
     counts : Out(counts_layout)
     """
 
