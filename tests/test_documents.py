@@ -391,7 +391,8 @@ def test_v10_the_refusals_are_those_of_the_checks():
     section = text[text.index("## Refusals"):]
     messages = section.split("```")[1].strip().splitlines()
     tried = ({"tile": 32}, {"integer_bits": 4, "fraction_bits": 3}, {"grid_columns": 4},
-             {"b_memory": "ram", "lines_per_beat": 4}, {"activation_tiles": 1022}, {"functions": ("swish",)},
+             {"b_memory": "ram", "lines_per_beat": 4}, {"activation_tiles": 1022},
+             {"clusters": 2, "grid_rows": 7}, {"functions": ("swish",)},
              {"name": "my-chip"}, {"grid_colums": 4})
     refused = []
     for values in tried:

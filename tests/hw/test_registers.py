@@ -230,7 +230,7 @@ def test_config_values(preset):
     assert set(values) == {r.name for r in REGISTERS if r.constant}
     assert values["CONFIG_LOOP_ORDERS"] == 0b1001
     assert values["CONFIG_VALUE"] & 0xFF == config.tile
-    assert values["CONFIG_ACTIVATION"] == config.activation_tiles | config.activation_banks << 24
+    assert values["CONFIG_ACTIVATION"] == config.cluster.activation_tiles | config.cluster.activation_banks << 24
     assert values["CONFIG_IDENTITY"] == zlib.crc32(config.to_json().encode())
     assert all(0 <= v < 1 << 32 for v in values.values())
 
