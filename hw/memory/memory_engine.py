@@ -66,6 +66,7 @@ class MemoryEngine(wiring.Component):
     ports``, the first of which is `axi`, which serves everything else too. Every port reads the same number of bytes from the
     same address, counted from a base of its own, and may run ahead of the others; the LOAD is done when all its tiles are
     written. If several ports fail in it, the first in number is reported; tiles of later LOADs may have come through others.
+    LOADs that are under way at once must not write the same slots of the weight buffer: their order there is not kept.
 
     Soft reset: raise `flush` and hold it, wait for `idle`, then raise `core_reset`; `flush` may fall as that rises.
     While `flush` is up no burst begins, arriving data are dropped, an open write burst ends with empty strobes, and

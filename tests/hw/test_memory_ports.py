@@ -90,7 +90,8 @@ async def check_run_ahead(dut):
     """A port goes on with the next LOAD while another is still at the last one; done comes in order."""
     b = await bench(dut, "ahead")
     b.memories[0].stall = 0.9
-    first, second = striped(b, 12, 1), striped(b, 12, 2)
+    first, second = ((opcode, values | {"slot": 12 * n}) for n, (opcode, values) in enumerate(
+        striped(b, 12, place) for place in (1, 2)))
     task = cocotb.start_soon(b.issue([first, second]))
     while b.further_bytes[1] <= first[1]["bytes"]:
         await FallingEdge(dut.clk)

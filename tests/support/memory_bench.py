@@ -186,6 +186,12 @@ class Reference:
         return program
 
 
+def _meet(one, other):
+    """Whether two LOADs write slots of the weight buffer in common."""
+    first, second = (range(load["slot"], load["slot"] + load["columns"]) for load in (one, other))
+    return one["buffer"] == other["buffer"] == Buffer.WEIGHT and first.start < second.stop and second.start < first.stop
+
+
 class _Target:
     """The reference's memory behind the models of cocotbext-axi; 4 KiB and burst rules are asserted there."""
 
@@ -337,9 +343,13 @@ class MemoryBench:
                 dut.read__valid.value = 0
 
     async def issue(self, program):
-        """Offer instructions one after the other."""
-        dut = self.dut
-        for opcode, values in program:
+        """Offer instructions one after the other; with several ports a LOAD waits until no other writes its slots."""
+        dut, base = self.dut, self.dones
+        for number, (opcode, values) in enumerate(program):
+            loads = [(n, other) for n, (kind, other) in enumerate(program[:number])
+                     if self.further and kind is opcode is Opcode.LOAD]
+            while any(self.dones - base <= n and _meet(values, other) for n, other in loads):
+                await FallingEdge(dut.clk)
             while self.rng.random() < self.stall:
                 await FallingEdge(dut.clk)
             dut.instruction__valid.value = 1
