@@ -64,7 +64,7 @@ async def check_ready(dut):
         assert len(seen) == 1
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def check_choice(dut):
     """Each payload to those that are chosen while it is offered, to each once; the others see nothing of it."""
     p = parameters()

@@ -17,8 +17,9 @@ from acceltran.hw.layout import tile_beat, tile_write
 from acceltran.hw.spec.widths import SLOT_BITS
 from acceltran.hw.streams.crossbar import CROSSBAR_VERILOG
 from acceltran.sim.unit import parameters, simulate_component
-from acceltran.sw.golden.tiles import pack_bits, pack_tile
+from acceltran.sw.golden.tiles import pack_bits
 from support.streams import collect, random_tile, send, start, tile_beats, tile_of_beats
+from support.tile_writes import write_words
 
 LANES = (2, 1)
 WRITERS = 2
@@ -56,32 +57,6 @@ class Bench(wiring.Component):
         return m
 
 
-def writes(tile, slot, size, width, lines_per_beat, rng):
-    """The payloads of `tile_write` for a tile, one or more lines at a time."""
-    mask, lines = pack_tile(tile)
-    words = []
-    position = 0
-    while position < len(lines) or not words:
-        index, lane = divmod(position, lines_per_beat)
-        count = min(rng.randint(1, lines_per_beat), lines_per_beat - lane, len(lines) - position)
-        payload = 0
-        for n in range(count):
-            payload |= pack_bits(lines[position + n], width) << (lane + n) * size * width
-        shift = lines_per_beat * size * width
-        payload |= (((1 << count) - 1) << lane) << shift
-        shift += lines_per_beat
-        payload |= index << shift
-        shift += max(1, (size // lines_per_beat - 1).bit_length())
-        payload |= slot << shift
-        shift += SLOT_BITS
-        position += count
-        if position >= len(lines):
-            payload |= pack_bits(mask.reshape(-1), 1) << shift
-            payload |= 1 << (shift + size * size)
-        words.append(payload)
-    return words
-
-
 def request(slots, active, lanes):
     word = pack_bits(slots, SLOT_BITS)
     return word | pack_bits(active, 1) << lanes * SLOT_BITS
@@ -98,7 +73,7 @@ async def check_round_trip(dut):
     rng.shuffle(order)
     await Combine(*[
         cocotb.start_soon(send(
-            dut, f"write_{n}", [w for s in order[n::2] for w in writes(stored[s], s, size, width, lines, rng)],
+            dut, f"write_{n}", [w for s in order[n::2] for w in write_words(stored[s], s, size, width, lines, rng)],
             rng, p["stall"] / 10,
         )) for n in range(2)
     ])

@@ -1,25 +1,22 @@
 """Several memory ports on the whole accelerator: encoders with stalls on each, errors of each, resets with traffic on all."""
 
-import json
 import random
 from dataclasses import replace
 
 import pytest
 
 from acceltran.hw.spec.error_codes import ErrorCode, ErrorSource
-from acceltran.hw.spec.isa import Buffer, Opcode, encode
-from acceltran.sim.cocotb_run import run_cocotb
+from acceltran.hw.spec.isa import Buffer, Opcode
 from acceltran.sim.design import build_system
 from acceltran.sim.inference import compare_tensors, run_program
-from acceltran.sim.system import RunResult, read_memory, write_image
 from acceltran.sim.testbench import compile_texts
 from acceltran.sw.estimate.estimate import estimate
 from acceltran.sw.models.checkpoint import load_checkpoint
+from support.changed_programs import MEMORY_BITS, MEMORY_END, play, with_other
 from support.configs import CONFIGS
 from support.models import make_checkpoint, random_texts
 
-MEMORY_BITS = 20
-END = 1 << MEMORY_BITS
+END = MEMORY_END
 PORTS = {2: replace(CONFIGS["one_pe"], name="two_ports", weight_banks=2, memory_ports=2, outstanding_reads=2),
          8: replace(CONFIGS["four_pes"], name="eight_ports", weight_banks=8, memory_ports=8)}
 
@@ -72,30 +69,6 @@ def test_random_encoders(tmp_path):
 @pytest.mark.parametrize("ports", PORTS)
 def test_many_random_encoders(ports, tmp_path):
     check(ports, range(100, 120), tmp_path)
-
-
-def play(program, runs, folder, *plusargs):
-    """Programs (lists of instructions) behind the image, one run after the other; what was seen, and memory afterwards."""
-    image, listed = bytearray(program.image), []
-    for instructions, options in runs:
-        image += bytes(-len(image) % 64)
-        listed.append({"address": len(image), "length": len(instructions), "watchdog": 100_000, "cut": None, "look": False,
-                       **options, "registers": {"PORT_BASE_1": program.port_bases(0)[0], "READ_LIMIT": 0xFFFF_FFFF}
-                       | options.get("registers", {})})
-        image += b"".join(encode(opcode, **values) for opcode, values in instructions)
-    assert len(image) < END // 2
-    write_image(image, program.config.bus_width, folder / "image.hex")
-    run_cocotb(build_system(program.config, memory_bits=MEMORY_BITS), "support.error_runs", folder, timeout=300,
-               plusargs=["+image=image.hex", *plusargs], parameters={"runs": listed})
-    return json.loads((folder / "result.json").read_text()), RunResult(
-        folder=folder, status=0, error=None, counters={}, intervals=(), started=0, build_seconds=0, simulation_seconds=0,
-        memory=read_memory(folder / "memory.log"))
-
-
-def with_other(program, number, **fields):
-    """The instructions of a program, one of them changed."""
-    opcode, values = program.instructions[number]
-    return [*program.instructions[:number], (opcode, values | fields), *program.instructions[number + 1:]]
 
 
 @pytest.mark.parametrize("latency", [1, 40])

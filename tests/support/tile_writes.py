@@ -1,9 +1,10 @@
 """Writes into a tile buffer, as integers."""
 
 from acceltran.hw.layout import tile_write
+from acceltran.hw.spec.widths import SLOT_BITS
 from acceltran.sw.golden.tiles import pack_bits, pack_tile, unpack_bits
 
-__all__ = ["unpack_write", "writes_of"]
+__all__ = ["unpack_write", "write_words", "writes_of"]
 
 
 def writes_of(tile, slot, lines_per_write):
@@ -28,3 +29,29 @@ def unpack_write(word, size, width, lines_per_beat):
         for place in range(lines_per_beat) if fields["line_enable"] >> place & 1
     }
     return lines, fields["slot"], fields["mask"] if fields["last"] else None
+
+
+def write_words(tile, slot, size, width, lines_per_beat, rng):
+    """The payloads of `tile_write` for a tile, one or more lines at a time."""
+    mask, lines = pack_tile(tile)
+    words = []
+    position = 0
+    while position < len(lines) or not words:
+        index, lane = divmod(position, lines_per_beat)
+        count = min(rng.randint(1, lines_per_beat), lines_per_beat - lane, len(lines) - position)
+        payload = 0
+        for n in range(count):
+            payload |= pack_bits(lines[position + n], width) << (lane + n) * size * width
+        shift = lines_per_beat * size * width
+        payload |= (((1 << count) - 1) << lane) << shift
+        shift += lines_per_beat
+        payload |= index << shift
+        shift += max(1, (size // lines_per_beat - 1).bit_length())
+        payload |= slot << shift
+        shift += SLOT_BITS
+        position += count
+        if position >= len(lines):
+            payload |= pack_bits(mask.reshape(-1), 1) << shift
+            payload |= 1 << (shift + size * size)
+        words.append(payload)
+    return words
