@@ -5,6 +5,7 @@ import numpy as np
 from ..ir.densities import is_even
 from .loop_order import best_order, order_cost
 from .steps import LoadStep
+from .write_ports import leaving
 
 __all__ = ["Cost"]
 
@@ -29,7 +30,7 @@ class Cost:
     def __init__(self, graph, config):
         self.graph, self.config = graph, config
         self._nonzeros, self._even = {}, {}
-        self._orders, self._cycles = {}, {}
+        self._orders, self._cycles, self._leaving = {}, {}, {}
 
     def servers(self, step):
         """How many parts of steps the resource of a step works on at once."""
@@ -38,6 +39,10 @@ class Cost:
     def busy(self, step):
         """Cycles for which one part of the step occupies its server."""
         return step.busy(self)
+
+    def delay(self, step):
+        """Cycles from the end of a step until one of another engine that waits for it is at work."""
+        return step.delay(self.config)
 
     def load(self, block):
         """Cycles of the LOAD that brings a block."""
@@ -84,6 +89,13 @@ class Cost:
         if key not in self._cycles:
             self._cycles[key] = order_cost(order, rows, inner, columns, 1, self.config, **densities).cycles
         return self._cycles[key]
+
+    def leaving(self, name, rows, columns):
+        """Cycles in which some tile rows and columns of a tensor leave the grid, see `write_ports`."""
+        key = name, rows, columns
+        if key not in self._leaving:
+            self._leaving[key] = leaving(rows, columns, self.config, self.graph.tensors[name].density)
+        return self._leaving[key]
 
     def densities(self, operation, column, columns):
         """Expected densities of the operands of some tile columns of a MatMul, as `order_cost` takes them."""

@@ -118,8 +118,6 @@ def run_steps(shape, state, banks, shared, a_masks, b_masks, a_tiles, b_tiles, t
     closed = np.zeros(tile, np.int64)
     frees = np.zeros(groups_b, np.int64)
     frees_a = np.zeros(groups_a, np.int64)
-    # As many write to a port as if all PEs were followed.
-    crowd = min(shape.all_rows, shape.all_columns) // min(shape.rows, shape.columns)
     ends[3] = starts[2]
     begun = np.zeros(len(words), np.int64)
     for step in range(len(last)):
@@ -195,7 +193,7 @@ def run_steps(shape, state, banks, shared, a_masks, b_masks, a_tiles, b_tiles, t
                 state.output[pe] = row
                 if words[output, pe]:
                     port = r + c
-                    written = max(row + shape.way, state.ports[port] + words[output, pe] * crowd)
+                    written = max(row + shape.way, state.ports[port] + words[output, pe] * shape.crowd)
                     state.ports[port] = written
                     end = max(end, written)
         if last[step]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ....hw.spec.isa import Function, LoopOrder, Opcode
 from ...ir.graph import MatMul
+from ..write_ports import busiest_port
 from .region import Region
 from .step import Step
 
@@ -31,7 +32,7 @@ class MatMulStep(Step):
     order: LoopOrder
 
     opcode = Opcode.MATMUL
-    latency = 50
+    latency = 42
 
     @property
     def reads(self):
@@ -54,9 +55,13 @@ class MatMulStep(Step):
 
     def busy(self, cost):
         """The grid's cycles, or those in which the results leave it."""
-        config, counts = cost.config, self.counts
-        groups = -(-counts["rows"] // config.grid_rows) * -(-counts["columns"] // config.grid_columns)
-        return max(groups * config.tile, cost.grid_cycles(self.order, **counts, **self.densities(cost)))
+        counts = self.counts
+        return max(cost.leaving(self.operation.c.tensor, counts["rows"], counts["columns"]),
+                   cost.grid_cycles(self.order, **counts, **self.densities(cost)))
+
+    def delay(self, config):
+        """More where many PEs share a write port: the last tiles of a whole grid leave one after the other."""
+        return self.latency + busiest_port(config.grid_rows, config.grid_columns) * config.words_per_slot
 
     def fields(self, places):
         """See `Step`."""
