@@ -40,10 +40,6 @@ class Cost:
         """Cycles for which one part of the step occupies its server."""
         return step.busy(self)
 
-    def delay(self, step):
-        """Cycles from the end of a step until one of another engine that waits for it is at work."""
-        return step.delay(self.config)
-
     def load(self, block):
         """Cycles of the LOAD that brings a block."""
         return LoadStep.of(block).busy(self)

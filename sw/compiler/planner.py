@@ -129,7 +129,7 @@ class _Jobs:
         self.servers = {Engine.MEMORY: 1} | {step.resource: cost.servers(step) for step in steps}
         self.parts = [step.parts for step in steps] + [1] * len(blocks)
         self.busy = [cost.busy(step) for step in steps] + [cost.load(block) for block in blocks.values()]
-        self.latency = [cost.delay(step) for step in steps] + [0] * len(blocks)
+        self.latency = [step.latency for step in steps] + [0] * len(blocks)
         self.vector = [step.engine is Engine.VECTOR for step in steps] + [False] * len(blocks)
         self.needs = self._dependencies(steps) + [set() for _ in blocks]
         self._rank(len(steps))

@@ -61,5 +61,5 @@ class GridShape(NamedTuple):
             skip=("none", "activation", "both").index(config.skip), slots=config.operand_slots, lines=lines,
             a_rows=min(lines * config.psum_tiles, max(lines, config.tile // 2)), b_rows=lines, latency=config.buffer_latency,
             bank_mask=config.activation_banks - 1,
-            turn=config.tile if config.b_memory == "ram" else 0, way=9,
+            turn=config.tile if config.b_memory == "ram" else 0, way=10,
             crowd=busiest_port(config.grid_rows, config.grid_columns) // busiest_port(rows, columns))

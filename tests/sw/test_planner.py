@@ -45,9 +45,6 @@ class Fixed:
     def busy(self, step):
         return step.cycles
 
-    def delay(self, step):
-        return step.latency
-
     def load(self, block):
         return block.columns
 

@@ -20,9 +20,6 @@ class Fixed:
     def busy(self, step):
         return step.cycles
 
-    def delay(self, step):
-        return step.latency
-
 
 def plain_schedule(jobs, memory, patience, kept):
     """`_Jobs.schedule`: at every choice all that wait are looked at."""

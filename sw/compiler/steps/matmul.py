@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from ....hw.spec.isa import Function, LoopOrder, Opcode
 from ...ir.graph import MatMul
-from ..write_ports import busiest_port
 from .region import Region
 from .step import Step
 
@@ -32,7 +31,7 @@ class MatMulStep(Step):
     order: LoopOrder
 
     opcode = Opcode.MATMUL
-    latency = 42
+    latency = 50
 
     @property
     def reads(self):
@@ -58,10 +57,6 @@ class MatMulStep(Step):
         counts = self.counts
         return max(cost.leaving(self.operation.c.tensor, counts["rows"], counts["columns"]),
                    cost.grid_cycles(self.order, **counts, **self.densities(cost)))
-
-    def delay(self, config):
-        """More where many PEs share a write port: the last tiles of a whole grid leave one after the other."""
-        return self.latency + busiest_port(config.grid_rows, config.grid_columns) * config.words_per_slot
 
     def fields(self, places):
         """See `Step`."""

@@ -16,7 +16,7 @@ class Step(ABC):
     Members
     -------
     opcode : of the instruction
-    latency : cycles from its end until a step of another engine that waits for it is at work, on any configuration
+    latency : cycles more until a step of another engine that waits for this one is at work
     section : of the memory image that holds what the step transfers, unless it is a block; None if that is nothing
     """
 
@@ -66,10 +66,6 @@ class Step(ABC):
     @abstractmethod
     def busy(self, cost):
         """Cycles for which one part occupies its server, see `Cost`."""
-
-    def delay(self, config):
-        """Cycles from its end until a step of another engine that waits for it is at work."""
-        return self.latency
 
     def contents(self, graph, config, indices):
         """What stands in its section of the memory image: bytes, or a number of empty bytes."""

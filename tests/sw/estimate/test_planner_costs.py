@@ -18,7 +18,7 @@ CYCLES, SHARE = 60, 0.05
 def planned(config, rows, inner, columns, order, **densities):
     """As `MatMulStep` counts, for results without zeros."""
     busy = max(leaving(rows, columns, config), order_cost(order, rows, inner, columns, 1, config, **densities).cycles)
-    return busy + MatMulStep.delay(MatMulStep, config)
+    return busy + MatMulStep.latency
 
 
 @pytest.mark.parametrize("name", ["mini", "nano", "fpga", "mini_w8", "int8", "edge"])
@@ -40,7 +40,7 @@ def test_products_take_what_the_planner_thinks(name):
 
 @pytest.mark.parametrize("rows, columns", [(24, 32), (16, 16), (20, 32), (12, 8), (16, 4), (8, 12), (3, 5)])
 def test_short_sums_wait_for_write_ports(rows, columns):
-    """On 8 x 8 PEs with few values to add, results leave slower than they are made: groups with fewer PEs, faster."""
+    """On 8 x 8 PEs with few values to add, results leave slower than they are made; a group with fewer PEs leaves faster."""
     config = AcceleratorConfig.load("edge")
     densities = {"a_density": 0.3, "b_density": 0.4}
     cycles, _, _ = product(config, rows=rows, inner=4, columns=columns, a=0.3, b=0.4)
