@@ -63,7 +63,8 @@ def toy(monkeypatch):
             if width is None:
                 yield key, Outcome(state="refused", error="no banks")
             else:
-                yield key, Outcome(state="done", value={"cycles": 1000 // width, "area": {"mm2": width}, "deep": {"power": width}})
+                yield key, Outcome(state="done", value={
+                    "cycles": 1000 // width, "area": {"mm2": width}, "deep": {"power": width}})
 
     monkeypatch.setattr(sweep_command, "local_client", lambda workers: Client())
     monkeypatch.setattr(sweep_command, "run_points", run_points)
