@@ -34,7 +34,7 @@ def sweep(
                                                   "tcp://host:8786, instead of processes of this machine.")] = None,
     pareto: Annotated[str, typer.Option(help="Measures to compare points by: columns of numbers, with commas between them; if "
                                         "more is better, with :more behind the name. The first one orders the "
-                                        "table.")] = "cycles,multipliers",
+                                        "table.")] = "cycles,area.mm2",
     best: Annotated[int, typer.Option(min=1, help="Points in the table of the best.")] = 10,
     csv: Annotated[Path | None, typer.Option(help="Write all rows as CSV.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Write the points over the first two measures as a plot (SVG).")] = None,
@@ -70,7 +70,7 @@ def sweep(
 
     Example: acceltran sweep docs/examples/grid_and_bus.toml -o build/first --resume --workers 4
 
-    Example: acceltran sweep --show build/first --pareto cycles,multipliers,utilisation.multipliers:more --csv build/first.csv
+    Example: acceltran sweep --show build/first --pareto cycles,area.mm2,utilisation.multipliers:more --csv build/first.csv
     """  # noqa: D301
     if (file is None) == (show is None):
         raise InputError("sweep: give either a file with the points, or --show and the folder of a sweep")

@@ -1,11 +1,15 @@
 """The claims of the paper's abstract and figures, with ours."""
 
 from .claim import Claim
+from .document_tables import figure
 
 __all__ = ["claims"]
 
 _PASS_SEQUENCES, _PASS_JOULES = 7.4, 0.52
 """BERT-Tiny on a Raspberry Pi 4, sequences per second and joules per sequence: the authors' own pass over SST-2."""
+
+_TRAINED = "bert-tiny-reviews, weights as trained"
+"""The model whose pruning docs/dynatran.md has first."""
 
 _LAYER_GOP = 1.05
 """Operations of one attention layer of BERT-Base at 384 tokens, in thousands of millions, as its users count them."""
@@ -23,11 +27,13 @@ def _accuracy():
     study = "acceltran study --data dev.tsv"
     return [
         Claim("abstract", "DynaTran is more accurate than top-k pruning, at up to 1.2 times the sparsity", "1.2x",
-              "1.63x (1.10x with padding counted) at half a point lost, strengths read off the dev set", "measured", study,
+              f"{_top_k('zeros:')}x ({_top_k('zeros, padded:')}x with padding counted) at half a point lost, strengths read "
+              "off the dev set", "measured", study,
               "BERT-Tiny on movie reviews, integer model; chosen on other data, top-k has no strength within the budget. "
               "Only attention probabilities have a top-k."),
         Claim("figures: accuracy", "BERT-Tiny, SST-2: 83.0 % at 29.9 % sparsity, 78.2 % at 34.6 %", "83.0 / 78.2 %",
-              "one threshold: 81.3 % at 20.2 %, 80.6 % at 33.8 %, 79.2 % at 50.7 %; thresholds per site: 82.6 % at 59.4 %",
+              f"one threshold: {', '.join(_accurate('dynatran', f'tau {tau}') for tau in (0.02, 0.05, 0.1))}; "
+              f"thresholds per site: {_accurate('per-site', 'point 0.625')}",
               "measured", study, "another checkpoint of the same size; padding counted, as in the paper"),
         Claim("figures: accuracy", "BERT-Base, SST-2 and SQuAD v2, with and without movement pruning",
               "93.8 % at 33.6 %; F1 77.9", "", "not reproduced", "",
@@ -36,13 +42,30 @@ def _accuracy():
     ]
 
 
+def _top_k(what):
+    """DynaTran's zeros over those of top-k, as `acceltran study` found them."""
+    return figure("dynatran.md", "ratio", {"model": _TRAINED, "what": what, "lost at most": "0.5", "strengths": "read off"})
+
+
+def _accurate(method, strength):
+    """Accuracy and zeros, padding counted, in per cent of one digit."""
+    row = {"method": method, "strength": strength}
+    accuracy = float(figure("dynatran.md", "accuracy %", row, heading=_TRAINED))
+    return f"{accuracy:.1f} % at {figure('dynatran.md', 'padded', row, heading=_TRAINED)} %"
+
+
 def _pruning():
+    slower = [figure("dynatran.md", "top-k over threshold, time", {"attention probabilities": name})
+              for name in ("bert-tiny-reviews", "of BERT-Base")]
+    gates = figure("dynatran.md", "ratio", {"values in a row (20 bits)": "16"})
+    share = figure("silicon.md", "measured", {"what": "DynaTran against the PE"})
     return [
         Claim("figures: cost of pruning", "a threshold is faster than top-k on a CPU", "1.48x (Tiny), 5.35x (Base)",
-              "2.2x, 5.9x", "measured", "acceltran cost --data dev.tsv", "one thread of PyTorch on another processor"),
+              ", ".join(f"{one}x" for one in slower), "measured", "acceltran cost --data dev.tsv",
+              "one thread of PyTorch on another processor"),
         Claim("figures: cost of pruning", "and on a GPU", "4.19x, 96.4x", "", "not reproduced", "", "measured on no GPU here"),
         Claim("text", "in hardware a threshold costs a comparator for each value", "",
-              "5.4 times fewer gates than a top-k selector for 16 values; 0.08 % of a PE", "measured",
+              f"{gates} times fewer gates than a top-k selector for 16 values; {share} of a PE", "measured",
               "acceltran cost --data dev.tsv", "mapped by Yosys"),
     ]
 
@@ -134,14 +157,19 @@ def _server(figures):
 
 
 def _hardware():
+    size, peak = ({name: figure("silicon.md", f"`{name}`", {"": what}) for name in ("edge", "server")}
+                  for what in ("together, mm2", "peak at 700 MHz"))
+    softmax, layernorm = (figure("silicon.md", "multipliers", {"16 values per cycle, 20 bits": f"{unit} unit"})
+                          for unit in ("softmax", "layer-norm"))
     return [
         Claim("table", "Edge: 15.05 TOPS, 55.12 mm2", "15.05 (22.9 with two operations each), 55.12 mm2",
-              "22.9 TOPS, 23.6 mm2", "measured", "acceltran synth --config edge --liberty ASAP7 --clock 700",
+              f"{peak['edge']}, {size['edge']} mm2", "measured", "acceltran synth --config edge --liberty ASAP7 --clock 700",
               "mapped to ASAP7 (7 nm) before layout, SRAM by CACTI at 22 nm; the paper's is 14 nm"),
-        Claim("table", "Server: 372.74 TOPS, 1,950.95 mm2", "372.74, 1,950.95 mm2", "367 TOPS, 260 mm2 (partly estimated)",
-              "modelled", "", "docs/silicon.md says how: PEs of `edge` times 16; another process, no 3D memory"),
-        Claim("blocks", "softmax and layer-norm of tile 16", "177 and 163.9 multipliers large", "43.3 and 111.1", "measured",
-              "acceltran synth --top softmax", "ours stream rows, have an exponential, gamma, beta and a residual"),
+        Claim("table", "Server: 372.74 TOPS, 1,950.95 mm2", "372.74, 1,950.95 mm2",
+              f"{peak['server']}, {size['server']} mm2 (partly estimated)", "modelled", "",
+              "docs/silicon.md says how: PEs of `edge` times 16; another process, no 3D memory"),
+        Claim("blocks", "softmax and layer-norm of tile 16", "177 and 163.9 multipliers large", f"{softmax} and {layernorm}",
+              "measured", "acceltran synth --top softmax", "ours stream rows, have an exponential, gamma, beta and a residual"),
         Claim("figures: dataflows", "bjik, kjib, ... : of 24 loop orders, which reuse most", "bijk best",
               "depends on the shape; all 24 run, and the compiler chooses for each product", "measured",
               "acceltran bench orders", "the authors' reuse test compares k twice and never j"),

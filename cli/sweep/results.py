@@ -43,7 +43,7 @@ class Measure:
         for one in text.split(","):
             column, colon, better = one.strip().partition(":")
             if not column or colon and better not in ("less", "more"):
-                raise InputError(f"--pareto {text}: give columns with commas between them, such as cycles,multipliers; if more "
+                raise InputError(f"--pareto {text}: give columns with commas between them, such as cycles,area.mm2; if more "
                                  "is better, with :more behind the name")
             found.append(cls(column, better or "less"))
         return list(dict.fromkeys(found))

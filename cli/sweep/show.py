@@ -46,7 +46,7 @@ def show_results(results, *, pareto, best, files):
     measures = Measure.several(pareto)
     results.check(measures)
     if files["plot"] and len(measures) < 2:
-        raise InputError(f"--plot needs two measures, and --pareto {pareto} has one: give another, such as cycles,multipliers")
+        raise InputError(f"--plot needs two measures, and --pareto {pareto} has one: give another, such as cycles,area.mm2")
     if results.done:
         _print_tables(results, measures, best)
     if results.failed:

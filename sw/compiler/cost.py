@@ -5,6 +5,7 @@ import numpy as np
 from ..ir.densities import is_even
 from .loop_order import best_order, order_cost
 from .steps import LoadStep
+from .write_ports import leaving
 
 __all__ = ["Cost"]
 
@@ -30,7 +31,7 @@ class Cost:
     def __init__(self, graph, config, clusters=1):
         self.graph, self.config, self.clusters = graph, config, clusters
         self._nonzeros, self._even = {}, {}
-        self._orders, self._cycles = {}, {}
+        self._orders, self._cycles, self._leaving = {}, {}, {}
 
     def servers(self, step):
         """How many parts of steps the resource of a step works on at once."""
@@ -85,6 +86,13 @@ class Cost:
         if key not in self._cycles:
             self._cycles[key] = order_cost(order, rows, inner, columns, 1, self.config, **densities).cycles
         return self._cycles[key]
+
+    def leaving(self, name, rows, columns):
+        """Cycles in which some tile rows and columns of a tensor leave the grid, see `write_ports`."""
+        key = name, rows, columns
+        if key not in self._leaving:
+            self._leaving[key] = leaving(rows, columns, self.config, self.graph.tensors[name].density)
+        return self._leaving[key]
 
     def densities(self, operation, column, columns):
         """Expected densities of the operands of some tile columns of a MatMul, as `order_cost` takes them."""

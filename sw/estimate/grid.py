@@ -85,6 +85,31 @@ def _transpose(mask, out):
 
 
 @kernel
+def _write(shape, state, words):
+    """Output tiles through the write ports, a word of each in a cycle; returns when the last is through.
+
+    Parameters
+    ----------
+    words : [PEs], that a tile has, 0 where it is discarded. Each is there with the last of its rows, which share them evenly
+    """
+    ready = np.zeros(shape.tile * min(shape.rows, shape.columns), np.int64)
+    end = 0
+    for port in range(len(state.ports)):
+        count = 0
+        for r in range(max(0, port - shape.columns + 1), min(shape.rows, port + 1)):
+            pe = r * shape.columns + port - r
+            for word in range(words[pe]):
+                ready[count] = state.drained[pe, (word + 1) * shape.tile // words[pe] - 1] + shape.way
+                count += 1
+        time = state.ports[port]
+        for when in np.sort(ready[:count]):
+            time = max(time + shape.crowd, when)
+        state.ports[port] = time
+        end = max(end, time)
+    return end
+
+
+@kernel
 def run_steps(shape, state, banks, shared, a_masks, b_masks, a_tiles, b_tiles, transposed, last, words, wanted, starts, ends):
     """The steps of one product, one after the other, on all PEs.
 
@@ -118,8 +143,6 @@ def run_steps(shape, state, banks, shared, a_masks, b_masks, a_tiles, b_tiles, t
     closed = np.zeros(tile, np.int64)
     frees = np.zeros(groups_b, np.int64)
     frees_a = np.zeros(groups_a, np.int64)
-    # As many write to a port as if all PEs were followed.
-    crowd = min(shape.all_rows, shape.all_columns) // min(shape.rows, shape.columns)
     ends[3] = starts[2]
     begun = np.zeros(len(words), np.int64)
     for step in range(len(last)):
@@ -193,12 +216,8 @@ def run_steps(shape, state, banks, shared, a_masks, b_masks, a_tiles, b_tiles, t
                     if lane == 0:
                         begun[output] = max(begun[output], row)
                 state.output[pe] = row
-                if words[output, pe]:
-                    port = r + c
-                    written = max(row + shape.way, state.ports[port] + words[output, pe] * crowd)
-                    state.ports[port] = written
-                    end = max(end, written)
         if last[step]:
+            end = max(end, _write(shape, state, words[output]))
             # A PE works on one command, and two wait there: the next is taken with the first row of the third before it.
             ends[3] = max(ends[3] + 1, begun[output - 3] if output > 2 else 0)
             output += 1

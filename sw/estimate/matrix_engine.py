@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..compiler.write_ports import output_words
 from .grid import new_state, run_steps
 from .grid_shape import GridShape
 from .walk import walk
@@ -76,7 +77,7 @@ class MatrixEngine:
         starts = np.array([a + 2, b_start, step + 2], np.int64)
         followed = outputs.reshape(-1, config.grid_rows, config.grid_columns)[:, : shape.rows, : shape.columns]
         followed = followed.reshape(len(followed), -1)
-        words = np.where(followed >= 0, np.maximum(1, -(-counts[followed] // (config.tile * config.lines_per_beat))), 0)
+        words = np.where(followed >= 0, output_words(counts[followed], config), 0)
         ends, before = np.zeros(6, np.int64), self._state.tally.copy()
         end = run_steps(shape, self._state, self._banks, bool(fields["b_buffer"]), self._buffers.activation,
                         self._buffers.activation if fields["b_buffer"] else self._buffers.weight, a_slots, b_slots,

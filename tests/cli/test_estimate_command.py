@@ -9,7 +9,7 @@ import pytest
 from acceltran.cli import main as cli
 from acceltran.cli.bench import estimate_command
 from acceltran.cli.estimate.setting import Setting
-from acceltran.cli.paper import figures
+from acceltran.cli.paper import document_tables, figures
 from acceltran.cli.paper.claim import LABELS, Claim, claims_table
 from acceltran.cli.paper.claims import claims
 from acceltran.hw.spec.errors import InputError
@@ -116,6 +116,29 @@ def test_every_claim_has_a_command_or_a_reason():
         Claim("abstract", "x", "1", "2", "measured", "", "")
     with pytest.raises(ValueError, match="label = 'guessed'"):
         Claim("abstract", "x", "1", "2", "guessed", "c", "")
+
+
+def test_what_documents_say_is_read_from_them(tmp_path, monkeypatch):
+    """Rows that come from no estimate stand in docs/paper.md as the tables of other documents have them now."""
+    table = (document_tables.DOCUMENTS / "paper.md").read_text().splitlines()
+    fixed = [row for row in claims(FIGURES) if row.command.startswith(("acceltran study", "acceltran cost", "acceltran synth"))
+             or row.said.startswith("Server: ")]
+    assert len(fixed) == 7 and all(line in table for line in claims_table(fixed).splitlines())
+    copy = tmp_path / "docs"
+    copy.mkdir()
+    for name, old, new in (("dynatran.md", "| 80.62 | 1.34 | 23.5 | 33.8 |", "| 70.62 | 1.34 | 23.5 | 32.1 |"),
+                           ("silicon.md", "| together, mm2 | 23.6 |", "| together, mm2 | 24.7 |")):
+        text = (document_tables.DOCUMENTS / name).read_text()
+        assert text.count(old) == 1
+        (copy / name).write_text(text.replace(old, new))
+    monkeypatch.setattr(document_tables, "DOCUMENTS", copy)
+    ours = " ".join(row.ours for row in claims(FIGURES))
+    assert "70.6 % at 32.1 %" in ours and "24.7 mm2" in ours and "33.8 %" not in ours and "23.6" not in ours
+    with pytest.raises(InputError, match="silicon.md: no figures in the column 'mm3'"):
+        document_tables.figure("silicon.md", "mm3", {})
+    (copy / "silicon.md").unlink()
+    with pytest.raises(InputError, match="needs the documents of a checkout"):
+        claims(FIGURES)
 
 
 def test_figures_are_made_once(acceltran, tmp_path, monkeypatch):

@@ -63,7 +63,8 @@ def toy(monkeypatch):
             if width is None:
                 yield key, Outcome(state="refused", error="no banks")
             else:
-                yield key, Outcome(state="done", value={"cycles": 1000 // width, "multipliers": width, "deep": {"area": width}})
+                yield key, Outcome(state="done", value={
+                    "cycles": 1000 // width, "area": {"mm2": width}, "deep": {"power": width}})
 
     monkeypatch.setattr(sweep_command, "local_client", lambda workers: Client())
     monkeypatch.setattr(sweep_command, "run_points", run_points)
@@ -110,10 +111,10 @@ def test_a_dry_run_prints_the_points(sweep, tmp_path):
 
 def test_the_usual_folder_and_another_measure(sweep, toy, tmp_path):
     code, out, err = sweep("good.toml")
-    assert code == 0 and len(toy) == 2 and "2 points on the Pareto front of cycles and multipliers" in out
-    code, out, err = sweep("--show", "build/sweeps/good", "--pareto", "deep.area:more", "--best", 1)
-    assert code == 0 and err == "" and len(toy) == 2 and "1 point on the Pareto front of deep.area" in out
-    assert re.search(r"128 +7 +128 +\* *\n", out) and "the best 1 of 2 points, by deep.area" in out
+    assert code == 0 and len(toy) == 2 and "2 points on the Pareto front of cycles and area.mm2" in out
+    code, out, err = sweep("--show", "build/sweeps/good", "--pareto", "deep.power:more", "--best", 1)
+    assert code == 0 and err == "" and len(toy) == 2 and "1 point on the Pareto front of deep.power" in out
+    assert re.search(r"128 +7 +128 +\* *\n", out) and "the best 1 of 2 points, by deep.power" in out
 
 
 def test_the_page_says_what_is_missing(sweep, toy, tmp_path):
@@ -183,13 +184,13 @@ def test_a_sweep_that_is_stopped_goes_on(sweep, toy, monkeypatch):
     ("none.toml", "none.toml: cannot be read: No such file or directory"),
     ("good.toml --workers 2 --scheduler tcp://a:1", "--workers and --scheduler: give one of them, since a running cluster has "
                                                     "the workers that it has"),
-    ("good.toml --pareto cycles:most", "--pareto cycles:most: give columns with commas between them, such as cycles,multipliers"
-                                       "; if more is better, with :more behind the name"),
+    ("good.toml --pareto cycles:most", "--pareto cycles:most: give columns with commas between them, such as cycles,area.mm2; "
+                                       "if more is better, with :more behind the name"),
     ("good.toml --csv nowhere/a.csv", "output = 'nowhere/a.csv': its folder does not exist; make it first"),
     ("good.toml --pareto cycls", "--pareto cycls: no such column of numbers: did you mean cycles?"),
-    ("good.toml --pareto area", "--pareto area: no such column of numbers: did you mean deep.area?"),
+    ("good.toml --pareto power", "--pareto power: no such column of numbers: did you mean deep.power?"),
     ("good.toml --pareto cycles --plot a.svg", "--plot needs two measures, and --pareto cycles has one: give another, such as "
-                                               "cycles,multipliers"),
+                                               "cycles,area.mm2"),
 ])
 def test_bad_input_is_one_line(sweep, toy, arguments, said):
     code, _, err = sweep(*arguments.split())

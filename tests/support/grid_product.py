@@ -29,7 +29,10 @@ def product(config, *, rows, inner, columns, order="bijk", a=1.0, b=1.0, seed=1,
         number = place * inner + k[:, None] if n == 0 else k[:, None] * columns + place
         tiles.append(np.where(moved[:, None], np.where(place < limit, number, -1), -2))
     state, ends = new_state(shape), np.zeros(6, np.int64)
-    words = np.full((int(steps.last.sum()), config.pes), tile // config.lines_per_beat)
+    i, j = i[steps.last], j[steps.last]
+    there = ((i[:, None, None] + np.arange(config.grid_rows)[:, None] < rows)
+             & (j[:, None, None] + np.arange(config.grid_columns) < columns))[:, : shape.rows, : shape.columns]
+    words = np.where(there, config.words_per_slot, 0).reshape(len(i), -1)
     end = run_steps(shape, state, new_banks(), False, *packed, *tiles, transposed, steps.last, words, wanted,
                     np.zeros(3, np.int64), ends)
     sums = masks[0].sum((0, 2), dtype=np.int64), masks[1].sum((1, 3), dtype=np.int64)

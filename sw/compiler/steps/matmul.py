@@ -54,9 +54,9 @@ class MatMulStep(Step):
 
     def busy(self, cost):
         """The grid's cycles, or those in which the results leave it."""
-        config, counts = cost.config, self.counts
-        groups = -(-counts["rows"] // config.grid_rows) * -(-counts["columns"] // config.grid_columns)
-        return max(groups * config.tile, cost.grid_cycles(self.order, **counts, **self.densities(cost)))
+        counts = self.counts
+        return max(cost.leaving(self.operation.c.tensor, counts["rows"], counts["columns"]),
+                   cost.grid_cycles(self.order, **counts, **self.densities(cost)))
 
     def fields(self, places):
         """See `Step`."""

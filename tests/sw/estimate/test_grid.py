@@ -36,6 +36,18 @@ def test_like_the_cycle_model(a, b, change):
     assert cycles == pytest.approx(model.cycles, rel=0.04)
 
 
+@pytest.mark.parametrize("rows, inner, columns", [(8, 4, 8), (16, 4, 8), (8, 8, 8), (16, 8, 16)])
+@pytest.mark.parametrize("a, b", [(1.0, 1.0), (0.5, 0.5), (0.3, 0.3)])
+def test_eight_pes_share_a_port_as_in_the_cycle_model(rows, inner, columns, a, b):
+    """Words of short sums leave as they are made, those of the PEs of an anti-diagonal in turn."""
+    config = AcceleratorConfig.load("edge")
+    (model,) = run_points([GridPoint(
+        m=16 * rows, k=16 * inner, n=16 * columns, a_sparsity=1 - a, b_sparsity=1 - b, rows=8, columns=8, window=config.window,
+        operand_slots=config.operand_slots, lines_per_beat=4, write_lines=4)])
+    cycles, _, _ = product(config, rows=rows, inner=inner, columns=columns, a=a, b=b)
+    assert cycles == pytest.approx(model.cycles, abs=4)
+
+
 @pytest.mark.parametrize("skip, share", [("none", 1.0), ("activation", 0.56), ("both", 0.4)])
 def test_what_is_skipped(skip, share):
     config = AcceleratorConfig.from_dict(MINI.to_dict() | {"skip": skip})
