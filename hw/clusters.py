@@ -30,10 +30,10 @@ class Clusters(wiring.Component):
     matrix_curve, vector_curve : Out(6).array(clusters); matrix_tau, vector_tau : In(W - 1).array(clusters)
     weight_read : Out(read_port), to the weight buffer
     activation_write : In(stream(tile_write)), activation_clusters : In(clusters), who gets it
-    gathered : In(stream(tile_write)).array(ports), gathered_clusters : In(clusters).array(ports), with several memory ports: the
-        same of each beside the first, for one cluster of those with its number, modulo the ports
+    gathered : In(stream(tile_write)).array(ports), gathered_clusters : In(clusters).array(ports), with several memory ports:
+        the same of each beside the first, for one cluster of those with its number, modulo the ports
     vector_write : In(stream(vector_write)), for all
-    store_request : In(stream(SLOT_BITS)), store : Out(stream(tile_beat)), store_clusters : In(clusters): whose
+    store_request : In(stream(SLOT_BITS)), store : Out(stream(tile_beat)), store_clusters : In(clusters), whose
     counts : Out(counts_layout)
     """
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from acceltran.hw.pe.mac import WHOLE
 from acceltran.hw.spec.activations import ACTIVATIONS
-from acceltran.hw.spec.config import PRESETS, RULES, AcceleratorConfig
+from acceltran.hw.spec.config import DIVIDED, PRESETS, RULES, AcceleratorConfig
 from acceltran.silicon import area_terms as area_module
 from acceltran.silicon import memory_macros
 from acceltran.silicon.area_document import areas_table, energies_table, errors_table
@@ -73,6 +73,8 @@ def configs(draw):
         fields[f"{banks}_banks"] = draw(st.sampled_from([n for n in (1, 2, 4, 8, 16, 32, 64) if n >= least]))
         fields[f"{banks}_tiles"] = fields[f"{banks}_banks"] * max(16, fields[f"{banks}_tiles"] // fields[f"{banks}_banks"])
     functions = draw(st.sets(st.sampled_from([one.name for one in ACTIVATIONS])))
+    # So far they are fields of one cluster.
+    fields |= {name: fields["clusters"] * fields[name] for name in DIVIDED}
     return AcceleratorConfig(name="drawn", functions=tuple(sorted(functions)), **fields)
 
 
