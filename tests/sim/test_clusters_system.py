@@ -152,16 +152,16 @@ def check_good(program, golden, seen, memory, offset):
         assert integers.equal(golden[output["tensor"]][: len(integers)])
 
 
-@pytest.mark.parametrize("first", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("first", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in (1, 2, 3))])
 def test_each_instruction_at_fault_in_one_cluster(batch, first, tmp_path):
     """Bus errors, slots outside, fields that an engine refuses, and masks that cannot be: the right instruction is named."""
     _, _, program, golden = batch
-    wanted = list(faults(program))[first::3]
+    wanted = list(faults(program))[first::4]
     runs = [(with_other(program, number, **change), {}) for number, change, *_ in wanted]
     seen, memory = play(program, [*runs, (elsewhere(program, MEMORY_END // 2), {})], tmp_path, "+latency=5", "+latency_1=20")
     shown = [(run["error_code"], run["error_engine"], run["error_instruction"]) for run in seen[:-1]]
     assert not [(one, found) for one, found in zip(wanted, shown, strict=True) if found != (one[2], one[3], one[0])]
-    assert len(wanted) > 60 and len({(program.instructions[number][0], code) for number, _, code, _ in wanted}) >= 10
+    assert len(wanted) > 40 and len({(program.instructions[number][0], code) for number, _, code, _ in wanted}) >= 9
     assert all(run["reset"] and run["after"]["error_code"] == 0 for run in seen)
     check_good(program, golden, seen, memory, MEMORY_END // 2)
 
