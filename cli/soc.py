@@ -37,6 +37,8 @@ def soc_command(*, config, model, texts, buckets, output, json_path, latency, sh
     texts = list(texts or TEXTS)
     config, checkpoint, first, sizes = load_bucket_inputs(config, model, texts[:1], buckets, task=None, pooling=None,
                                                           refused={})
+    if config.clusters > 1:
+        raise CompileError(f"clusters = {config.clusters}: the firmware runs one sentence after the other; set it to 1")
     if config.memory_ports > 1:
         raise CompileError(f"memory_ports = {config.memory_ports}: the system on chip has one port for its accelerator; set it "
                            "to 1")

@@ -242,6 +242,8 @@ def measure_products(config, products, *, folder, model=None, stage=lambda name:
     CompileError : a product does not fit the configuration, or that has several memory ports
     SimulationError : a program stops
     """
+    if config.clusters > 1:
+        raise CompileError(f"clusters = {config.clusters}: a single product runs in one cluster; set it to 1")
     if config.memory_ports > 1:
         raise CompileError(f"memory_ports = {config.memory_ports}: operands of single products come through one port, their "
                            "times do not depend on it; set it to 1")

@@ -1,4 +1,4 @@
-"""Simulators in blocks, and the large configurations: BERT-Tiny on edge, a batched product on server."""
+"""Simulators in blocks, and the large configurations: BERT-Tiny on edge and on server, BERT-Base on mini_w8."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,9 @@ from acceltran.hw.pe.pe import PE
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.sim.design import build_system, shared_modules, system_verilog
 from acceltran.sim.inference import infer, report
+from acceltran.sw.estimate.estimate import estimate
 from acceltran.sw.models.checkpoint import load_checkpoint
+from acceltran.sw.models.full_texts import full_texts
 from support.configs import CONFIGS
 from support.models import BASE, make_checkpoint, random_texts
 from support.product_program import product_program, run
@@ -72,9 +74,14 @@ def test_bert_base_on_mini_w8(tmp_path):
 
 
 @pytest.mark.slow
-def test_product_on_server(tmp_path):
-    """Every PE at work, and a second group of columns that leaves most of them idle."""
+def test_bert_tiny_on_server(tmp_path):
+    """A batch over all clusters, weights resident, embeddings by every memory port."""
     config = AcceleratorConfig.load("server")
-    model = build_system(config)
-    assert model.seconds <= 40 * 60
-    check_product(config, tmp_path, model, rows=32, inner=2, columns=33, density_a=0.5, density_b=0.5, batch=2, function=1)
+    checkpoint, model = load_checkpoint(BERT_TINY), build_system(config)
+    assert model.seconds <= 45 * 60
+    inference = infer(config, checkpoint, full_texts(checkpoint, 32, 128), folder=tmp_path, length=128, resident=True,
+                      model=model)
+    values = report(inference)
+    assert values["mismatches"] == 0 and values["multiplications"] == values["multiplications_expected"]
+    assert values["cycles"] <= 20_000
+    assert values["cycles"] == pytest.approx(estimate(inference.program, inference.golden).cycles, rel=0.03)
