@@ -152,7 +152,7 @@ def _server(figures):
               "700 MHz, weights resident, half of weights and activations zero"),
         Claim("ablation", "without DynaTran / weight pruning / sparsity modules / 3D RRAM",
               "93,333 / 163,484 / 90,410 / 88,736 (from memory)", others, "modelled", "acceltran paper --only server",
-              "in place of another kind of memory: weights from main memory over one 512-bit port"),
+              "in place of another kind of memory: weights from main memory over eight 512-bit ports"),
     ]
 
 
@@ -166,8 +166,8 @@ def _hardware():
               f"{peak['edge']}, {size['edge']} mm2", "measured", "acceltran synth --config edge --liberty ASAP7 --clock 700",
               "mapped to ASAP7 (7 nm) before layout, SRAM by CACTI at 22 nm; the paper's is 14 nm"),
         Claim("table", "Server: 372.74 TOPS, 1,950.95 mm2", "372.74, 1,950.95 mm2",
-              f"{peak['server']}, {size['server']} mm2 (partly estimated)", "modelled", "",
-              "docs/silicon.md says how: PEs of `edge` times 16; another process, no 3D memory"),
+              f"{peak['server']}, {size['server']} mm2", "modelled", "",
+              "docs/silicon.md says how: modelled, not mapped; another process, no 3D memory"),
         Claim("blocks", "softmax and layer-norm of tile 16", "177 and 163.9 multipliers large", f"{softmax} and {layernorm}",
               "measured", "acceltran synth --top softmax", "ours stream rows, have an exponential, gamma, beta and a residual"),
         Claim("figures: dataflows", "bjik, kjib, ... : of 24 loop orders, which reuse most", "bijk best",
