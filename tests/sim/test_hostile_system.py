@@ -138,7 +138,8 @@ def test_a_scrub_zeroes_every_word(name, tmp_path):
         before, after = {}, {}
         kind = name.rsplit("_", 1)[0]
         lanes = config.lines_per_beat if kind in ("activation_lines", "weight_lines") else 1
-        for line in (tmp_path / "scrub" / f"{name}.log").read_text().splitlines():
+        (path,) = (tmp_path / "scrub").glob(f"{name}.*.log")
+        for line in path.read_text().splitlines():
             _, address, enable, word = line.split()
             before |= {int(address): after.get(int(address), 0)}
             after[int(address)] = int(word, 16)
