@@ -29,7 +29,7 @@ def test_rows_whose_place_is_taken_before_the_last_ones_are_written(tmp_path):
     write_tile(logs, 20, 0, 99)  # whose place another tensor takes
     write_tile(logs, 30, 1, 7)   # before its second row is there.
     for (kind, bank), lines in logs.items():
-        (tmp_path / f"activation_{kind}_{bank}.dut.log").write_text("\n".join([*lines, ""]))
+        (tmp_path / f"activation_{kind}_{bank}.system.dut.log").write_text("\n".join([*lines, ""]))
     gather = {"pitch": 1, "rows": 1, "columns": 1}
     piece = {"steps": [0, 1], "slot": 0, "pitch": 1, "row": 0, "column": 0, "rows": 2, "columns": 1, "cluster": 0}
     program = SimpleNamespace(
