@@ -57,7 +57,7 @@
 #define ACCELTRAN_CONFIG_VALUE_LINES_PER_BEAT_MASK 0xff000000u /* lines in a beat of a tile stream */
 #define ACCELTRAN_CONFIG_GRID 0x048u /* ro: PEs */
 #define ACCELTRAN_CONFIG_GRID_ROWS_SHIFT 0u
-#define ACCELTRAN_CONFIG_GRID_ROWS_MASK 0x000000ffu /* rows of PEs */
+#define ACCELTRAN_CONFIG_GRID_ROWS_MASK 0x000000ffu /* rows of PEs in a cluster */
 #define ACCELTRAN_CONFIG_GRID_COLUMNS_SHIFT 8u
 #define ACCELTRAN_CONFIG_GRID_COLUMNS_MASK 0x0000ff00u /* columns of PEs */
 #define ACCELTRAN_CONFIG_GRID_OPERAND_SLOTS_SHIFT 16u
@@ -68,7 +68,7 @@
 #define ACCELTRAN_CONFIG_GRID_SKIP_MASK 0x03000000u /* 0 none, 1 activation, 2 both */
 #define ACCELTRAN_CONFIG_GRID_PSUM_TILES_SHIFT 26u
 #define ACCELTRAN_CONFIG_GRID_PSUM_TILES_MASK 0x1c000000u /* output tiles that a PE holds */
-#define ACCELTRAN_CONFIG_ACTIVATION 0x04cu /* ro: activation buffer */
+#define ACCELTRAN_CONFIG_ACTIVATION 0x04cu /* ro: activation buffer of a cluster */
 #define ACCELTRAN_CONFIG_ACTIVATION_TILES_SHIFT 0u
 #define ACCELTRAN_CONFIG_ACTIVATION_TILES_MASK 0x00ffffffu /* slots */
 #define ACCELTRAN_CONFIG_ACTIVATION_BANKS_SHIFT 24u
@@ -88,7 +88,7 @@
 #define ACCELTRAN_CONFIG_BUS_BURST_BEATS_MASK 0x00ff0000u /* longest burst */
 #define ACCELTRAN_CONFIG_BUS_OUTSTANDING_READS_SHIFT 24u
 #define ACCELTRAN_CONFIG_BUS_OUTSTANDING_READS_MASK 0xff000000u /* read bursts in flight */
-#define ACCELTRAN_CONFIG_UNITS 0x05cu /* ro: vector engine and post-process */
+#define ACCELTRAN_CONFIG_UNITS 0x05cu /* ro: vector engine of a cluster, and post-process */
 #define ACCELTRAN_CONFIG_UNITS_SOFTMAX_UNITS_SHIFT 0u
 #define ACCELTRAN_CONFIG_UNITS_SOFTMAX_UNITS_MASK 0x000000ffu /* softmax units */
 #define ACCELTRAN_CONFIG_UNITS_LAYERNORM_UNITS_SHIFT 8u
@@ -112,6 +112,8 @@
 #define ACCELTRAN_CONFIG_CONTROL_PRUNE_CURVES_MASK 0x000000ffu /* threshold curves */
 #define ACCELTRAN_CONFIG_CONTROL_INSTRUCTION_QUEUE_SHIFT 8u
 #define ACCELTRAN_CONFIG_CONTROL_INSTRUCTION_QUEUE_MASK 0x0000ff00u /* instructions queued per engine */
+#define ACCELTRAN_CONFIG_CONTROL_MORE_CLUSTERS_SHIFT 16u
+#define ACCELTRAN_CONFIG_CONTROL_MORE_CLUSTERS_MASK 0x000f0000u /* clusters beside the first */
 #define ACCELTRAN_CONFIG_MAX_INNER 0x064u /* ro: largest inner dimension of a product, in elements */
 #define ACCELTRAN_CONFIG_LOOP_ORDERS 0x068u /* ro: bit n: loop order n is built */
 #define ACCELTRAN_CONFIG_ADDRESS 0x06cu /* ro: bits of an address of main memory: 32 or 64 */
