@@ -14,6 +14,7 @@ from .bucket import Bucket, Run
 from .capacity import ADDRESSED
 from .image import Image, pack_shares, pack_table, pack_vectors
 from .program import Program
+from .spread import Spread
 from .steps import GatherStep, Places, SoftmaxStep, StoreStep
 
 __all__ = ["Scheduled", "check_base", "emit"]
@@ -35,7 +36,7 @@ class Scheduled:
     planned : cycles, where they are planned
     """
 
-    spread: object
+    spread: Spread
     programs: tuple
     blocks: dict
     pieces: dict

@@ -1,9 +1,11 @@
 """A batch that is spread over clusters: one program, sequences of its own for each cluster."""
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
 
 from ..ir.errors import CompileError
-from ..ir.graph import Softmax, View, target
+from ..ir.graph import Graph, Softmax, View, target
 from .schedule import Semaphores
 from .steps import GatherStep, LoadStep, SoftmaxStep, StoreStep
 
@@ -23,13 +25,14 @@ class Spread:
     graphs : Graph of each cluster, with the names of `whole`
     """
 
-    whole: object
-    graphs: tuple
+    whole: Graph
+    graphs: tuple[Graph, ...]
 
-    def __post_init__(self):
-        names = [[target(operation).tensor if target(operation) else None for operation in graph.operations]
-                 for graph in self.graphs]
-        object.__setattr__(self, "_names", [dict(zip(names[0], own, strict=True)) for own in names])
+    @cached_property
+    def _names(self):
+        """Of each cluster, what the tensors of the first one are called there."""
+        made = [[view.tensor for operation in graph.operations if (view := target(operation))] for graph in self.graphs]
+        return [dict(zip(made[0], own, strict=True)) for own in made]
 
     @classmethod
     def none(cls, graph):
@@ -83,7 +86,7 @@ class Spread:
 
     def _variants(self, step, operation_of):
         """One step for every different operation."""
-        found = []
+        found: list[tuple[Any, Any, list[int]]] = []
         for cluster in range(len(self.graphs)):
             key, operation = operation_of(cluster, step.operation)
             same = next((entry for entry in found if entry[0] == key), None)
@@ -135,10 +138,10 @@ def spread_batch(encoder, config, lengths, columns, *, tokens=None):
 
 def _same_in_all(graph):
     """The operations, as far as the clusters share them: tensors by the order in which they are made."""
-    numbers = {}
+    numbers: dict[str, str] = {}
     for operation in graph.operations:
         if view := target(operation):
-            numbers.setdefault(view.tensor, len(numbers))
+            numbers.setdefault(view.tensor, f"{len(numbers)}")
 
     def plain(value):
         return replace(value, tensor=numbers.get(value.tensor, value.tensor)) if isinstance(value, View) else value
