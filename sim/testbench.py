@@ -17,7 +17,7 @@ from ..sw.golden.tiles import to_stream
 from ..sw.host.driver import EVENTS, START, enable_interrupts, set_base, set_thresholds
 from ..sw.ir.counts import multiplication_counts
 from ..sw.ir.execute import golden_run
-from ..sw.models.sentences import encode_texts
+from ..sw.models.sentences import encode_sentences
 from ..sw.models.tiny_encoder import TINY_SHAPES, tiny_encoder
 
 __all__ = ["EXPECTED", "MEMORY", "TESTBENCH", "compile_texts", "compile_tiny", "make_testbench", "verilog_ports"]
@@ -31,21 +31,21 @@ _PATIENCE = 100
 
 
 def compile_texts(config, checkpoint, texts, length=None, **options):
-    """Sentences as one batch, and what the golden model makes of them.
+    """Sentences as one batch, filled for the clusters, and what the golden model makes of them.
 
     Parameters
     ----------
     config : AcceleratorConfig
-    checkpoint, texts, length : see `encode_texts`
+    checkpoint, texts, length : see `encode_sentences`
     options : see `compile_encoder`
 
     Returns
     -------
     Program, and its tensors by name
     """
-    ids, lengths = encode_texts(checkpoint, texts, length)
-    program = compile_encoder(checkpoint, config, ids, lengths, **options)
-    return program, golden_run(program, ids, lengths)
+    batch = encode_sentences(checkpoint, texts, length).filled(config.clusters)
+    program = compile_encoder(checkpoint, config, batch.ids, batch.lengths, **options)
+    return program, golden_run(program, batch.ids, batch.lengths)
 
 
 def compile_tiny(config, *, resident=False):

@@ -184,9 +184,10 @@ class FurtherPort(wiring.Component):
         ]
         with m.If(indices):
             m.d.comb += [beats.ready.eq(1), gearbox.i.valid.eq(0)]
+        # With indices that came with an error a GATHER goes on, with row 0, but it must not count.
         with m.If(gathers):
             m.d.comb += [
-                self.finished.eq(waits & gatherer.job.ready),
+                self.finished.eq(waits & gatherer.job.ready & (self.error == 0)),
                 gearbox.size.eq(self._row_line), gearbox.append.eq(gatherer.append), gearbox.close.eq(gatherer.close),
                 gearbox.segment.payload.eq(gatherer.segment.payload), gearbox.segment.valid.eq(gatherer.segment.valid),
                 gatherer.segment.ready.eq(gearbox.segment.ready), self._loader.segment.ready.eq(0),
