@@ -51,7 +51,7 @@ class Accelerator(wiring.Component):
     Members
     -------
     m_axi : Out(AXI4), manager to main memory: program, weights, tables, results
-    m_axi_{n} : Out(AXI4, read channels only) of the memory ports from 1 on: weights
+    m_axi_{n} : Out(AXI4, read channels only) of the memory ports from 1 on: weights, and embeddings of clusters
     s_axil : In(AXI4-Lite), registers
     irq : Out(1), level
     timeline : Out(TIMELINE), instruction starts and completions, for timelines

@@ -49,11 +49,13 @@ class ClusterParts:
 
     @property
     def activation_writes(self):
+        """The free writers of the activation buffer."""
         count = len(self.activation.write)
         return [self.activation.write[n] for n in range(count - self._ports, count)]
 
     @property
     def counts(self):
+        """See `counts_layout`."""
         matrix, activation, units = self.matrix, self.activation, self.vector.unit_busy
         return SimpleNamespace(
             fired=matrix.fired, dense=matrix.dense, lost=matrix.lost, a_tiles=matrix.a_tiles, b_tiles=matrix.b_tiles,

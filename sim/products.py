@@ -239,7 +239,7 @@ def measure_products(config, products, *, folder, model=None, stage=lambda name:
 
     Raises
     ------
-    CompileError : a product does not fit the configuration, or that has several memory ports
+    CompileError : a product does not fit the configuration, or that has several clusters or memory ports
     SimulationError : a program stops
     """
     if config.clusters > 1:

@@ -63,10 +63,11 @@ class MemoryEngine(wiring.Component):
     or a fetch that leaves it is an error of its own, and the bus is not asked.
 
     With several `ports`, a LOAD to the weight buffer has one row, and its tiles are striped: tile t comes through port ``t mod
-    ports``, the first of which is `axi`, which serves everything else too. Every port reads the same number of bytes from the
-    same address, counted from a base of its own, and may run ahead of the others; the LOAD is done when all its tiles are
-    written. If several ports fail in it, the first in number is reported; tiles of later LOADs may have come through others.
-    LOADs that are under way at once must not write the same slots of the weight buffer: their order there is not kept.
+    ports``, the first of which is `axi`. That one serves everything else too, but GATHERs for one of several clusters: these
+    are a matter of the port with the cluster's number, modulo the ports. Of a LOAD every port reads the same number of bytes
+    from the same address, counted from a base of its own, and may run ahead of the others; the LOAD is done when all its tiles
+    are written. If several ports fail in it, the first in number is reported; tiles of later LOADs may have come through
+    others. LOADs that are under way at once must not write the same slots of the weight buffer: their order is not kept.
 
     Soft reset: raise `flush` and hold it, wait for `idle`, then raise `core_reset`; `flush` may fall as that rises.
     While `flush` is up no burst begins, arriving data are dropped, an open write burst ends with empty strobes, and

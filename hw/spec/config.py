@@ -98,7 +98,8 @@ class AcceleratorConfig:
     vector_lines : capacity of the bias/gamma/beta buffer, in lines of T values
     bus_width : AXI4 data bits
     address_bits : AXI4 address bits
-    memory_ports : AXI4 managers over which weights are striped; those beside the first only read, and only weights
+    memory_ports : AXI4 managers over which weights are striped; those beside the first only read, weights and the
+        embeddings of clusters
     burst_beats : longest AXI4 burst
     outstanding_reads : AXI4 read bursts in flight
     softmax_units, layernorm_units : row-streaming units
