@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..hw.accelerator import Accelerator
 from ..hw.buffer.sram import SRAM_VERILOG
+from ..hw.cluster import Cluster
 from ..hw.memory.axi import size_code
 from ..hw.pe.mac_lane import MacLane
 from ..hw.pe.pe import PE
@@ -143,8 +144,9 @@ def shared_modules(verilog, *kinds):
 def build_system(config, *, waves=False, memory_bits=27, instrument=None, sources=()):
     """Build (or find) the simulator of a whole system, optimised for speed.
 
-    With several PEs, the PE is a block of its own. All lanes of a PE run the same code, which then stays in the caches.
-    Waves are recorded from a model in one piece, in which all PEs run the same code.
+    With several PEs, the PE is a block of its own, and so is the cluster with several clusters: Verilator translates it once
+    and not once for each. All lanes of a PE run the same code, which then stays in the caches. Waves are recorded from a
+    model in one piece, in which all PEs run the same code.
 
     Parameters
     ----------
@@ -165,7 +167,7 @@ def simulator_options(verilog, config, *, whole=False):
     With `whole` it is in one piece.
     """
     return {
-        "blocks": () if whole or config.pes == 1 else shared_modules(verilog, PE),
+        "blocks": () if whole or config.pes == 1 else shared_modules(verilog, PE, Cluster),
         "separate": shared_modules(verilog, *((PE, MacLane) if whole else (MacLane,))),
         **(QUICK if os.environ.get(SHORT_RUNS) else _OPTIMISED),
     }

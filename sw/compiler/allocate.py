@@ -75,7 +75,8 @@ def place_activations(pieces, steps, capacity, *, pack, kept=()):
     pieces : Piece by owner
     steps : in order
     capacity : of the activation buffer, in tiles
-    pack : place the largest pieces first, which is denser, instead of preferring what was free first
+    pack : place the largest pieces first, or what takes most tiles for the longest time, instead of preferring what was free
+        first: both are denser
     kept : owners of pieces that nothing may overwrite, before they are written or after they were read
 
     Returns
@@ -84,8 +85,7 @@ def place_activations(pieces, steps, capacity, *, pack, kept=()):
     """
     shapes = _shapes(pieces, steps, kept)
     if pack:
-        placed, height = _pack(shapes)
-        return placed if height <= capacity else None
+        return next((placed for placed, height in _packed(shapes) if height <= capacity), None)
     ring, placed = _Ring(capacity), {}
     for name, (size, pitch, first, last) in shapes.items():
         best = ring.place(size, first, last) if size <= capacity else None
@@ -108,7 +108,7 @@ def required_tiles(pieces, steps, kept=()):
     """Tiles that the packed placement takes, and the largest piece with its size."""
     shapes = _shapes(pieces, steps, kept)
     largest = max(shapes, key=lambda name: shapes[name][0])
-    return _pack(shapes)[1], largest, shapes[largest][0]
+    return min(height for _, height in _packed(shapes)), largest, shapes[largest][0]
 
 
 def _shapes(pieces, steps, kept=()):
@@ -121,10 +121,18 @@ def _shapes(pieces, steps, kept=()):
     return shapes
 
 
-def _pack(shapes):
+def _packed(shapes):
+    """Placements of pieces as low as they go, each with the tiles that it takes: the largest pieces first, then again with
+    those first that take most tiles for the longest time, which leaves fewer gaps between pieces that live long.
+    """
+    yield _pack(shapes, lambda size, first, last: size)
+    yield _pack(shapes, lambda size, first, last: size * (last - first))
+
+
+def _pack(shapes, weight):
     placed, height, count = {}, 0, 0
     starts, ends, firsts, lasts = np.zeros((4, len(shapes)), dtype=np.int64)
-    for name, (size, pitch, first, last) in sorted(shapes.items(), key=lambda item: -item[1][0]):
+    for name, (size, pitch, first, last) in sorted(shapes.items(), key=lambda item: -weight(item[1][0], *item[1][2:])):
         beside = np.flatnonzero((firsts[:count] <= last) & (lasts[:count] >= first))
         start = 0
         for other in beside[np.lexsort((ends[beside], starts[beside]))].tolist():

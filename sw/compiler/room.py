@@ -58,7 +58,7 @@ def splits(graph, config, *, resident=False):
 def tightest(graph, config):
     """The Split that needs least room; None for graphs that cannot be split."""
     height = config.grid_rows
-    return _split(1, 1, height, height, height) if is_encoder(graph) else None
+    return _low_scores(_split(1, 1, height, height, height), height) if is_encoder(graph) else None
 
 
 def _few_layers(graph):
@@ -77,14 +77,26 @@ def _least(graph, sequences):
 
 
 def _tightened(split, attention, height):
-    """The next tighter split, of attention or of what is worked on row by row; None if there is none."""
+    """The next tighter split, of attention or of what is worked on row by row; None if there is none.
+
+    Pieces are as high as the grid, which works on them at its full speed, as long as something else can be split.
+    """
     sequences, heads, rows, score_rows = split.sequences, split.heads, split.rows, split.score_rows
+    if score_rows < height:
+        return None
     smaller = {
         "heads": _split(sequences, -(-heads // 2), rows, score_rows, height) if heads > 1 else None,
         "scores": _split(sequences, heads, rows, _half(score_rows, height), height) if score_rows > height else None,
         "rows": _split(sequences, heads, _half(rows, height), score_rows, height) if rows > height else None}
     order = ("heads", "scores", "rows") if attention else ("rows", "heads", "scores")
-    return next((smaller[name] for name in order if smaller[name]), None)
+    smaller |= {"low": _low_scores(split, height) if height > 1 else None}
+    return next((smaller[name] for name in (*order, "low") if smaller[name]), None)
+
+
+def _low_scores(split, height):
+    """A split with pieces of scores, and rows that find their place on their own, of half the height of the grid."""
+    half = -(-height // 2)
+    return replace(split, score_rows=half, grain=min(split.grain, half))
 
 
 def _split(sequences, heads, rows, score_rows, height):

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.hw.spec.isa import Engine
 from acceltran.sw.compiler import CompileError, compile_graph, quantise_encoder
-from acceltran.sw.compiler.allocate import activation_slots, lifetimes, place_activations, place_blocks, required_tiles
+from acceltran.sw.compiler.allocate import (
+    activation_slots,
+    lifetimes,
+    live_tiles,
+    place_activations,
+    place_blocks,
+    required_tiles,
+)
 from acceltran.sw.compiler.pieces import Piece
 from acceltran.sw.compiler.steps import Block, Region
 from acceltran.sw.models.build_encoder import build_graph
@@ -71,6 +78,14 @@ def test_live_tensors_never_overlap(spans, pack, spare):
             assert not slots(p, ra, ca) & slots(q, rb, cb)
     if need > 1:
         assert place_activations(pieces, steps, need - 1, pack=True) is None
+
+
+def test_what_takes_most_for_longest_is_placed_first_where_that_is_lower():
+    spans = [(1, 3, 4, 4), (1, 1, 2, 6), (1, 3, 2, 3), (1, 3, 1, 2), (1, 1, 3, 5)]
+    pieces, steps = make_pieces(spans), make_steps(spans)
+    need, *_ = required_tiles(pieces, steps)
+    assert need == live_tiles(pieces, steps) == 7
+    assert place_activations(pieces, steps, need, pack=True) is not None
 
 
 @pytest.mark.parametrize("banks", [1, 2, 4, 64])

@@ -74,8 +74,18 @@ def test_a_batch_that_does_not_fit_runs_in_parts(checkpoint, tiles):
 def test_splits_come_fastest_first_and_the_tightest_last(checkpoint):
     graph, _ = graph_of(checkpoint, FOUR, [32] * 4)
     found = splits(graph, FOUR)
-    assert found[0].sequences == 4 and found[-1] == Split(1, 1, 2, 2, 2)
+    assert found[0].sequences == 4 and found[-1] == Split(1, 1, 2, 1, 1)
     assert splits(graph, replace(FOUR, activation_tiles=120))[0].sequences < 4
+
+
+def test_scores_in_pieces_lower_than_the_grid_come_last(checkpoint):
+    """They cost half of the grid, so they are taken only where nothing higher fits."""
+    graph, ids = graph_of(checkpoint, FOUR, [64])
+    sizes = {tiles: splits(graph, replace(FOUR, activation_tiles=tiles)) for tiles in (156, 140)}
+    assert sizes[156][0].score_rows == 2 and sizes[140][0].score_rows == 1
+    program = compile_graph(graph, replace(FOUR, activation_tiles=140), ids)
+    assert {piece["rows"] for piece in program.tensors["layer0.scores.0.0"]["pieces"]} == {1}
+    compare(program, execute(graph, ids), seeds=1)
 
 
 def test_copies_that_differ_are_equal_to_nothing(checkpoint):
