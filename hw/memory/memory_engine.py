@@ -1,9 +1,6 @@
 """The memory engine: LOAD, STORE and GATHER between main memory and the buffers, and the fetching of instructions."""
 
-from functools import reduce
-from operator import and_
-
-from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -12,21 +9,19 @@ from ..instruction_layout import header_layout, layout
 from ..layout import tile_beat, tile_write, vector_write
 from ..spec.error_codes import MemoryFault
 from ..spec.isa import INSTRUCTION_BYTES, Buffer, Opcode
-from ..spec.registers import PAGE_BITS
 from ..spec.widths import SLOT_BITS
 from ..streams.skid_buffer import skidded
 from .access import access_layout
-from .axi import AXI4ReadSignature, AXI4Signature, join, size_code
+from .axi import AXI4Signature, join, size_code
 from .axi_reader import AxiReader
 from .axi_writer import AxiWriter
 from .fetch_port import FetchPort, fetch_layout
-from .further_port import FurtherPort
+from .further_ports import FurtherPorts
 from .gatherer import Gatherer
 from .gearbox_in import GearboxIn
 from .gearbox_out import GearboxOut
 from .pieces import LINE, MASK, Pieces
 from .scrubber import Scrubber
-from .share_order import ShareOrder
 from .tile_loader import TileLoader, load_layout
 from .tile_storer import TileStorer
 
@@ -34,10 +29,6 @@ __all__ = ["MemoryEngine", "error_layout"]
 
 _FETCHES_AHEAD = 4
 _JOBS = 2
-_SHARED = (2 * _JOBS, 8)
-"""Instructions that are under way at once with several memory ports: with one cluster, and with several, each of which has
-GATHERs of its own.
-"""
 _NOTHING, _LOAD, _GATHER = range(3)
 
 
@@ -115,7 +106,6 @@ class MemoryEngine(wiring.Component):
         if bus_width not in (64, 128, 256, 512):
             raise ValueError(f"bus_width = {bus_width}: 64, 128, 256 or 512")
         self._bus_width, self._skid, self._clusters = bus_width, skid, clusters
-        self._spread = clusters > 1 and ports > 1
         shape = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat}
         pieces = Pieces(**shape, b_width=b_width, scale_bits=scale_bits, bus_width=bus_width)
         self._reader = AxiReader(
@@ -131,10 +121,10 @@ class MemoryEngine(wiring.Component):
         self._gearbox_out = GearboxOut(bus_width=bus_width, sizes=(pieces.sizes[MASK], pieces.sizes[LINE]))
         self._loader = TileLoader(pieces=pieces, stripes=ports, capacities={
             Buffer.WEIGHT: weight_tiles, Buffer.ACTIVATION: activation_tiles, Buffer.VECTOR: vector_lines})
-        self._further = {number: FurtherPort(
-            **shape, number=number, ports=ports, ahead=_JOBS, b_width=b_width, bus_width=bus_width, burst_beats=burst_beats,
+        self._further = FurtherPorts(
+            **shape, ports=ports, ahead=_JOBS, b_width=b_width, bus_width=bus_width, burst_beats=burst_beats,
             outstanding_reads=outstanding_reads, weight_tiles=weight_tiles, activation_tiles=activation_tiles,
-            clusters=clusters, address_bits=address_bits) for number in range(1, ports)}
+            clusters=clusters, address_bits=address_bits)
         self._gatherer = Gatherer(**shape, bus_width=bus_width, activation_tiles=activation_tiles,
                                   rows_ahead=outstanding_reads + 2)
         self._storer = TileStorer(**shape, activation_tiles=activation_tiles)
@@ -164,23 +154,7 @@ class MemoryEngine(wiring.Component):
             "tiles_loaded": Out(1),
             "busy": Out(1),
             "stalled": Out(1),
-        } | self._further_members(address_bits, tile_write(tile, b_width, lines_per_beat)))
-
-    def _further_members(self, address_bits, write):
-        """What the ports beside the first need."""
-        if not self._further:
-            return {}
-        members = {"port_base": In(address_bits - PAGE_BITS).array(len(self._further))}
-        for number in self._further:
-            members |= {
-                f"axi_{number}": Out(AXI4ReadSignature(data_width=self._bus_width, address_width=address_bits)),
-                f"weight_write_{number}": Out(stream.Signature(write)),
-                f"bytes_read_{number}": Out(range(self._bus_width // 8 + 1)),
-            }
-            if self._clusters > 1:
-                members |= {f"activation_write_{number}": Out(self._gatherer.o.signature),
-                            f"activation_clusters_{number}": Out(self._clusters)}
-        return members
+        } | self._further.members)
 
     def elaborate(self, platform):
         m = Module()
@@ -194,42 +168,17 @@ class MemoryEngine(wiring.Component):
         m.d.comb += [kinds.w_en.eq(jobs.w_en), kinds.r_en.eq(jobs.r_en)]
         gathers = kinds.r_rdy & (kinds.r_data == _GATHER)
         failed = Signal()
-        order = self._order(m, failed)
+        self._further.add(m, self, failed)
 
         self._bus(m)
-        self._issue(m, kinds.w_data, data.View(load, jobs.w_data), jobs, failed, order)
-        finished = self._run_jobs(m, kinds, data.View(load, jobs.r_data), jobs, order)
+        self._issue(m, kinds.w_data, data.View(load, jobs.w_data), jobs, failed)
+        finished = self._run_jobs(m, kinds, data.View(load, jobs.r_data), jobs)
         spoiled = self._cut_beats(m, gathers)
         self._write_buffers(m)
         if self._clusters > 1:
             self._choose_clusters(m, jobs)
-        self._status(m, finished, jobs, failed, spoiled, order)
+        self._status(m, finished, jobs, failed, spoiled)
         return ResetInserter(self.core_reset)(m)
-
-    def _order(self, m, failed):
-        """The ports beside the first, and the ShareOrder in which instructions are done; None without such ports."""
-        if not self._further:
-            return None
-        m.submodules.order = order = ShareOrder(ports=1 + len(self._further), depth=_SHARED[self._clusters > 1])
-        for number, port in self._further.items():
-            m.submodules[f"port_{number}"] = port
-            axi, written = getattr(self, f"axi_{number}"), getattr(self, f"weight_write_{number}")
-            wiring.connect(m, port.axi, wiring.flipped(axi))
-            wiring.connect(m, port.o, wiring.flipped(written))
-            m.d.comb += [
-                port.access.eq(self.access),
-                port.access.memory_base.eq(self.port_base[number - 1]),
-                port.flush.eq(self.flush),
-                port.stop.eq(failed),
-                order.finished[number].eq(port.finished),
-                order.failed[number].eq(port.error != 0),
-            ]
-            if self._clusters > 1:
-                wiring.connect(m, port.activation_write, wiring.flipped(getattr(self, f"activation_write_{number}")))
-                m.d.comb += [port.gather_base.eq(self.access.memory_base),
-                             getattr(self, f"activation_clusters_{number}").eq(port.activation_clusters)]
-            m.d.sync += getattr(self, f"bytes_read_{number}").eq(Mux(axi.rvalid & axi.rready, self._bus_width // 8, 0))
-        return order
 
     def _bus(self, m):
         """The bus, the instruction fetch and the way of a STORE."""
@@ -241,7 +190,7 @@ class MemoryEngine(wiring.Component):
             writer.access.eq(self.access),
             reader.flush.eq(self.flush),
             writer.flush.eq(self.flush),
-            self.idle.eq(reduce(and_, (port.idle for port in self._further.values()), reader.idle & writer.idle)),
+            self.idle.eq(self._further.idle(reader.idle & writer.idle)),
         ]
         wiring.connect(m, wiring.flipped(self.fetch_request), fetch.fetch_request)
         wiring.connect(m, fetch.fetch, wiring.flipped(self.fetch))
@@ -253,9 +202,9 @@ class MemoryEngine(wiring.Component):
         wiring.connect(m, skidded(m, storer.o, self._skid, "pieces"), self._gearbox_out.i)
         wiring.connect(m, self._gearbox_out.o, writer.i)
 
-    def _issue(self, m, kind, job, jobs, failed, order):
+    def _issue(self, m, kind, job, jobs, failed):
         """Starts instructions: read requests for the bus, and jobs for what arrives."""
-        room = jobs.w_rdy & order.i.ready if order else jobs.w_rdy
+        further, room = self._further, self._further.has_room(jobs.w_rdy)
         load, store, gather = (
             data.View(layout(opcode), self.instruction.payload)
             for opcode in (Opcode.LOAD, Opcode.STORE, Opcode.GATHER)
@@ -264,7 +213,7 @@ class MemoryEngine(wiring.Component):
         beats = size_code(self._bus_width)
         may_start, push, begun = self.instruction.valid & ~failed, Signal(), Signal()
         elsewhere = Signal()
-        m.d.comb += jobs.w_en.eq(push & ~elsewhere if self._spread else push)
+        m.d.comb += jobs.w_en.eq(push & ~elsewhere if further.spread else push)
 
         def place(instruction):
             m.d.comb += [getattr(area, name).eq(getattr(instruction, name)) for name in area.shape().members]
@@ -286,13 +235,9 @@ class MemoryEngine(wiring.Component):
             issue.payload.columns.eq(gather.columns),
             self._writer.address.eq(store.address >> beats),
         ]
-        if order:
-            m.d.comb += order.i.payload.eq(1)
-        if self._spread:
-            for port in self._further.values():
-                told = port.gather.payload
-                m.d.comb += [told.issue.eq(issue.payload), told.clusters.eq(gather.clusters[: self._clusters]),
-                             *(getattr(told.area, name).eq(getattr(gather, name)) for name in area.shape().members)]
+        if further.order:
+            m.d.comb += further.order.i.payload.eq(1)
+        further.tell_gather(m, gather, issue.payload)
         with m.Switch(load.opcode):
             with m.Case(Opcode.LOAD):
                 place(load)
@@ -303,7 +248,7 @@ class MemoryEngine(wiring.Component):
                         kind.eq(_LOAD),
                         request.payload.beat.eq(load.address >> beats),
                         request.payload.beats.eq(load.bytes >> beats),
-                        request.valid.eq(may_start & self._issue_shares(m, load, room, push, order)),
+                        request.valid.eq(may_start & further.issue_shares(m, load, room, push)),
                         push.eq(request.valid & request.ready),
                         self.instruction.ready.eq(push),
                     ]
@@ -313,8 +258,12 @@ class MemoryEngine(wiring.Component):
                 place(gather)
                 with m.If((gather.rows == 0) | (gather.columns == 0)):
                     skip()
-                if self._spread:
-                    self._gather_elsewhere(m, gather, may_start, push, elsewhere, order)
+                if further.spread:
+                    chosen, one = further.chosen(gather)
+                    with m.Elif(one):
+                        m.d.comb += [elsewhere.eq(1), push.eq(may_start & further.order.i.ready & further.gather_ready),
+                                     self.instruction.ready.eq(push)]
+                        further.issue_gather(m, chosen, may_start & further.order.i.ready)
                 with m.Else():
                     m.d.comb += [
                         kind.eq(_GATHER),
@@ -326,40 +275,11 @@ class MemoryEngine(wiring.Component):
                 with m.If((store.rows == 0) | (store.columns == 0)):
                     skip()
                 with m.Else():
-                    quiet = ~jobs.r_rdy & order.empty if order else ~jobs.r_rdy
-                    self._issue_store(m, store, may_start & quiet, begun)
+                    self._issue_store(m, store, may_start & further.quiet(~jobs.r_rdy), begun)
             with m.Default():
                 skip()
-        if order:
-            m.d.comb += order.i.valid.eq(push)
-
-    def _gather_elsewhere(self, m, gather, may_start, push, elsewhere, order):
-        """A GATHER for one cluster is a matter of the port that has the cluster's number, modulo the ports."""
-        ports, named = 1 + len(self._further), gather.clusters[: self._clusters]
-        chosen = {number: named[number::ports].any() for number in self._further if number < self._clusters}
-        ready = Signal(name="gather_ready")
-        with m.Elif(((named & (named - 1)) == 0) & Cat(chosen.values()).any()):
-            m.d.comb += [elsewhere.eq(1), push.eq(may_start & order.i.ready & ready), self.instruction.ready.eq(push),
-                         order.i.payload.eq(Cat(Const(0, 1), *(chosen.get(number, 0) for number in self._further)))]
-            for number, chosen_one in chosen.items():
-                port = self._further[number]
-                with m.If(chosen_one):
-                    m.d.comb += [ready.eq(port.gather.ready), port.gather.valid.eq(may_start & order.i.ready)]
-
-    def _issue_shares(self, m, load, room, push, order):
-        """Tells every port of its share of a LOAD, if it is one to the weight buffer; returns whether there is room for it."""
-        if not order:
-            return room
-        striped, ready = Signal(), Cat(port.job.ready for port in self._further.values()).all()
-        beats = size_code(self._bus_width)
-        m.d.comb += [striped.eq(load.buffer == Buffer.WEIGHT), order.i.payload.eq(Mux(striped, -1, 1))]
-        for port in self._further.values():
-            share = port.job.payload
-            m.d.comb += [
-                share.beat.eq(load.address >> beats), share.beats.eq(load.bytes >> beats),
-                share.slot.eq(load.slot), share.tiles.eq(load.columns), port.job.valid.eq(push & striped),
-            ]
-        return room & (ready | ~striped)
+        if further.order:
+            m.d.comb += further.order.i.valid.eq(push)
 
     def _issue_store(self, m, store, may_start, begun):
         """Starts a STORE when nothing else runs, and takes the instruction when memory has it all."""
@@ -374,7 +294,7 @@ class MemoryEngine(wiring.Component):
         with m.If(self._writer.done):
             m.d.sync += begun.eq(0)
 
-    def _run_jobs(self, m, kinds, job, jobs, order):
+    def _run_jobs(self, m, kinds, job, jobs):
         """Gives the job at the head to whom it concerns; returns "an instruction has finished"."""
         loader, gatherer = self._loader, self._gatherer
         job_done = Signal()
@@ -391,9 +311,7 @@ class MemoryEngine(wiring.Component):
                     m.d.comb += [gatherer.job.valid.eq(1), job_done.eq(gatherer.job.ready)]
                 with m.Default():
                     m.d.comb += job_done.eq(1)
-        if order:
-            m.d.comb += order.finished[0].eq(job_done)
-        return (order.done if order else job_done) | self._writer.done
+        return self._further.done(m, job_done) | self._writer.done
 
     def _cut_beats(self, m, gathers):
         """Beats to the gearbox or the list of indices, pieces to the loader or the gatherer.
@@ -475,7 +393,7 @@ class MemoryEngine(wiring.Component):
             self.store_clusters.eq(named),
         ]
 
-    def _status(self, m, finished, jobs, failed, spoiled, order):
+    def _status(self, m, finished, jobs, failed, spoiled):
         """Completion, errors and counters."""
         axi, code = self.axi, Signal(4)
         with m.If(spoiled):
@@ -486,13 +404,7 @@ class MemoryEngine(wiring.Component):
             m.d.comb += code.eq(MemoryFault.WRITE_WINDOW)
         with m.Else():
             m.d.comb += code.eq(self._loader.error | self._gatherer.error | self._storer.error)
-        if order:
-            m.d.comb += order.failed[0].eq(code != 0)
-            due = Signal.like(code)
-            for number, found in reversed([(0, code), *((n, port.error) for n, port in self._further.items())]):
-                with m.If(order.failing[number]):
-                    m.d.comb += due.eq(found)
-            code = due
+        code = self._further.due(m, code)
         raised = (code != 0) & ~self.flush & ~failed
         with m.If(raised):
             m.d.sync += failed.eq(1)
@@ -503,16 +415,11 @@ class MemoryEngine(wiring.Component):
         ]
 
         written, read = axi.wvalid & axi.wready, axi.rvalid & axi.rready
-        further = [getattr(self, f"axi_{number}") for number in self._further]
-        kinds = ("weight", "activation") if self._spread else ("weight",)
-        tile_ports = (self.weight_write, self.activation_write,
-                      *(getattr(self, f"{kind}_write_{number}") for number in self._further for kind in kinds))
+        tile_ports = (self.weight_write, self.activation_write, *self._further.writes)
         into_buffer = Cat(port.valid & port.ready for port in (*tile_ports, self.vector_write))
         tile_ends = Cat(port.valid & port.ready & port.payload.last for port in tile_ports)
-        busy = self.instruction.valid | jobs.r_rdy
-        moved = read & (axi.rid == 0)
-        if order:
-            busy, moved = busy | ~order.empty, moved | Cat(port.rvalid & port.rready for port in further).any()
+        busy = self._further.running(self.instruction.valid | jobs.r_rdy)
+        moved = self._further.moved(read & (axi.rid == 0))
         m.d.sync += [
             self.bytes_read.eq(Mux(read, self._bus_width // 8, 0)),
             self.bytes_written.eq(Mux(written, self._bus_width // 8, 0)),
