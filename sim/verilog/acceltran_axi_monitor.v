@@ -1,4 +1,4 @@
-// Watches the AXI4 manager port of an accelerator and writes to axi.log what breaks a rule: of the protocol, or of the table
+// Watches an AXI4 manager port of an accelerator and writes to LOG what breaks a rule: of the protocol, or of the table
 // of AXI facts in docs/integration.md. At the end it writes what it has seen. Bound to module accelerator; +read_first,
 // +read_last, +write_first, +write_last (hexadecimal) name the bytes that may be touched, +prot and +cache the attributes.
 module acceltran_axi_monitor #(
@@ -7,7 +7,8 @@ module acceltran_axi_monitor #(
     parameter BEATS = 16,           // longest burst
     parameter READS = 4,            // data bursts in flight
     parameter FETCHES = 16,         // fetch bursts in flight
-    parameter WRITES = 4            // write bursts in flight
+    parameter WRITES = 4,           // write bursts in flight
+    parameter LOG = "axi.log"
 ) (
     input wire              clk,
     input wire              rst,
@@ -49,7 +50,7 @@ module acceltran_axi_monitor #(
     reg [3:0] cache = 4'b0011;
     integer log, unused;
     initial begin
-        log = $fopen("axi.log", "w");
+        log = $fopen(LOG, "w");
         unused = $value$plusargs("read_first=%h", read_first);
         unused = $value$plusargs("read_last=%h", read_last);
         unused = $value$plusargs("write_first=%h", write_first);

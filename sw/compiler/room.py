@@ -58,7 +58,8 @@ def splits(graph, config, *, resident=False):
 def tightest(graph, config):
     """The Split that needs least room; None for graphs that cannot be split."""
     height = config.grid_rows
-    return _low_scores(_split(1, 1, height, height, height), height) if is_encoder(graph) else None
+    half = -(-height // 2)
+    return replace(_split(1, 1, height, half, height), grain=half) if is_encoder(graph) else None
 
 
 def _few_layers(graph):
@@ -89,14 +90,9 @@ def _tightened(split, attention, height):
         "scores": _split(sequences, heads, rows, _half(score_rows, height), height) if score_rows > height else None,
         "rows": _split(sequences, heads, _half(rows, height), score_rows, height) if rows > height else None}
     order = ("heads", "scores", "rows") if attention else ("rows", "heads", "scores")
-    smaller |= {"low": _low_scores(split, height) if height > 1 else None}
-    return next((smaller[name] for name in (*order, "low") if smaller[name]), None)
-
-
-def _low_scores(split, height):
-    """A split with pieces of scores, and rows that find their place on their own, of half the height of the grid."""
-    half = -(-height // 2)
-    return replace(split, score_rows=half, grain=min(split.grain, half))
+    if found := next((smaller[name] for name in order if smaller[name]), None):
+        return found
+    return replace(split, score_rows=-(-height // 2)) if height > 1 else None
 
 
 def _split(sequences, heads, rows, score_rows, height):

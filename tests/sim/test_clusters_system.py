@@ -8,7 +8,6 @@ import pytest
 from acceltran.hw.spec.error_codes import ErrorCode, ErrorSource
 from acceltran.hw.spec.isa import Buffer, Opcode
 from acceltran.hw.spec.registers import by_name, config_values, pack
-from acceltran.sim.design import build_system
 from acceltran.sim.errors import SimulationError
 from acceltran.sim.inference import compare_tensors, infer, report, run_program, seen_outputs
 from acceltran.sw.compiler import compile_encoder
@@ -18,14 +17,15 @@ from acceltran.sw.ir.execute import golden_run
 from acceltran.sw.models.checkpoint import load_checkpoint
 from acceltran.sw.models.sentence import Sentence
 from acceltran.sw.models.sentences import encode_sentences
-from support.changed_programs import MEMORY_BITS, MEMORY_END, play, with_other
+from support.axi_monitor import check_monitored
+from support.changed_programs import MEMORY_END, monitored_system, play, with_other
 from support.configs import CLUSTERS
 from support.models import make_checkpoint, random_texts
 
 
 def system(clusters):
     """The simulator, kept for all tests of this file."""
-    return build_system(CLUSTERS[clusters], memory_bits=MEMORY_BITS)
+    return monitored_system(CLUSTERS[clusters])
 
 
 def make(config, folder, rng):
@@ -53,6 +53,7 @@ def check(clusters, seeds, folder):
         inference = infer(config, checkpoint, texts, folder=folder / str(seed) / "run", model=model, **options)
         seen = report(inference)
         assert not inference.mismatches, (seed, options, inference.mismatches)
+        check_monitored(folder / str(seed) / "run", config.memory_ports)
         assert seen["tensors_compared"] > 15 and seen["repeated"] == 0
         assert seen["multiplications"] == seen["multiplications_expected"], (seed, options)
         found, cycles = estimate(inference.program, inference.golden), inference.run.counters["cycles"]
@@ -89,6 +90,7 @@ def test_stalls_of_main_memory(batch, stall, latency, tmp_path):
     """On one port, on the other, on both."""
     _, _, program, golden = batch
     run = run_program(program, folder=tmp_path, model=system(2), stall=stall, latency=latency, stall_seed=latency[1])
+    check_monitored(tmp_path, 2)
     assert compare_tensors(program.config, program, run, golden) == {}
     assert run.counters["multiplications"] == multiplication_counts(program.graph, golden)["total"].both
 

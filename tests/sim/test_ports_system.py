@@ -7,12 +7,12 @@ import pytest
 
 from acceltran.hw.spec.error_codes import ErrorCode, ErrorSource
 from acceltran.hw.spec.isa import Buffer, Opcode
-from acceltran.sim.design import build_system
 from acceltran.sim.inference import compare_tensors, run_program
 from acceltran.sim.testbench import compile_texts
 from acceltran.sw.estimate.estimate import estimate
 from acceltran.sw.models.checkpoint import load_checkpoint
-from support.changed_programs import MEMORY_BITS, MEMORY_END, play, with_other
+from support.axi_monitor import check_monitored
+from support.changed_programs import MEMORY_END, monitored_system, play, with_other
 from support.configs import CONFIGS
 from support.models import make_checkpoint, random_texts
 
@@ -46,7 +46,7 @@ def loads_of(program):
 def check(ports, seeds, folder):
     """Random encoders, each with stalls and a latency of its own on every port, also with weights that stay."""
     config = PORTS[ports]
-    model = build_system(config, memory_bits=MEMORY_BITS)
+    model = monitored_system(config)
     for seed in seeds:
         rng = random.Random(seed)
         program, golden = compiled(config, folder / str(seed), seed, resident=seed % 3 == 2)
@@ -54,9 +54,11 @@ def check(ports, seeds, folder):
                           stall=[rng.choice((0.01, 0.2, 0.7)) for _ in range(ports)],
                           latency=[rng.choice((1, 40, 150)) for _ in range(ports)])
         assert compare_tensors(config, program, run, golden) == {}, seed
+        bursts = check_monitored(folder / str(seed) / "run", ports)
         loads = [fields for _, fields in loads_of(program)]
         read = [run.counters[f"bytes_read_{port}"] for port in range(1, ports)]
         assert read == [sum(fields["bytes"] for fields in loads if fields["columns"] > port) for port in range(1, ports)]
+        assert all(burst > 0 or count == 0 for burst, count in zip(bursts[1:], read, strict=True))
         assert run.counters["bytes_read"] == estimate(program, golden).counters["bytes_read"]
         assert run.counters["weight_tiles"] == sum(fields["rows"] * fields["columns"] for fields in loads)
 

@@ -1,17 +1,27 @@
 """Compiled programs with some instructions changed, run one after the other from one main memory."""
 
 import json
+import tempfile
+from pathlib import Path
 
 from acceltran.hw.spec.isa import encode
 from acceltran.sim.cocotb_run import run_cocotb
 from acceltran.sim.design import build_system
 from acceltran.sim.system import RunResult, read_memory, write_image
 
-__all__ = ["MEMORY_BITS", "MEMORY_END", "play", "with_other"]
+from .axi_monitor import check_monitored, monitor_sources
+
+__all__ = ["MEMORY_BITS", "MEMORY_END", "monitored_system", "play", "with_other"]
 
 MEMORY_BITS = 20
 MEMORY_END = 1 << MEMORY_BITS
 WATCHDOG = 100_000
+
+
+def monitored_system(config):
+    """The simulator of a configuration with a monitor at every memory port."""
+    with tempfile.TemporaryDirectory() as folder:
+        return build_system(config, memory_bits=MEMORY_BITS, sources=monitor_sources(config, Path(folder)))
 
 
 def play(program, runs, folder, *plusargs):
@@ -38,8 +48,9 @@ def play(program, runs, folder, *plusargs):
         image += b"".join(encode(opcode, **values) for opcode, values in instructions)
     assert len(image) <= MEMORY_END, f"{len(image)} bytes: give fewer runs"
     write_image(image, program.config.bus_width, folder / "image.hex")
-    run_cocotb(build_system(program.config, memory_bits=MEMORY_BITS), "support.error_runs", folder, timeout=300,
+    run_cocotb(monitored_system(program.config), "support.error_runs", folder, timeout=300,
                plusargs=["+image=image.hex", *plusargs], parameters={"runs": listed})
+    check_monitored(folder, program.config.memory_ports)
     return json.loads((folder / "result.json").read_text()), RunResult(
         folder=folder, status=0, error=None, counters={}, intervals=(), started=0, build_seconds=0, simulation_seconds=0,
         memory=read_memory(folder / "memory.log"))
