@@ -1,6 +1,6 @@
 """Contracts: what a component promises in every cycle, each promise under a name, and what its surroundings keep to."""
 
-from amaranth.hdl import Assert, Assume, Module, Mux, Signal, Value
+from amaranth.hdl import Assert, Assume, Module, Mux, ResetSignal, Signal, Value
 
 from .proof import Verdict, decide, inputs, search
 
@@ -130,6 +130,7 @@ def survive(contract, *, cycles, seconds=120):
 
 
 def refute(contract, name, *, cycles=60, seconds=60):
-    """Assert that the component, a faulty one, breaks the promise `name` within so many cycles."""
+    """Assert that the component, a faulty one, breaks the promise `name` within so many cycles, without a reset."""
+    contract.assume(~ResetSignal())
     answer = search(*contract.module(name), cycles=cycles, seconds=seconds)
     assert answer.verdict == Verdict.REFUTED, (answer.verdict, answer.cycles, answer.said)

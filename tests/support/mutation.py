@@ -13,24 +13,29 @@ def mutated(module, old, new):
     ------
     ValueError : `old` does not occur exactly once
     """
-    source = inspect.getsource(module)
+    source = _source(module)
     if source.count(old) != 1:
         raise ValueError(f"{module.__name__}: {source.count(old)} times {old!r}, it must occur once")
     return _executed(module, source.replace(old, new))
 
 
 def with_names(module, **names):
-    """`module` again, with other values for some of its global names, such as the faulty part of a component."""
+    """`module`, which may be a mutated one, again, with other values for some of its global names: a faulty part, a width."""
     unknown = [name for name in names if not hasattr(module, name)]
     if unknown:
         raise ValueError(f"{module.__name__} has no {', '.join(unknown)}")
-    changed = _executed(module, inspect.getsource(module))
+    changed = _executed(module, _source(module))
     vars(changed).update(names)
     return changed
 
 
+def _source(module):
+    return vars(module).get("_source_as_changed") or inspect.getsource(module)
+
+
 def _executed(module, source):
     changed = ModuleType(module.__name__)
+    changed._source_as_changed = source
     changed.__package__, changed.__file__ = module.__package__, module.__file__
     exec(compile(source, module.__file__, "exec"), vars(changed))
     return changed

@@ -18,8 +18,9 @@ from acceltran.hw.buffer.sram import SRAM_VERILOG
 from acceltran.hw.streams.crossbar import CROSSBAR_VERILOG
 
 _PASSES = (
-    "read_verilog {verilog}; read_rtlil {folder}/top.il; hierarchy -top top; proc; flatten; memory; opt; chformal -lower; async2sync; "
-    "dffunmap; techmap; dffunmap; aigmap; opt_clean; setundef -anyseq; opt_clean; write_aiger -zinit {folder}/top.aig"
+    "read_verilog {verilog}; read_rtlil {folder}/top.il; hierarchy -top top; proc; flatten; memory; opt; chformal -lower; "
+    "async2sync; dffunmap; techmap; dffunmap; aigmap; opt_clean; setundef -anyseq; opt_clean; "
+    "write_aiger -zinit {folder}/top.aig"
 )
 _YOSYS = "import sys; from pyosys import libyosys as ys; d = ys.Design(); [ys.run_pass(p, d) for p in sys.argv[1].split(';')]"
 _PROVE = "read_aiger {folder}/top.aig; fold; strash; scorr; pdr -T {seconds}"
