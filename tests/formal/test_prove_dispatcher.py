@@ -11,6 +11,9 @@ from support.contracts import Contract, prove, refute
 from support.mutation import mutated, with_names
 
 HEADER = header_layout()
+BITS = HEADER.size + 2
+"""Of an instruction: its header and two bits, a mark and one that has to stay with it."""
+
 ENGINES = range(3)
 
 
@@ -27,12 +30,17 @@ def waits(instruction):
     return fields.wait_memory, fields.wait_matrix, fields.wait_vector
 
 
+def short(module):
+    """With instructions that are little more than their header."""
+    return with_names(module, INSTRUCTION_BITS=BITS, engine_bits=lambda engine: BITS)
+
+
 def issue(module, depth=2, in_flight=2):
     """An engine's queue, whose numbers carry the mark in their lowest bit.
 
     Tokens become fewer by its own taking only; the engine is done with, or fails at, what it was given and has not finished.
     """
-    component = module.IssueQueue(engine=Engine.MATRIX, depth=depth, in_flight=in_flight)
+    component = short(module).IssueQueue(engine=Engine.MATRIX, depth=depth, in_flight=in_flight)
     c, i, o, took = Contract(component), component.i, component.o, component.take
     most = depth + in_flight
     for x in ENGINES:
@@ -150,8 +158,10 @@ def dispatch(module, *, queue=issue_queue, depth=1, in_flight=1):
     it bit 1. Semaphores count to seven.
     """
     parts = {name: getattr(with_names(part, SEMAPHORE_BITS=3), name) for name, part in (
-        ("Semaphores", semaphores), ("IssueQueue", queue))}
-    component = with_names(module, **parts).Dispatcher(depth=depth, in_flight=in_flight)
+        ("Semaphores", semaphores), ("IssueQueue", short(queue)))}
+    item = data.StructLayout({name: field.shape for name, field in layouts.dispatched()} | {"instruction": BITS})
+    component = with_names(module, **parts, INSTRUCTION_BITS=BITS, dispatched=lambda: item).Dispatcher(
+        depth=depth, in_flight=in_flight)
     c, i = Contract(component), component.i
     item, fields = i.p, header(i.p.instruction)
     x, y = c.fixed(2, "x"), c.fixed(2, "y")

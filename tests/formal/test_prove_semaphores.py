@@ -1,4 +1,4 @@
-"""The semaphores of all nine pairs of engines: no token lost, none made, every overflow reported, nobody waits for another's."""
+"""The semaphores of all nine pairs of engines: no token lost, none made, every overflow reported, of its producer only."""
 
 from functools import reduce
 from operator import or_

@@ -16,7 +16,7 @@ def mutated(module, old, new):
     source = _source(module)
     if source.count(old) != 1:
         raise ValueError(f"{module.__name__}: {source.count(old)} times {old!r}, it must occur once")
-    return _executed(module, source.replace(old, new))
+    return _executed(module, source.replace(old, new), _names(module))
 
 
 def with_names(module, **names):
@@ -24,18 +24,20 @@ def with_names(module, **names):
     unknown = [name for name in names if not hasattr(module, name)]
     if unknown:
         raise ValueError(f"{module.__name__} has no {', '.join(unknown)}")
-    changed = _executed(module, _source(module))
-    vars(changed).update(names)
-    return changed
+    return _executed(module, _source(module), _names(module) | names)
 
 
 def _source(module):
-    return vars(module).get("_source_as_changed") or inspect.getsource(module)
+    return vars(module).get("_changed_source") or inspect.getsource(module)
 
 
-def _executed(module, source):
+def _names(module):
+    return vars(module).get("_changed_names", {})
+
+
+def _executed(module, source, names):
     changed = ModuleType(module.__name__)
-    changed._source_as_changed = source
     changed.__package__, changed.__file__ = module.__package__, module.__file__
     exec(compile(source, module.__file__, "exec"), vars(changed))
+    vars(changed).update(names, _changed_source=source, _changed_names=names)
     return changed
