@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 ACCELTRAN := $(BIN)/acceltran
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo check test test-slow verilog run soc bench area silicon fpga train lint types clean tools
+.PHONY: help demo check test test-slow prove verilog run soc bench area silicon fpga train lint types clean tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -23,10 +23,13 @@ check: lint types ## lint, types, the tests in pure Python, and one small block 
 	$(PYTEST) -n auto -m "not slow and not builds" tests/sw tests/cli tests/test_*.py tests/hw/test_round_robin.py
 
 test: $(VENV)/ready ## the tests (builds and runs a model of every block)
-	$(PYTEST) -n auto -m "not slow"
+	$(PYTEST) -n auto -m "not slow and not prove"
 
 test-slow: $(VENV)/ready ## the tests that take longer
 	$(PYTEST) -m slow
+
+prove: $(VENV)/ready ## all proofs about components, also those that take longer (docs/verification.md)
+	$(PYTEST) -n auto --durations=0 tests/formal tests/hw/test_bank_arbiter.py
 
 verilog: $(VENV)/ready ## Verilog, manifest, documents and C header of CONFIG into OUT
 	$(ACCELTRAN) generate --config $(CONFIG) -o $(OUT)

@@ -1,41 +1,125 @@
 """Proofs about small blocks: assertions that hold in every cycle, whatever the inputs that the assumptions allow."""
 
+import re
 import subprocess
 import sys
 import tempfile
+import time
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
+import pyosys
 from amaranth.back import rtlil
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Value
+from amaranth.lib.wiring import In
 
-_PASSES = ("read_rtlil {folder}/top.il; hierarchy -top top; proc; flatten; memory_map; opt; chformal -lower; async2sync; "
-           "dffunmap; techmap; dffunmap; aigmap; opt_clean; write_aiger -zinit {folder}/top.aig")
-_ABC = "read_aiger {folder}/top.aig; fold; strash; pdr -T {seconds}"
+from acceltran.hw.buffer.sram import SRAM_VERILOG
+from acceltran.hw.streams.crossbar import CROSSBAR_VERILOG
+
+_PASSES = (
+    "read_verilog {verilog}; read_rtlil {folder}/top.il; hierarchy -top top; proc; flatten; memory; opt; chformal -lower; "
+    "async2sync; dffunmap; techmap; dffunmap; aigmap; opt_clean; setundef -anyseq; opt_clean; "
+    "write_aiger -zinit {folder}/top.aig"
+)
+_YOSYS = "import sys; from pyosys import libyosys as ys; d = ys.Design(); [ys.run_pass(p, d) for p in sys.argv[1].split(';')]"
+_PROVE = "read_aiger {folder}/top.aig; fold; strash; scorr; pdr -T {seconds}"
+_SEARCH = "read_aiger {folder}/top.aig; fold; strash; bmc3 -T {seconds} -F {cycles}"
+_WITHOUT_REGISTERS = "Does not work for combinational networks"
 
 
-def holds(m, ports, *, seconds=120):
-    """Whether every Assert in `m` (a Module) holds under its Assumes, from reset on; decided by property-directed reachability.
+class Verdict(Enum):
+    """What became of a question."""
+
+    PROVED = "proved"
+    REFUTED = "refuted"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A verdict.
+
+    Parameters
+    ----------
+    verdict : of the prover
+    cycles : refuted, those before the one in which an assertion fails; of a search without success, those that were searched
+    seconds : that it took, conversion included
+    said : the last lines of the prover
+    """
+
+    verdict: Verdict
+    cycles: int
+    seconds: float
+    said: str
+
+
+def decide(m, ports, *, seconds=120):
+    """Whether every Assert in `m` holds under its Assumes, from reset on, with a reset in any cycle; by property-directed
+    reachability.
 
     Parameters
     ----------
     m : Module
     ports : its free inputs
-    seconds : after which a proof counts as failed
+    seconds : for the prover
+
+    Returns
+    -------
+    Answer
+    """
+    return _ask(m, ports, _PROVE, seconds=seconds)
+
+
+def search(m, ports, *, cycles=100, seconds=60):
+    """Look for the shortest sequence of inputs that makes an Assert of `m` fail, in so many cycles.
+
+    Returns
+    -------
+    Answer; undecided if there is none that short, or the time was over
+    """
+    return _ask(m, ports, _SEARCH, _PROVE, seconds=seconds, cycles=cycles)
+
+
+def holds(m, ports, *, seconds=120):
+    """Whether every Assert in `m` holds, as `decide` finds.
 
     Raises
     ------
     AssertionError : neither proved nor refuted in that time
     """
-    import pyosys
+    answer = decide(m, ports, seconds=seconds)
+    assert answer.verdict != Verdict.UNDECIDED, answer.said
+    return answer.verdict == Verdict.PROVED
 
+
+def inputs(component):
+    """The signals that come into a component, `ready` of its output streams included: free, unless something drives them."""
+    return [Value.cast(value) for _, member, value in component.signature.flatten(component) if member.flow == In]
+
+
+def _ask(m, ports, *scripts, **limits):
+    """Let the prover run a script; if it is of no use for what has no registers, the next one."""
+    begun = time.monotonic()
     assert isinstance(m, Module)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "top.il").write_text(rtlil.convert(m, name="top", ports=ports, emit_src=False))
-        passes = _PASSES.format(folder=folder)
-        subprocess.run([sys.executable, "-c", f"from pyosys import libyosys as ys; d = ys.Design(); "
-                        f"[ys.run_pass(p.strip(), d) for p in {passes!r}.split(';')]"], check=True, capture_output=True)
-        abc = next(Path(pyosys.__file__).parent.rglob("yosys-abc*"))
-        said = subprocess.run([abc, "-c", _ABC.format(folder=folder, seconds=seconds)], check=True, capture_output=True,
-                              text=True).stdout
-    assert "Property proved" in said or "was asserted" in said, said
-    return "Property proved" in said
+        passes = _PASSES.format(folder=folder, verilog=f"{SRAM_VERILOG} {CROSSBAR_VERILOG}")
+        _run([sys.executable, "-c", _YOSYS, passes])
+        abc = next(Path(pyosys.__file__).parent.glob("yosys-abc*"))
+        for script in scripts:
+            said = _run([abc, "-c", script.format(folder=folder, **limits)])
+            if _WITHOUT_REGISTERS not in said:
+                break
+    failed = re.search(r"was asserted in frame (\d+)", said)
+    counted = failed or re.search(r"No output asserted in (\d+) frames", said)
+    solved = "Property proved" in said or "All outputs solved" in said
+    verdict = Verdict.REFUTED if failed else Verdict.PROVED if solved else Verdict.UNDECIDED
+    cycles = int(counted[1]) if counted else 0
+    return Answer(verdict=verdict, cycles=cycles, seconds=time.monotonic() - begun, said=said[-2000:])
+
+
+def _run(command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+    return done.stdout

@@ -1,0 +1,136 @@
+"""Contracts: what a component promises in every cycle, each promise under a name, and what its surroundings keep to."""
+
+from amaranth.hdl import Assert, Assume, Module, Mux, ResetSignal, Signal, Value
+
+from .proof import Verdict, decide, inputs, search
+
+__all__ = ["Contract", "prove", "refute", "survive"]
+
+
+class Contract:
+    """A component whose inputs are free, with promises and assumptions about its ports.
+
+    Parameters
+    ----------
+    component : wiring.Component
+
+    Attributes
+    ----------
+    m : Module that holds it, for further logic
+    """
+
+    def __init__(self, component):
+        self.m, self._ports, self._promises, self._assumed = Module(), inputs(component), {}, []
+        self.m.submodules.component = component
+
+    def promise(self, name, condition):
+        """What the component must see to in every cycle; several conditions may have one name."""
+        self._promises.setdefault(name, []).append(condition)
+
+    def assume(self, condition):
+        """What the surroundings see to in every cycle."""
+        self._assumed.append(condition)
+
+    def free(self, shape, name):
+        """A signal with any value in any cycle."""
+        signal = Signal(shape, name=name)
+        self._ports.append(signal)
+        return signal
+
+    def fixed(self, shape, name):
+        """A signal with any value, the same in every cycle."""
+        signal, started, was = self.free(shape, name), Signal(name=f"{name}_started", reset_less=True), Signal(
+            shape, name=f"{name}_is", reset_less=True)
+        self.m.d.sync += [started.eq(1), was.eq(signal)]
+        self.assume(~started | (signal == was))
+        return signal
+
+    def before(self, value, name, *, init=0):
+        """The value in the cycle before."""
+        was = Signal(len(Value.cast(value)), name=name, init=init)
+        self.m.d.sync += was.eq(value)
+        return was
+
+    def still(self, stream, name, *, assumed=False):
+        """What `stream` offers and nobody takes is offered in the next cycle, unchanged."""
+        self.held(stream.valid & ~stream.ready, stream.valid, [stream.payload], name, assumed=assumed)
+
+    def held(self, waits, valid, values, name, *, assumed=False):
+        """After a cycle in which something `waits`, it is still `valid` and `values` are what they were."""
+        waited = self.before(waits, f"{name}_waited")
+        for n, value in enumerate([valid, *values]):
+            condition = ~waited | (value if n == 0 else Value.cast(value) == self.before(value, f"{name}_was_{n}"))
+            self.assume(condition) if assumed else self.promise(name, condition)
+
+    def at_most(self, condition, limit, name, *, assumed=False):
+        """`condition` holds for `limit` cycles on end at most."""
+        cycles = Signal(range(limit + 2), name=f"{name}_cycles")
+        with self.m.If(condition & (cycles <= limit)):
+            self.m.d.sync += cycles.eq(cycles + 1)
+        with self.m.Else():
+            self.m.d.sync += cycles.eq(0)
+        kept = ~condition | (cycles < limit)
+        self.assume(kept) if assumed else self.promise(name, kept)
+
+    def order(self, put, marked, take, seen, capacity, name, *, carried=0, brought=0):
+        """What is put in is taken out once, in its order: one item, whichever the surroundings choose to mark, is followed.
+
+        Since every item may be the marked one, none is lost, doubled or overtaken if what is held comes out at all.
+
+        Parameters
+        ----------
+        put, take : an item goes in, comes out, in this cycle
+        marked, seen : whether it carries the mark
+        capacity : most items held at the end of a cycle
+        name : of the promise
+        carried, brought : what goes in and comes out with it
+
+        Returns
+        -------
+        Signal, how many are held at the begin of the cycle
+        """
+        held, ahead = (Signal(range(capacity + 2), name=f"{name}_{what}") for what in ("held", "ahead"))
+        front = Signal.like(ahead, name=f"{name}_front")
+        sent, received, now, due = (Signal(name=f"{name}_{what}") for what in ("sent", "received", "now", "due"))
+        m = self.m
+        m.d.comb += [now.eq(sent | put & marked), front.eq(held), due.eq(now & ~received & (front == 0))]
+        with m.If(sent):
+            m.d.comb += front.eq(ahead)
+        m.d.sync += [held.eq(held + put - take), sent.eq(now), ahead.eq(front - (take & (front != 0)))]
+        with m.If(take & due):
+            m.d.sync += received.eq(1)
+        self.assume(~(put & marked & sent))
+        self.promise(name, (held + put <= capacity + take) & (~take | (held != 0) | put) & (~take | (seen == due)))
+        word, carried = Signal(len(Value.cast(carried)), name=f"{name}_word"), Value.cast(carried)
+        with m.If(put & marked):
+            m.d.sync += word.eq(carried)
+        fresh = put & marked & ~sent
+        self.promise(name, ~(take & due) | (Value.cast(brought) == Mux(fresh, carried, word)))
+        return held
+
+    def module(self, only=None):
+        """The module with all promises, or with one, and the free inputs; once."""
+        for condition in self._assumed:
+            self.m.d.comb += Assume(condition)
+        for condition in self._promises[only] if only else (c for named in self._promises.values() for c in named):
+            self.m.d.comb += Assert(condition)
+        return self.m, self._ports
+
+
+def prove(contract, *, seconds=120):
+    """Assert that a component keeps every promise for ever."""
+    answer = decide(*contract.module(), seconds=seconds)
+    assert answer.verdict == Verdict.PROVED, (answer.verdict, answer.cycles, answer.said)
+
+
+def survive(contract, *, cycles, seconds=120):
+    """Assert that a component keeps every promise for so many cycles from reset on, where for ever cannot be decided."""
+    answer = search(*contract.module(), cycles=cycles, seconds=seconds)
+    assert answer.verdict == Verdict.UNDECIDED and answer.cycles >= cycles, (answer.verdict, answer.cycles, answer.said)
+
+
+def refute(contract, name, *, cycles=60, seconds=60):
+    """Assert that the component, a faulty one, breaks the promise `name` within so many cycles, without a reset."""
+    contract.assume(~ResetSignal())
+    answer = search(*contract.module(name), cycles=cycles, seconds=seconds)
+    assert answer.verdict == Verdict.REFUTED, (answer.verdict, answer.cycles, answer.said)
