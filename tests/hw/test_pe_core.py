@@ -12,7 +12,7 @@ from cocotb.utils import get_sim_time
 from acceltran.hw.pe.pe_core import PECore
 from acceltran.hw.pe.pe_format import PEFormat
 from acceltran.sim.clock import PERIOD
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.tiles import unpack_bits
 from support.streams import collect, random_tile, send, start, tile_beats
 
@@ -166,7 +166,7 @@ def low_tile(size, width):
     return np.full((size, size), -(1 << (width - 1)))
 
 
-@cocotb.test()
+@simulated()
 async def check_corners(dut):
     await start(dut, "a", "b", "step")
     work = corners(parameters())
@@ -174,7 +174,7 @@ async def check_corners(dut):
     await run(dut, work, random.Random(8), 0.3, 0.3)
 
 
-@cocotb.test()
+@simulated()
 async def check_mixtures_under_stalls(dut):
     await start(dut, "a", "b", "step")
     for idle, stall in ((0, 0), (0.5, 0), (0, 0.5), (0.2, 0.2), (0, 0.97)):
@@ -182,7 +182,7 @@ async def check_mixtures_under_stalls(dut):
         await run(dut, mixture(parameters(), rng, 24 if parameters()["tile"] == 8 else 8), rng, idle, stall)
 
 
-@cocotb.test()
+@simulated()
 async def check_lost_cycles(dut):
     """Each cause in a situation that has no other."""
     p = parameters()
@@ -239,7 +239,7 @@ async def check_lost_cycles(dut):
     await expect(0, 0, 0, 0, everything)
 
 
-@cocotb.test()
+@simulated()
 async def check_speed(dut):
     """Dense without bubbles; K of 16 tiles, operands always there."""
     p = parameters()

@@ -2,7 +2,6 @@
 
 import random
 
-import cocotb
 import numpy as np
 import pytest
 import torch
@@ -13,7 +12,7 @@ from acceltran.hw.layout import post_command
 from acceltran.hw.post_process.post_process import PostProcess
 from acceltran.hw.spec.widths import SLOT_BITS
 from acceltran.sim.clock import PERIOD
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.post_process import post_process
 from acceltran.sw.golden.tiles import pack_bits
 from support.tile_writes import unpack_write, writes_of
@@ -95,7 +94,7 @@ async def transfer(dut, commands, rows, expected, rng, idle, stall, command_idle
     return writes, cycles
 
 
-@cocotb.test()
+@simulated()
 async def check_tiles(dut):
     p = parameters()
     rng = random.Random(8)

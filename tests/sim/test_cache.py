@@ -204,7 +204,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=1, timeout_unit="us")
 async def count(dut):
     Clock(dut.clk, 10, "ns").start()
     await ClockCycles(dut.clk, 20)

@@ -38,7 +38,7 @@ def play(program, runs, folder, *plusargs):
         image += b"".join(encode(opcode, **values) for opcode, values in instructions)
     assert len(image) <= MEMORY_END, f"{len(image)} bytes: give fewer runs"
     write_image(image, program.config.bus_width, folder / "image.hex")
-    run_cocotb(build_system(program.config, memory_bits=MEMORY_BITS), "support.error_runs", folder, timeout=300,
+    run_cocotb(build_system(program.config, memory_bits=MEMORY_BITS), "support.error_runs", folder,
                plusargs=["+image=image.hex", *plusargs], parameters={"runs": listed})
     return json.loads((folder / "result.json").read_text()), RunResult(
         folder=folder, status=0, error=None, counters={}, intervals=(), started=0, build_seconds=0, simulation_seconds=0,
