@@ -13,16 +13,19 @@ import find_libpython
 from .errors import SimulationError
 from .verilator import toolchain
 
-__all__ = ["run_cocotb"]
+__all__ = ["PARAMETERS", "run_cocotb"]
+
+PARAMETERS = "ACCELTRAN_PARAMETERS"
+"""The variable of the environment in which the parameters reach the tests, as JSON."""
 
 _EXPLAINED = "test_*.py"
 """Files whose failing assertions show their values. By itself cocotb rewrites the assertions of every library, in each run."""
 
 
-def run_cocotb(build, module, folder, *, parameters=None, testcase=None, seed=1, plusargs=(), timeout=None):
+def run_cocotb(build, module, folder, *, parameters=None, testcase=None, seed=1, plusargs=()):
     """Run the cocotb tests of Python module `module` against `build`; raises SimulationError unless all pass.
 
-    `parameters` reach the tests as JSON in $ACCELTRAN_PARAMETERS; `testcase` is a regular expression that test names must
+    `parameters` reach the tests through `sim.unit.parameters`; `testcase` is a regular expression that test names must
     match; `folder` holds the log and the results.
     """
     folder = Path(folder)
@@ -44,17 +47,14 @@ def run_cocotb(build, module, folder, *, parameters=None, testcase=None, seed=1,
         "GPI_USERS": f"{find_libpython.find_libpython()};{cocotb_tools.config.pygpi_entry_point()}",
         "LD_LIBRARY_PATH": os.pathsep.join([str(cocotb_tools.config.libs_dir), *filter(None, [env.get("LD_LIBRARY_PATH")])]),
         "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), env.get("PYTHONPATH", "")]),
-        "ACCELTRAN_PARAMETERS": json.dumps(parameters or {}),
+        PARAMETERS: json.dumps(parameters or {}),
     }
     if testcase:
         env["COCOTB_TEST_FILTER"] = testcase
     log = folder / "simulation.log"
     with open(log, "w") as handle:
-        try:
-            code = subprocess.run([*build.command, *plusargs], env=env, cwd=folder, stdout=handle,
-                                  stderr=subprocess.STDOUT, timeout=timeout, check=False).returncode
-        except subprocess.TimeoutExpired:
-            raise SimulationError(f"the simulation did not end within {timeout} seconds ({log})") from None
+        code = subprocess.run([*build.command, *plusargs], env=env, cwd=folder, stdout=handle, stderr=subprocess.STDOUT,
+                              check=False).returncode
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-40:])
     if not results.exists():
         raise SimulationError(f"the simulation ended with status {code} and no result ({log}):\n{tail}")

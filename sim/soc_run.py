@@ -5,17 +5,16 @@ A cocotb module that `sim.soc.run_soc` runs. Cycles, and whether the processor t
 
 from pathlib import Path
 
-import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import First, RisingEdge, Timer
 from cocotb.utils import get_sim_time
 
 from .clock import PERIOD
 from .register_bus import reset
-from .unit import parameters
+from .unit import parameters, simulated
 
 
-@cocotb.test()
+@simulated(lambda job: 2 * job["limit"])
 async def run_firmware(dut):
     """Until the firmware says that it is done, or the limit."""
     Clock(dut.clk, PERIOD, "ns", impl="gpi").start()

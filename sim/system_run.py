@@ -8,7 +8,6 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import cocotb
 from cocotb.clock import Clock
 
 from acceltran.hw.spec.config import AcceleratorConfig
@@ -18,10 +17,13 @@ from acceltran.sw.host.driver import check_identity, enable_interrupts, run, set
 
 from .clock import PERIOD
 from .register_bus import RegisterBus, reset
-from .unit import parameters
+from .unit import parameters, simulated
+
+_SETTING_UP, _STARTING = 100_000, 1_000
+"""Cycles within which all registers are set, and those of one run."""
 
 
-@cocotb.test()
+@simulated(lambda job: _SETTING_UP + len(job["programs"]) * (job["timeout"] + _STARTING))
 async def run_programs(dut):
     """One cycle of reset; set the thresholds, run the programs one after the other, collect what each showed."""
     job = parameters()

@@ -19,7 +19,7 @@ class PE(wiring.Component):
     """T lanes of T multipliers with their operand FIFOs, post-process and compressor.
 
     Every port begins or ends in a register or FIFO, so that a PE can be built, simulated and placed as a block of its own.
-    The reset takes effect one cycle later.
+    The reset takes effect one cycle later, and lasts `Mac.latency` cycles at least: the stages of a multiplier have none.
 
     Parameters
     ----------

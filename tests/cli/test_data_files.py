@@ -249,7 +249,7 @@ def test_d3_names_that_are_numbers(file):
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\ufeff\r"), min_size=1, max_size=20).filter(str.strip)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(CELLS, st.integers(0, 1)), min_size=1, max_size=6))
 def test_what_is_written_is_read(tmp_path_factory, rows):
     path = tmp_path_factory.getbasetemp() / "written.tsv"

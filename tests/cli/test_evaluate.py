@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -39,7 +39,6 @@ def checkpoint(folder):
     return load_checkpoint(folder)
 
 
-@settings(deadline=None)
 @given(hnp.arrays(np.int64, st.tuples(st.integers(1, 4), st.integers(1, 9)), elements=st.integers(-3, 5)), st.integers(1, 10))
 def test_keep_largest(rows, count):
     for row, kept in zip(rows.tolist(), keep_largest(torch.from_numpy(rows), count).tolist(), strict=True):

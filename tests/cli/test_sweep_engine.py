@@ -11,6 +11,7 @@ from pathlib import Path
 import dask
 import pytest
 
+from acceltran.cli.sweep import engine
 from acceltran.cli.sweep.cluster import local_client, remote_client
 from acceltran.cli.sweep.engine import run_points
 from acceltran.cli.sweep.store import read_table
@@ -43,7 +44,8 @@ def test_points_come_one_by_one_from_two_processes(client, tmp_path):
     assert all(one.state == "done" and one.value["square"] == number**2 for number, one in found.items())
     pids = {one.value["pid"] for one in found.values()}
     assert len(pids) == 2 and os.getpid() not in pids
-    assert all(one.seconds >= 0.05 > one.cpu_seconds and str(one.value["pid"]) in one.worker for one in found.values())
+    assert all(one.seconds >= 0.05 and one.cpu_seconds < one.seconds for one in found.values())
+    assert all(str(one.value["pid"]) in one.worker for one in found.values())
     assert set(lines(tmp_path).values()) == {1} and len(lines(tmp_path)) == 12
     assert run(client, tmp_path, []) == {}
 
@@ -56,13 +58,13 @@ def test_what_is_refused_or_fails_stops_nothing(client, tmp_path):
     assert found[2].error.startswith("KeyError: 2 (sweep_points.py, line ")
 
 
-def test_a_worker_that_is_killed_loses_nothing(client, tmp_path):
+def test_a_worker_that_is_killed_loses_nothing(client, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "_LOOK", 0)
     told = []
-    begun = time.monotonic()
     found = run(client, tmp_path, [""] * 5 + ["die once"] + [""] * 60, tell=told.append)
     assert all(one.state == "done" for one in found.values()), found
     assert len(lines(tmp_path)) == 66 and lines(tmp_path).total() <= 67, "a result may die with its worker before it is told"
-    assert time.monotonic() - begun < 2 or told == ["a worker was lost; what was under way there is tried again"]
+    assert told == ["a worker was lost; what was under way there is tried again"]
 
 
 def test_a_point_that_kills_its_workers_is_given_up(client, tmp_path):
@@ -75,8 +77,8 @@ def test_a_program_that_is_killed_goes_on(tmp_path):
     program = [sys.executable, TESTS / "support" / "sweep_points.py", tmp_path, "40"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
     killed = subprocess.Popen(program, env=environment, stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 60
-    while len(list((tmp_path / "rows").glob("rows-*"))) < 5 and time.monotonic() < until:
+    while len(list((tmp_path / "rows").glob("rows-*"))) < 5:
+        assert killed.poll() is None, "it ended before it was killed"
         time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)
     killed.wait()

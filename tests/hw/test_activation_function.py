@@ -3,7 +3,6 @@
 import random
 from functools import partial
 
-import cocotb
 import pytest
 import torch
 from cocotb.clock import Clock
@@ -13,7 +12,7 @@ from acceltran.hw.post_process.activation_function import ActivationFunction
 from acceltran.hw.spec.activations import function_format
 from acceltran.hw.spec.isa import Function
 from acceltran.sim.clock import PERIOD
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.functions import activate
 
 
@@ -35,7 +34,7 @@ def golden(pairs, form, functions):
     return [results[f][n] for n, (_, f) in enumerate(pairs)]
 
 
-@cocotb.test()
+@simulated()
 async def check_arguments(dut):
     p = parameters()
     rng = random.Random(7)

@@ -3,20 +3,19 @@
 import itertools
 import random
 
-import cocotb
 import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
 from acceltran.hw.matrix.affine_walker import AffineWalker
 from acceltran.sim.clock import PERIOD
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.tiles import pack_bits
 
 BITS = 10
 
 
-@cocotb.test()
+@simulated()
 async def check_walks(dut):
     levels = parameters()["levels"]
     rng = random.Random(levels)

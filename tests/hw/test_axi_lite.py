@@ -8,7 +8,7 @@ from cocotb.triggers import FallingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from acceltran.hw.control.axi_lite import AxiLiteFrontEnd
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from support.streams import start
 
 
@@ -50,7 +50,7 @@ async def open_bus(dut, rng, share):
     return master
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_random_accesses(dut):
     values = parameters()
     rng = random.Random(int(100 * values["pause"]))
@@ -71,7 +71,7 @@ async def check_random_accesses(dut):
     assert memory == expected and len(accesses) == 300
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_partial_strobes(dut):
     rng = random.Random(2)
     memory, accesses = {}, []
@@ -83,7 +83,7 @@ async def check_partial_strobes(dut):
     assert memory == {4: 0x04030201} and len(accesses) == 1
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_reads_and_writes_alternate(dut):
     rng = random.Random(3)
     memory, accesses = {}, []

@@ -8,7 +8,7 @@ from cocotb.utils import get_sim_time
 
 from acceltran.hw.memory.axi_reader import AxiReader
 from acceltran.sim.clock import PERIOD
-from acceltran.sim.unit import simulate_component
+from acceltran.sim.unit import simulate_component, simulated
 from support.access import access_word
 from support.axi_memory import AxiMemory
 from support.streams import collect, send, start
@@ -41,7 +41,7 @@ def beats_of(memory, wishes):
             for beat, beats in wishes for at in range(beat, beat + beats)]
 
 
-@cocotb.test(timeout_time=200, timeout_unit="us")
+@simulated(20_000)
 async def check_both_clients(dut):
     rng = random.Random(1)
     memory = await begin(dut, rng)
@@ -62,7 +62,7 @@ async def check_both_clients(dut):
     assert memory.lengths == set(range(1, BURST + 1))
 
 
-@cocotb.test(timeout_time=200, timeout_unit="us")
+@simulated(20_000)
 async def check_a_client_that_does_not_take(dut):
     """Nothing is lost and the other client goes on, whichever is held up."""
     rng = random.Random(2)
@@ -80,7 +80,7 @@ async def check_a_client_that_does_not_take(dut):
         await task
 
 
-@cocotb.test(timeout_time=200, timeout_unit="us")
+@simulated(20_000)
 async def check_rate(dut):
     memory = await begin(dut, random.Random(3), latency=6)
     begun = get_sim_time("ns")
@@ -89,7 +89,7 @@ async def check_rate(dut):
     assert (get_sim_time("ns") - begun) / PERIOD <= 400 + 16
 
 
-@cocotb.test(timeout_time=400, timeout_unit="us")
+@simulated(40_000)
 async def check_window(dut):
     """Beats outside come as refused, in their place among the others; what lies inside is read from the base on."""
     rng = random.Random(5)
@@ -124,7 +124,7 @@ async def check_window(dut):
             assert dut.idle.value
 
 
-@cocotb.test(timeout_time=200, timeout_unit="us")
+@simulated(20_000)
 async def check_flush(dut):
     rng = random.Random(4)
     memory = await begin(dut, rng, latency=4, stall=0.4)

@@ -8,7 +8,7 @@ from cocotb.utils import get_sim_time
 
 from acceltran.hw.memory.axi_writer import AxiWriter
 from acceltran.sim.clock import PERIOD
-from acceltran.sim.unit import simulate_component
+from acceltran.sim.unit import simulate_component, simulated
 from support.access import access_word
 from support.axi_memory import AxiMemory
 from support.streams import send, start
@@ -49,7 +49,7 @@ def put(image, beat, words):
         image[(beat + n) * BYTES:(beat + n + 1) * BYTES] = word.to_bytes(BYTES, "little")
 
 
-@cocotb.test()
+@simulated()
 async def check_stores(dut):
     rng = random.Random(1)
     memory = await begin(dut, rng)
@@ -67,7 +67,7 @@ async def check_stores(dut):
     assert memory.lengths == set(range(1, BURST + 1))
 
 
-@cocotb.test()
+@simulated()
 async def check_rate(dut):
     rng = random.Random(2)
     memory = await begin(dut, rng)
@@ -78,7 +78,7 @@ async def check_rate(dut):
     assert (get_sim_time("ns") - begun) / PERIOD <= 320 + 2 * BURST + 8
 
 
-@cocotb.test()
+@simulated()
 async def check_error(dut):
     rng = random.Random(3)
     memory = await begin(dut, rng, bad=[range(40 * BYTES, 41 * BYTES)])
@@ -88,7 +88,7 @@ async def check_error(dut):
     assert not await done(dut, 400) and dut.error.value and memory.idle
 
 
-@cocotb.test()
+@simulated()
 async def check_window(dut):
     """Addresses count from the base; a burst outside is not begun, nor one behind it, and what was begun before it is whole."""
     rng = random.Random(5)
@@ -113,7 +113,7 @@ async def check_window(dut):
         dut.rst.value = 0
 
 
-@cocotb.test()
+@simulated()
 async def check_flush(dut):
     """A flush closes the open burst without writing and begins no other; what was written is a prefix."""
     rng = random.Random(4)

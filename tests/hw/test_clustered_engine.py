@@ -3,14 +3,13 @@
 import random
 from dataclasses import dataclass
 
-import cocotb
 import pytest
 from cocotb.triggers import FallingEdge, ReadOnly
 
 from acceltran.hw.control.clustered_engine import ClusteredEngine
 from acceltran.hw.control.layouts import INSTRUCTION_BITS
 from acceltran.hw.instruction_layout import header_layout
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from support.streams import start
 
 IN_FLIGHT = 8
@@ -138,7 +137,7 @@ async def play(dut, rng, clusters, program, *, goes_on=False, limit=IN_FLIGHT):
     return whole, parts
 
 
-@cocotb.test(timeout_time=20, timeout_unit="ms")
+@simulated(2_000_000)
 async def check_order(dut):
     """Each cluster gets what names it; `done` comes in order, one cycle after the last cluster's."""
     clusters, rng = parameters()["clusters"], random.Random(1)
@@ -155,7 +154,7 @@ async def check_order(dut):
             earlier = moment
 
 
-@cocotb.test(timeout_time=20, timeout_unit="ms")
+@simulated(2_000_000)
 async def check_errors(dut):
     """Of the first instruction that is faulty in any cluster, when all before it are done; whatever follows in the others."""
     clusters, rng = parameters()["clusters"], random.Random(2)

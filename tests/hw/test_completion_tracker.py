@@ -2,17 +2,16 @@
 
 import random
 
-import cocotb
 from cocotb.triggers import FallingEdge, ReadOnly
 
 from acceltran.hw.matrix.completion_tracker import CompletionTracker
-from acceltran.sim.unit import simulate_component
+from acceltran.sim.unit import simulate_component, simulated
 from support.streams import start
 
 GRID, PORTS = 4, 3
 
 
-@cocotb.test()
+@simulated()
 async def check_completion(dut):
     rng = random.Random(3)
     for name in ("open", "issued", "close", "written"):

@@ -2,7 +2,6 @@
 
 import random
 
-import cocotb
 import numpy as np
 import pytest
 from cocotb.clock import Clock
@@ -11,7 +10,7 @@ from cocotb.triggers import FallingEdge, Timer
 from acceltran.hw.post_process.compressor import Compressor
 from acceltran.hw.spec.widths import SLOT_BITS
 from acceltran.sim.clock import PERIOD
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.tiles import pack_bits
 from support.tile_writes import unpack_write, writes_of
 
@@ -93,7 +92,7 @@ def case(rng, size, width, lines_per_write, count):
     return words, expected
 
 
-@cocotb.test()
+@simulated()
 async def check_tiles(dut):
     p = parameters()
     rng = random.Random(3)
@@ -108,7 +107,7 @@ async def check_tiles(dut):
             assert cycles <= len(words) + double + 2
 
 
-@cocotb.test()
+@simulated()
 async def check_ready_path(dut):
     """`i.ready` follows `o.ready` within a cycle, unless there is a skid buffer."""
     p = parameters()
@@ -131,7 +130,7 @@ async def check_ready_path(dut):
     assert (followed == 0) == p["skid"], followed
 
 
-@cocotb.test()
+@simulated()
 async def check_one_cycle_per_row(dut):
     """Tiles without a split at their end take exactly T cycles each, whatever their density."""
     p = parameters()

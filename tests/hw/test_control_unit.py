@@ -13,14 +13,14 @@ from acceltran.hw.spec.error_codes import ErrorCode, ErrorSource
 from acceltran.hw.spec.isa import Engine
 from acceltran.hw.spec.registers import COUNTERS, CURVE_STRIDE, KNOTS, PAGE_BITS, REGISTERS, by_name, config_values, counters_of
 from acceltran.hw.spec.widths import NUMBER_BITS
-from acceltran.sim.unit import simulate_component
+from acceltran.sim.unit import simulate_component, simulated
 from acceltran.sw.golden.threshold import threshold
 from support.access import access_word
 from support.control_bench import DONE, HALT, IDLE, RESET, RESETTING, RUNNING, SCRUB, START, Bench
 from support.engines import Model, make, random_program
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_registers(dut):
     bench = await Bench(dut, 1).open()
     host, config, rng = bench.host, bench.config, bench.rng
@@ -55,7 +55,7 @@ async def check_registers(dut):
         assert await host.read(name) == value
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_runs_and_thresholds(dut):
     bench = await Bench(dut, 2).open()
     host, rng, config = bench.host, bench.rng, bench.config
@@ -83,7 +83,7 @@ async def check_runs_and_thresholds(dut):
                 assert await host.read("TAU", c - 1) == expected[c - 1]
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_start_while_running(dut):
     bench = await Bench(dut, 3).open()
     host = bench.host
@@ -106,7 +106,7 @@ async def check_start_while_running(dut):
     assert int(dut.irq.value)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_done_waits_for_the_bus(dut):
     bench = await Bench(dut, 9).open()
     host = bench.host
@@ -120,7 +120,7 @@ async def check_done_waits_for_the_bus(dut):
     assert await host.read("STATUS") == IDLE | DONE
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_errors(dut):
     bench = await Bench(dut, 4).open()
     host, rng = bench.host, bench.rng
@@ -179,7 +179,7 @@ async def check_errors(dut):
     await bench.good_run()
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_watchdog(dut):
     bench = await Bench(dut, 5).open()
     host, rng = bench.host, bench.rng
@@ -226,7 +226,7 @@ async def check_watchdog(dut):
     await bench.good_run()
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_soft_reset(dut):
     bench = await Bench(dut, 6).open()
     host, rng = bench.host, bench.rng
@@ -259,7 +259,7 @@ async def check_soft_reset(dut):
     assert len(pulses) == 13 and tail == [1] * 13
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
+@simulated(200_000)
 async def check_scrub(dut):
     """A scrub is a reset, then zeroes what the control unit keeps of a program, and waits for the buffers."""
     bench = await Bench(dut, 8).open()
@@ -299,7 +299,7 @@ async def check_scrub(dut):
     await bench.good_run()
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_access(dut):
     """What the memory side may reach is what the registers say: everything after a reset."""
     bench = await Bench(dut, 10).open()
@@ -319,7 +319,7 @@ async def check_access(dut):
             assert int(getattr(dut, f"port_base__{port - 1}").value) == at[f"PORT_BASE_{port}"] >> PAGE_BITS
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_counters(dut):
     bench = await Bench(dut, 7).open()
     host, rng = bench.host, bench.rng

@@ -2,7 +2,6 @@
 
 import random
 
-import cocotb
 import pytest
 from amaranth.hdl import Module
 from cocotb.triggers import Timer
@@ -10,11 +9,11 @@ from cocotb.triggers import Timer
 from acceltran.hw.streams import crossbar
 from acceltran.hw.streams.crossbar import CROSSBAR_VERILOG, Crossbar, route
 from acceltran.hw.verilog_export import to_verilog
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.tiles import pack_bits
 
 
-@cocotb.test()
+@simulated()
 async def check_selection(dut):
     inputs, outputs, width = (parameters()[name] for name in ("inputs", "outputs", "width"))
     rng = random.Random(inputs)

@@ -11,7 +11,7 @@ from acceltran.hw.control.layouts import ENGINES, engine_bits
 from acceltran.hw.spec.error_codes import ErrorCode
 from acceltran.hw.spec.isa import Engine
 from acceltran.hw.spec.widths import NUMBER_BITS
-from acceltran.sim.unit import simulate_component
+from acceltran.sim.unit import simulate_component, simulated
 from support.engines import Model, engine, make, random_program
 from support.streams import send, start
 
@@ -61,7 +61,7 @@ def reports(dut):
     return [(n, p >> 1 & 31, p >> 6 & 3, p >> 8) for n, p in enumerate(parts) if p & 1]
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_random_programs(dut):
     await prepare(dut)
     behaviours = ((1.0, 1, 8, 0.0, 0.2), (0.5, 12, 3, 0.3, 0.2), (0.2, 3, 1, 0.0, 0.5), (1.0, 40, 8, 0.0, 0.1),
@@ -90,7 +90,7 @@ async def check_random_programs(dut):
         await reset(dut)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_issue_latency(dut):
     """The dependent instruction is offered `ISSUE_LATENCY` cycles after the pulse of the one that it waits for."""
     rng = random.Random(9)
@@ -118,7 +118,7 @@ async def check_issue_latency(dut):
     assert offered == 2
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_in_flight_limit(dut):
     rng = random.Random(10)
     await prepare(dut)
@@ -136,7 +136,7 @@ async def check_in_flight_limit(dut):
     assert accepted == 12 and int(dut.empty.value)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_stop(dut):
     rng = random.Random(11)
     await prepare(dut)
@@ -156,7 +156,7 @@ async def check_stop(dut):
     assert int(dut.oldest.value) == 1
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_engine_error(dut):
     """The error belongs to the first instruction not completed, whatever SYNCs stand before it."""
     await prepare(dut)
@@ -183,7 +183,7 @@ async def check_engine_error(dut):
         assert found == [(1, ErrorCode.SLOT_RANGE, Engine.MATRIX, 100 + 2 * completed)]
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_counts(dut):
     """255 tokens can be taken at once, 4095 kept; one more is an error of the giver."""
     rng = random.Random(30)

@@ -2,13 +2,12 @@
 
 import random
 
-import cocotb
 import pytest
 import torch
 from cocotb.triggers import Timer
 
 from acceltran.hw.post_process.dynatran import DynaTran
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.post_process import prune
 from acceltran.sw.golden.tiles import pack_bits, unpack_bits
 
@@ -25,7 +24,7 @@ def operands(rng, tile, width):
         yield rng.sample(near, tile) if tile <= len(near) else (near * 2)[:tile], tau
 
 
-@cocotb.test()
+@simulated()
 async def check_rows(dut):
     p = parameters()
     for row, tau in operands(random.Random(5), p["tile"], p["width"]):

@@ -9,7 +9,7 @@ from cocotb.utils import get_sim_time
 
 from acceltran.hw.pe.expander import Expander
 from acceltran.sim.clock import PERIOD
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from support.streams import collect, random_tile, row_of_beat, send, start, tile_beats
 
 
@@ -30,7 +30,7 @@ def tiles_for(rng, size, width):
     return cases
 
 
-@cocotb.test()
+@simulated()
 async def check_rows(dut):
     p = parameters()
     size, width, lines, rows = p["tile"], p["width"], p["lines_per_beat"], p["rows_per_beat"]
@@ -52,7 +52,7 @@ async def check_rows(dut):
             assert (first, last, got_transpose) == (group == 0, group == groups - 1, transpose)
 
 
-@cocotb.test()
+@simulated()
 async def check_throughput(dut):
     p = parameters()
     size, width, lines, rows = p["tile"], p["width"], p["lines_per_beat"], p["rows_per_beat"]

@@ -2,7 +2,6 @@
 
 import random
 
-import cocotb
 import torch
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
@@ -10,11 +9,11 @@ from cocotb.triggers import FallingEdge
 from acceltran.hw.spec.exponential import ARGUMENT_FRAC, OFFSET_BITS
 from acceltran.hw.vector.exponential import Exponential
 from acceltran.sim.clock import PERIOD
-from acceltran.sim.unit import simulate_component
+from acceltran.sim.unit import simulate_component, simulated
 from acceltran.sw.golden.exponential import exponential_of_fraction
 
 
-@cocotb.test()
+@simulated()
 async def check_arguments(dut):
     Clock(dut.clk, PERIOD, "ns").start()
     rng = random.Random(1)

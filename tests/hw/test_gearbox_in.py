@@ -7,7 +7,7 @@ import pytest
 from cocotb.triggers import FallingEdge, ReadOnly
 
 from acceltran.hw.memory.gearbox_in import GearboxIn
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from support.streams import send, start
 
 
@@ -57,7 +57,7 @@ def segment(rng, bus, sizes):
     return beats, pieces, None, word
 
 
-@cocotb.test(timeout_time=1000, timeout_unit="us")
+@simulated()
 async def check_pieces(dut):
     p = parameters()
     bus, sizes = p["bus_width"], p["sizes"]
@@ -72,7 +72,7 @@ async def check_pieces(dut):
         await sender
 
 
-@cocotb.test(timeout_time=1000, timeout_unit="us")
+@simulated()
 async def check_rate(dut):
     """Whichever is the limit, beats or pieces, there is no bubble."""
     p = parameters()
@@ -99,7 +99,7 @@ async def check_rate(dut):
         assert cycles <= max(beats, count) + 2
 
 
-@cocotb.test(timeout_time=1000, timeout_unit="us")
+@simulated()
 async def check_append(dut):
     """A segment that goes on, in parts of random length, gives the pieces of one long segment, at full rate."""
     p = parameters()

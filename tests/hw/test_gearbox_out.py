@@ -8,7 +8,7 @@ from cocotb.utils import get_sim_time
 
 from acceltran.hw.memory.gearbox_out import GearboxOut
 from acceltran.sim.clock import PERIOD
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from support.streams import collect, send, start
 
 
@@ -25,7 +25,7 @@ def store(rng, bus, sizes, count):
     return pieces, [word >> n * bus & (1 << bus) - 1 | (n == beats - 1) << bus for n in range(beats)]
 
 
-@cocotb.test(timeout_time=1000, timeout_unit="us")
+@simulated()
 async def check_beats(dut):
     p = parameters()
     bus, sizes = p["bus_width"], p["sizes"]
@@ -39,7 +39,7 @@ async def check_beats(dut):
         await sender
 
 
-@cocotb.test(timeout_time=1000, timeout_unit="us")
+@simulated()
 async def check_rate(dut):
     p = parameters()
     bus, sizes = p["bus_width"], p["sizes"]

@@ -11,7 +11,7 @@ from acceltran.hw.control.layouts import engine_bits
 from acceltran.hw.spec.error_codes import ErrorCode, ErrorSource
 from acceltran.hw.spec.isa import INSTRUCTIONS, Buffer, Function, LoopOrder, Opcode, encode
 from acceltran.hw.spec.widths import NUMBER_BITS
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from support.streams import collect, send, start
 
 BITS = engine_bits()
@@ -96,7 +96,7 @@ async def outcome(dut, cycles=8):
     return offered, int(dut.halted.value), report
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_legal_stream(dut):
     values, rng = parameters(), random.Random(1)
     await prepare(dut)
@@ -115,7 +115,7 @@ async def check_legal_stream(dut):
     assert int(dut.halted.value) and int(dut.ended.value) and int(dut.i__ready.value)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_masks(dut):
     """Every mask that an instruction can have passes; with one cluster nobody looks at it."""
     values, rng = parameters(), random.Random(4)
@@ -129,7 +129,7 @@ async def check_masks(dut):
     assert [result & (1 << BITS) - 1 for result in results] == [given & (1 << BITS) - 1 for given in words]
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_illegal(dut):
     values, rng = parameters(), random.Random(2)
     legal, cases = legal_fields(values), []
@@ -159,7 +159,7 @@ async def check_illegal(dut):
         assert await outcome(dut) == ([], 0, None)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_ends(dut):
     values, rng = parameters(), random.Random(3)
     await prepare(dut)

@@ -8,7 +8,7 @@ from cocotb.triggers import FallingEdge, ReadOnly
 from acceltran.hw.control.instruction_fetch import InstructionFetch
 from acceltran.hw.control.layouts import INSTRUCTION_BITS, engine_bits
 from acceltran.hw.spec.widths import NUMBER_BITS
-from acceltran.sim.unit import simulate_component
+from acceltran.sim.unit import simulate_component, simulated
 from support.streams import collect, start
 
 OUTSTANDING = 4
@@ -50,7 +50,7 @@ async def prepare(dut):
     await start(dut, "fetch")
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_programs(dut):
     await prepare(dut)
     for seed, (length, latency, ready, stall) in enumerate((
@@ -81,7 +81,7 @@ async def check_programs(dut):
         task.cancel()
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_run_ahead_is_limited(dut):
     rng = random.Random(7)
     await prepare(dut)
@@ -94,7 +94,7 @@ async def check_run_ahead_is_limited(dut):
     task.cancel()
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_stop(dut):
     """After `stop` a standing request stays until it is taken, no other follows, and the answers are delivered."""
     rng = random.Random(8)
@@ -115,7 +115,7 @@ async def check_stop(dut):
     task.cancel()
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_empty_program(dut):
     await prepare(dut)
     assert not int(dut.exhausted.value)

@@ -2,7 +2,6 @@
 
 import random
 
-import cocotb
 import numpy as np
 import torch
 from cocotb.clock import Clock
@@ -11,13 +10,13 @@ from cocotb.triggers import FallingEdge
 from acceltran.hw.interpolator import Interpolator
 from acceltran.hw.spec.quadratic_table import QuadraticTable
 from acceltran.sim.clock import PERIOD
-from acceltran.sim.unit import simulate_component
+from acceltran.sim.unit import simulate_component, simulated
 from acceltran.sw.golden.interpolate import interpolate
 
 TABLE = QuadraticTable(lambda x: 2.0**-x, 0.0, 12, 12, 3, 16)
 
 
-@cocotb.test()
+@simulated()
 async def check_every_argument(dut):
     Clock(dut.clk, PERIOD, "ns").start()
     rng = random.Random(1)

@@ -12,7 +12,7 @@ from cocotb.triggers import FallingEdge, ReadOnly
 from acceltran.hw.spec.layernorm import BETA_LEADS, GAMMA_LEADS
 from acceltran.hw.spec.widths import SLOT_BITS
 from acceltran.hw.vector.layernorm_unit import LayerNormUnit, layernorm_command
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.layernorm import layernorm, layernorm_fields
 from acceltran.sw.golden.tiles import matrix_of, pack_bits, tiles_of, unpack_bits, unpack_tile
 from support.streams import send, start, tile_beats
@@ -189,7 +189,7 @@ async def run(bench, jobs, cycles=60000):
 KINDS = ("zero", "constant", "extremes", "single", "mean", "epsilon", "residual", "random")
 
 
-@cocotb.test()
+@simulated()
 async def check_kinds(dut):
     bench = Bench(dut, 1)
     await bench.begin()
@@ -200,7 +200,7 @@ async def check_kinds(dut):
     await run(bench, jobs)
 
 
-@cocotb.test()
+@simulated()
 async def check_stalls(dut):
     bench = Bench(dut, 2, stall=0.4)
     await bench.begin()
@@ -212,7 +212,7 @@ async def check_stalls(dut):
     await run(bench, jobs)
 
 
-@cocotb.test()
+@simulated()
 async def check_ties_at_tau(dut):
     bench = Bench(dut, 3, stall=0.1)
     await bench.begin()
@@ -227,7 +227,7 @@ async def check_ties_at_tau(dut):
     await run(bench, jobs)
 
 
-@cocotb.test()
+@simulated()
 async def check_long_row_and_throughput(dut):
     bench = Bench(dut, 4)
     await bench.begin()

@@ -2,7 +2,6 @@
 
 import random
 
-import cocotb
 import pytest
 import torch
 from cocotb.clock import Clock
@@ -10,11 +9,11 @@ from cocotb.triggers import FallingEdge
 
 from acceltran.hw.vector.logarithm import Logarithm
 from acceltran.sim.clock import PERIOD
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.logarithm import logarithm
 
 
-@cocotb.test()
+@simulated()
 async def check_arguments(dut):
     bits, rng = parameters()["input_bits"], random.Random(1)
     arguments = [0, (1 << bits) - 1]

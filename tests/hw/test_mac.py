@@ -2,18 +2,17 @@
 
 import random
 
-import cocotb
 import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
 from acceltran.hw.pe.mac import Mac
 from acceltran.sim.clock import PERIOD
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.tiles import pack_bits
 
 
-@cocotb.test()
+@simulated()
 async def check_sums(dut):
     p = parameters()
     width, b_width, rows, rng = p["width"], p["b_width"], p["rows"], random.Random(1)

@@ -2,19 +2,18 @@
 
 import random
 
-import cocotb
 import numpy as np
 import pytest
 
 from acceltran.hw.pe.mac_lane import MacLane
 from acceltran.hw.pe.pe_format import LaneFormat
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.tiles import unpack_bits
 from support.lane_bench import LaneBench
 from support.streams import start
 
 
-@cocotb.test()
+@simulated()
 async def check_rows(dut):
     p = parameters()
     size, rng = p["tile"], random.Random(6)

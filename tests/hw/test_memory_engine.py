@@ -9,7 +9,7 @@ from cocotb.triggers import ClockCycles, FallingEdge
 from acceltran.hw.memory.memory_engine import MemoryEngine
 from acceltran.hw.spec.error_codes import MemoryFault
 from acceltran.hw.spec.isa import Buffer, Opcode
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from support.access import access_word
 from support.memory_bench import MemoryBench
 
@@ -40,7 +40,7 @@ def slots(**values):
     return {"slot": 0, "pitch": 1, "rows": 1, "columns": 1} | values
 
 
-@cocotb.test()
+@simulated()
 @cocotb.parametrize((("stall", "latency"), [(0, 0), (0.4, 5), (0.1, 40)]))
 async def check_programs(dut, stall, latency):
     b = await bench(dut, f"{stall} {latency}", stall=stall, latency=latency)
@@ -54,7 +54,7 @@ async def check_programs(dut, stall, latency):
     assert b.memory.beats_written * b.state.beat == b.written_bytes
 
 
-@cocotb.test()
+@simulated()
 @cocotb.parametrize(stall=[0, 0.3])
 async def check_with_library_models(dut, stall):
     b = await bench(dut, f"library {stall}", stall=stall, model="cocotbext")
@@ -65,7 +65,7 @@ async def check_with_library_models(dut, stall):
     assert (await fetching)[:60] == expected
 
 
-@cocotb.test()
+@simulated()
 async def check_fetch_beside_loads(dut):
     """Fetches and loads do not block each other, whoever does not take; a bus error is handed over with its fetch."""
     b = await bench(dut, 5, stall=0.1, latency=12)
@@ -87,13 +87,11 @@ async def check_fetch_beside_loads(dut):
     await task
 
 
-@cocotb.test()
+@simulated(where=lambda p: p["outstanding_reads"] * p["burst_beats"] >= 32)
 async def check_rate(dut):
     """Dense tiles come in, and go out, as fast as the bus or a mask and lines per cycle allow; loads follow back to back."""
     b = await bench(dut, 6, latency=10)
     p = parameters()
-    if p["outstanding_reads"] * p["burst_beats"] < 32:
-        return
     size, mask, tiles = p["tile"], p["tile"] ** 2, 8
     full = ((1 << mask) - 1).to_bytes(mask // 8, "little")
     for opcode, extra, number in ((Opcode.LOAD, {"buffer": Buffer.WEIGHT}, 4), (Opcode.LOAD, {"buffer": Buffer.ACTIVATION}, 1),
@@ -112,17 +110,20 @@ async def check_rate(dut):
         assert b.cycles - begun <= number * (max(beats, pieces) + 4) + 2 * p["burst_beats"] + 32
 
 
-@cocotb.test()
+def whole_beats(p):
+    """Tiles in a table row of whole beats, its beats, and those that can be asked for ahead."""
+    line, bus = p["tile"] * p["width"], p["bus_width"]
+    columns = next(n for n in range(2, CAPACITIES["activation_tiles"] + 1) if n * line % bus == 0)
+    beats = columns * line // bus
+    return columns, beats, p["outstanding_reads"] * min(p["burst_beats"], beats)
+
+
+@simulated(where=lambda p: whole_beats(p)[2] >= 16)
 async def check_gather_rate(dut):
     """Table rows of whole beats follow each other as fast as the bus or a line per cycle allows, also from GATHER to GATHER."""
     p = parameters()
-    line, bus = p["tile"] * p["width"], p["bus_width"]
-    columns = next(n for n in range(2, CAPACITIES["activation_tiles"] + 1) if n * line % bus == 0)
-    rows = min(3, CAPACITIES["activation_tiles"] // columns)
-    beats = columns * line // bus
-    ahead, number = p["outstanding_reads"] * min(p["burst_beats"], beats), 4
-    if ahead < 16:
-        return
+    columns, beats, ahead = whole_beats(p)
+    rows, number = min(3, CAPACITIES["activation_tiles"] // columns), 4
     b = await bench(dut, 8, latency=ahead // 2)
     b.memory.data[4096:8192] = b.rng.randbytes(4096)
     b.memory.data[8192:12288] = b"".join((n % 4).to_bytes(4, "little") for n in range(1024))
@@ -135,7 +136,7 @@ async def check_gather_rate(dut):
     assert b.cycles - begun <= count * max(beats, columns) + chunks * (64 // b.state.beat + 8) + 2 * p["burst_beats"] + 32
 
 
-@cocotb.test()
+@simulated()
 @cocotb.parametrize(case=range(7))
 async def check_errors(dut, case):
     """One report, nothing written outside, nothing done after it; the engine works again after a soft reset."""
@@ -162,7 +163,7 @@ async def check_errors(dut, case):
     await b.run(b.state.random_program(b.rng, 4, 1 << 14))
 
 
-@cocotb.test()
+@simulated()
 @cocotb.parametrize(stall=[0, 0.4])
 async def check_bus_errors(dut, stall):
     """What was written before the error is right, and nothing comes after it."""
@@ -214,7 +215,7 @@ def faulty(b, opcode, kind):
     return opcode, values | ({"address": BAD} if kind == 0 else late), MemoryFault.BUS_READ
 
 
-@cocotb.test()
+@simulated()
 @cocotb.parametrize(latency=[0, 30])
 async def check_faulting_instruction(dut, latency):
     """Behind every instruction every other one at fault: the first is done, the second never, whatever was read ahead."""
@@ -239,7 +240,7 @@ async def check_faulting_instruction(dut, latency):
                 await b.soft_reset([task])
 
 
-@cocotb.test()
+@simulated()
 @cocotb.parametrize(latency=[0, 30])
 async def check_windows(dut, latency):
     """An instruction that leaves its window is named, as one that main memory refuses is, and the bus does not see it."""
@@ -269,7 +270,7 @@ async def check_windows(dut, latency):
     await b.run([sound(b, opcode, 1 + n) for n, opcode in enumerate((Opcode.LOAD, Opcode.GATHER, Opcode.STORE))])
 
 
-@cocotb.test()
+@simulated()
 async def check_scrub(dut):
     """Every word of every buffer is written with zeros, in the cycles that are promised, and the engine works on."""
     b = await bench(dut, "scrub")
@@ -292,7 +293,7 @@ async def check_scrub(dut):
     await b.run(b.state.random_program(b.rng, 4, 1 << 14))
 
 
-@cocotb.test()
+@simulated()
 @cocotb.parametrize(latency=[0, 30])
 async def check_surplus(dut, latency):
     """A LOAD that fetches more than its tiles take is done when the rest has come; an error in the rest is its own."""
@@ -314,7 +315,7 @@ async def check_surplus(dut, latency):
             await b.soft_reset([task])
 
 
-@cocotb.test()
+@simulated()
 async def check_rows_of_lines(dut):
     """The rows and the pitch of a LOAD to the vector buffer mean nothing: no rows do not make it empty."""
     b = await bench(dut, "rows of lines")
@@ -325,7 +326,7 @@ async def check_rows_of_lines(dut):
         assert b.state.vector[values["slot"]] != before
 
 
-@cocotb.test()
+@simulated()
 @cocotb.parametrize(kind=["load", "store", "gather", "mixed"])
 async def check_soft_reset(dut, kind):
     """Flush at random moments, also with writes and fetches on their way; then everything works."""

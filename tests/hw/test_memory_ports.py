@@ -7,7 +7,7 @@ from cocotb.triggers import ClockCycles, FallingEdge
 from acceltran.hw.memory.memory_engine import MemoryEngine
 from acceltran.hw.spec.error_codes import MemoryFault
 from acceltran.hw.spec.isa import Buffer, Opcode
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from support.access import access_word
 from support.memory_bench import MemoryBench
 
@@ -41,7 +41,7 @@ async def failed(b, program, limit=4000):
     return found
 
 
-@cocotb.test()
+@simulated()
 @cocotb.parametrize((("stall", "latency"), [(0, 0), (0.4, 5), (0.1, 40)]))
 async def check_programs(dut, stall, latency):
     b = await bench(dut, f"{stall} {latency}", stall=stall, latency=latency)
@@ -57,7 +57,7 @@ async def check_programs(dut, stall, latency):
         assert memory.beats_read * b.state.beat == read
 
 
-@cocotb.test()
+@simulated()
 async def check_few_tiles(dut):
     """LOADs with fewer tiles than ports, one behind the other; ports without a share ask for nothing."""
     b = await bench(dut, "few", latency=7)
@@ -69,7 +69,7 @@ async def check_few_tiles(dut):
         assert asked == [port < tiles for port in range(ports)]
 
 
-@cocotb.test()
+@simulated()
 async def check_rate(dut):
     """Dense tiles come through all ports at once, and LOADs follow each other without a gap."""
     b = await bench(dut, "rate", latency=10)
@@ -85,7 +85,7 @@ async def check_rate(dut):
     assert all(count == number * len(raw) for count in b.further_bytes.values()) and len(b.further_bytes) == ports - 1
 
 
-@cocotb.test()
+@simulated()
 async def check_run_ahead(dut):
     """A port goes on with the next LOAD while another is still at the last one; done comes in order."""
     b = await bench(dut, "ahead")
@@ -104,7 +104,7 @@ async def check_run_ahead(dut):
     await b.run([second, first])
 
 
-@cocotb.test()
+@simulated()
 @cocotb.parametrize(latency=[0, 30])
 async def check_errors(dut, latency):
     """On each port: refused by memory at once and late, by the window, by the buffer, too few bytes."""
@@ -141,7 +141,7 @@ async def check_errors(dut, latency):
     await b.run([striped(b, 5), *b.state.random_program(b.rng, 4, 1 << 14)])
 
 
-@cocotb.test()
+@simulated()
 async def check_order_of_errors(dut):
     """What a port meets early counts when everything before it is done, and not at all if that fails."""
     b = await bench(dut, "order")
@@ -157,7 +157,7 @@ async def check_order_of_errors(dut):
     await b.run([(opcode, early), slow])
 
 
-@cocotb.test()
+@simulated()
 async def check_bases(dut):
     """Each port counts addresses from a base of its own."""
     b = await bench(dut, "bases")
@@ -172,7 +172,7 @@ async def check_bases(dut):
     await b.run([expected])
 
 
-@cocotb.test()
+@simulated()
 async def check_soft_reset(dut):
     """Flush at random moments, with traffic on every port and several LOADs under way; then everything works."""
     b = await bench(dut, "reset", stall=0.2, latency=8)

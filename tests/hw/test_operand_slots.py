@@ -2,19 +2,18 @@
 
 import random
 
-import cocotb
 import numpy as np
 import pytest
 from cocotb.triggers import FallingEdge, ReadOnly
 
 from acceltran.hw.pe.operand_slots import OperandSlots
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.tiles import unpack_bits
 from support.operand_reader import Reader, row_beats
 from support.streams import random_tile, start
 
 
-@cocotb.test()
+@simulated()
 async def check_ring(dut):
     p = parameters()
     size, width, slots, shared = p["tile"], p["width"], p["slots"], p["shared"]
@@ -75,7 +74,7 @@ async def check_ring(dut):
     assert beat == len(beats)
 
 
-@cocotb.test()
+@simulated()
 async def check_full(dut):
     """Nothing more is taken than the slots hold."""
     p = parameters()

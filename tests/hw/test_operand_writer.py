@@ -2,12 +2,11 @@
 
 import random
 
-import cocotb
 import pytest
 from cocotb.triggers import FallingEdge, ReadOnly
 
 from acceltran.hw.pe.operand_writer import OperandWriter
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.tiles import unpack_bits
 from support.operand_reader import Reader, row_beats
 from support.streams import random_tile, start
@@ -15,7 +14,7 @@ from support.streams import random_tile, start
 TILES = 80
 
 
-@cocotb.test()
+@simulated()
 async def check_ring(dut):
     """A model of the RAMs holds everything from the position of each reader to the frontier."""
     p = parameters()
@@ -69,7 +68,7 @@ async def check_ring(dut):
     assert all(reader.tile == TILES for reader in readers)
 
 
-@cocotb.test()
+@simulated()
 async def check_throughput(dut):
     """A row per cycle, transposed or not; one wait of T cycles from a transposed tile to one that is not, and with two slots
     one cycle, in which the readers learn that the tile before the last is usable and give it up.

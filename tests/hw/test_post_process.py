@@ -2,36 +2,17 @@
 
 import random
 
-import cocotb
-import numpy as np
 import pytest
-import torch
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, Timer
 
 from acceltran.hw.layout import post_command
 from acceltran.hw.post_process.post_process import PostProcess
-from acceltran.hw.spec.widths import SLOT_BITS
 from acceltran.sim.clock import PERIOD
-from acceltran.sim.unit import parameters, simulate_component
-from acceltran.sw.golden.post_process import post_process
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.tiles import pack_bits
+from support.post_commands import PostCommand
 from support.tile_writes import unpack_write, writes_of
-
-
-def random_command(rng, p):
-    """A command with its operands; shifts are mostly those that leave something to see."""
-    width, wide = p["width"], p["accumulator_width"]
-    bits = rng.choice((width, 2 * width, wide - 3))
-    function = rng.randrange(4)
-    usual = bits - (20 if function > 1 and {"gelu", "tanh"} & set(p["functions"]) else width)
-    return bits, {
-        "bias_shift": rng.choice((0, min(width, wide - width), wide - width, rng.randint(0, wide - width))),
-        "shift": rng.choice((*[usual] * 6, rng.randint(-24, 63), -24, 63)),
-        "function": function,
-        "function_shift": rng.choice((*[20 - width] * 4, rng.randint(-8, 20), 0, -8, 20)),
-        "tau": rng.choice((0, 0, 1, rng.getrandbits(width - 1) >> rng.randrange(width), rng.getrandbits(width // 2))),
-    }
 
 
 def random_sums(rng, size, bits):
@@ -47,21 +28,11 @@ def case(rng, p, tiles):
     layout = post_command(size, width, p["scale_bits"])
     commands, rows, writes = [], [], []
     for _ in range(tiles):
-        bits, fields = random_command(rng, p)
-        low, top = -(1 << (width - 1)), (1 << (width - 1)) - 1
-        zero = rng.random() < 0.4
-        bias = [0 if zero else rng.choice((low, top, rng.randint(low, top))) for _ in range(size)]
-        sums, slot = random_sums(rng, size, bits), rng.getrandbits(SLOT_BITS)
-        # A shifted bias fits in the accumulator.
-        most = min((1 << p["scale_bits"]) - 1, wide - width - fields["bias_shift"])
-        scales = [rng.choice((0, most, rng.randint(0, most))) for _ in range(size)]
-        result = post_process(torch.tensor(sums), None if zero else torch.tensor(bias), **fields, width=width,
-                              functions=p["functions"], scales=torch.tensor(scales))
-        writes += writes_of(result.numpy().astype(np.int64), slot, p["lines_per_beat"])
+        bits = rng.choice((width, 2 * width, wide - 3))
+        command, sums = PostCommand(rng, p, bits), random_sums(rng, size, bits)
+        writes += writes_of(command.result(sums), command.slot, p["lines_per_beat"])
         rows += [pack_bits(row, wide) | (r == size - 1) << (size * wide) for r, row in enumerate(sums)]
-        line = {"values": bias, "scales": scales} if p["scale_bits"] else bias
-        command = layout.const({**fields, "slot": slot, "bias": line})
-        commands.append(command.as_value().value & (1 << layout.size) - 1)
+        commands.append(layout.const(command.values).as_value().value & (1 << layout.size) - 1)
     return commands, rows, writes
 
 
@@ -95,7 +66,7 @@ async def transfer(dut, commands, rows, expected, rng, idle, stall, command_idle
     return writes, cycles
 
 
-@cocotb.test()
+@simulated()
 async def check_tiles(dut):
     p = parameters()
     rng = random.Random(8)

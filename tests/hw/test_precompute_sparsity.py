@@ -2,12 +2,11 @@
 
 import random
 
-import cocotb
 import pytest
 
 from acceltran.hw.pe.pe_format import LaneFormat
 from acceltran.hw.pe.precompute_sparsity import PrecomputeSparsity
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from support.lane_bench import LaneBench
 from support.streams import start
 
@@ -24,7 +23,7 @@ def expected_picks(bench, skip, column):
     return outputs[:-1]
 
 
-@cocotb.test()
+@simulated()
 async def check_picks(dut):
     p = parameters()
     size, width, rng = p["tile"], p["width"], random.Random(4)

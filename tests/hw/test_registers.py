@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import zlib
 
-import cocotb
 import pytest
 from cocotb.triggers import FallingEdge
 from cocotbext.axi import AxiResp
@@ -28,7 +27,7 @@ from acceltran.hw.spec.registers import (
     to_markdown,
 )
 from acceltran.hw.spec.widths import MEMORY_PORTS
-from acceltran.sim.unit import simulate_component
+from acceltran.sim.unit import simulate_component, simulated
 from support.control_bench import DONE, HALT, IDLE, RESET, START, Bench
 
 _WORDS = 1 << ADDRESS_BITS - 2
@@ -67,7 +66,7 @@ async def _read_all(bench, stored):
         assert not value & ~_used(register, bench.config), register.name
 
 
-@cocotb.test(timeout_time=3, timeout_unit="ms")
+@simulated(300_000)
 async def check_every_register(dut):
     bench = await Bench(dut, 11).open()
     host, rng, config = bench.host, bench.rng, bench.config
@@ -120,7 +119,7 @@ async def check_every_register(dut):
     await _read_all(bench, {o: v for o, v in stored.items() if _mapped(config)[o][0].reset is None})
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_latency(dut):
     """Cycles from the one in which an access is offered to that in which its answer is there, as the documents say."""
     bench = await Bench(dut, 12).open()

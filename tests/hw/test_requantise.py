@@ -2,13 +2,12 @@
 
 import random
 
-import cocotb
 import pytest
 import torch
 from cocotb.triggers import Timer
 
 from acceltran.hw.post_process.requantise import Requantise
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.post_process import requantise
 
 
@@ -23,7 +22,7 @@ def operands(rng, bits, shift, width):
     return [v for v in values if low <= v <= top]
 
 
-@cocotb.test()
+@simulated()
 async def check_every_shift(dut):
     p = parameters()
     rng = random.Random(6)

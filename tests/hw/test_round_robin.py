@@ -2,16 +2,15 @@
 
 import random
 
-import cocotb
 import pytest
 from cocotb.triggers import FallingEdge, ReadOnly
 
 from acceltran.hw.streams.round_robin import RoundRobin
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from support.streams import start
 
 
-@cocotb.test()
+@simulated()
 async def check_turns(dut):
     count = parameters()["inputs"]
     rng = random.Random(count)

@@ -9,7 +9,7 @@ from cocotb.utils import get_sim_time
 
 from acceltran.hw.vector.row_expander import RowExpander
 from acceltran.sim.clock import PERIOD
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.tiles import unpack_bits
 from support.streams import collect, random_tile, send, start, tile_beats
 
@@ -28,7 +28,7 @@ def tiles_for(rng, size, width):
     return cases
 
 
-@cocotb.test()
+@simulated()
 async def check_rows(dut):
     p = parameters()
     size, width, lines = p["tile"], p["width"], p["lines_per_beat"]
@@ -44,7 +44,7 @@ async def check_rows(dut):
             assert (unpack_bits(word, width, size) == cases[n // size][0][n % size]).all()
 
 
-@cocotb.test()
+@simulated()
 async def check_throughput(dut):
     p = parameters()
     size, width, lines = p["tile"], p["width"], p["lines_per_beat"]

@@ -2,7 +2,6 @@
 
 import random
 
-import cocotb
 import pytest
 from amaranth.lib import data
 from cocotb.triggers import FallingEdge, ReadOnly
@@ -12,7 +11,7 @@ from acceltran.hw.spec.isa import Opcode, encode
 from acceltran.hw.vector.layernorm_unit import layernorm_command
 from acceltran.hw.vector.row_sequencer import RowSequencer
 from acceltran.hw.vector.softmax_unit import softmax_command
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from support.streams import start
 
 WIDTH, TILE, UNITS, SLOTS, LINES = 8, 8, 3, 200, 40
@@ -88,7 +87,7 @@ class Bench:
         return count
 
 
-@cocotb.test()
+@simulated()
 async def check_rows(dut):
     rng = random.Random(3)
     await start(dut, "i")
@@ -112,7 +111,7 @@ async def check_rows(dut):
                 assert command[name] == want, name
 
 
-@cocotb.test()
+@simulated()
 async def check_faults(dut):
     rng = random.Random(4)
     cases = [({"rows": 0}, "ENGINE_FIELD"), ({"columns": 0}, "ENGINE_FIELD"),

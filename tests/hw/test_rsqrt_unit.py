@@ -2,7 +2,6 @@
 
 import random
 
-import cocotb
 import pytest
 import torch
 from cocotb.clock import Clock
@@ -11,12 +10,12 @@ from cocotb.triggers import FallingEdge
 from acceltran.hw.spec.rsqrt import FRACTION, MANTISSA
 from acceltran.hw.vector.rsqrt import Rsqrt
 from acceltran.sim.clock import PERIOD
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.fixed import round_shift
 from acceltran.sw.golden.rsqrt import rsqrt
 
 
-@cocotb.test()
+@simulated()
 async def check_arguments(dut):
     Clock(dut.clk, PERIOD, "ns").start()
     rng = random.Random(1)

@@ -11,7 +11,7 @@ from acceltran.hw.matrix.operand_sequencer import OperandSequencer
 from acceltran.hw.matrix.step_sequencer import StepSequencer
 from acceltran.hw.spec import isa
 from acceltran.hw.spec.widths import SLOT_BITS
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.tiles import unpack_bits
 from support.streams import collect, send, start
 
@@ -104,7 +104,7 @@ def products(seed):
     return [random_product(rng, order) for order in isa.LoopOrder]
 
 
-@cocotb.test()
+@simulated()
 async def check_operands(dut):
     t = parameters()
     rng = random.Random(5)
@@ -128,7 +128,7 @@ async def check_operands(dut):
     assert not dut.fault.value
 
 
-@cocotb.test()
+@simulated()
 async def check_operand_outside(dut):
     t = parameters()
     await start(dut, "product")
@@ -170,7 +170,7 @@ def expected_steps(work, t):
     return steps
 
 
-@cocotb.test()
+@simulated()
 async def check_steps(dut):
     t = parameters()
     rng = random.Random(6)
@@ -196,7 +196,7 @@ def signed_bits(value, bits):
     return value & ((1 << bits) - 1)
 
 
-@cocotb.test()
+@simulated()
 async def check_commands(dut):
     t = parameters()
     rng = random.Random(8)

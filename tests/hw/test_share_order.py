@@ -2,18 +2,17 @@
 
 import random
 
-import cocotb
 import pytest
 from cocotb.triggers import FallingEdge, ReadOnly
 
 from acceltran.hw.memory.share_order import ShareOrder
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from support.streams import start
 
 DEPTH = 4
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
+@simulated(200_000)
 async def check_order(dut):
     """Ports finish at random times; now and then some fail, and nobody fails who has shares before that are not done."""
     ports, rng = parameters()["ports"], random.Random(1)

@@ -15,7 +15,7 @@ from acceltran.hw.spec.softmax import x_shifts
 from acceltran.hw.spec.widths import SLOT_BITS
 from acceltran.hw.vector.softmax_unit import SoftmaxUnit, softmax_command
 from acceltran.sim.clock import PERIOD
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.softmax import softmax
 from acceltran.sw.golden.tiles import unpack_bits, unpack_tile
 from support.streams import collect, send, start, tile_beats
@@ -171,7 +171,7 @@ async def run(dut, commands, seed, idle=0.0, stall=0.0, slow_requests=0.0):
     return cycles
 
 
-@cocotb.test()
+@simulated()
 async def check_kinds(dut):
     c, rng = SimpleNamespace(**parameters()), random.Random(1)
     kinds = ("random", "equal", "zero", "extreme", "rising", "falling", "sparse", "close")
@@ -180,7 +180,7 @@ async def check_kinds(dut):
     await run(dut, commands, 1)
 
 
-@cocotb.test()
+@simulated()
 async def check_valid_columns(dut):
     c, rng = SimpleNamespace(**parameters()), random.Random(2)
     t = c.tile
@@ -189,7 +189,7 @@ async def check_valid_columns(dut):
     await run(dut, commands, 2)
 
 
-@cocotb.test()
+@simulated()
 async def check_stalls(dut):
     c, rng = SimpleNamespace(**parameters()), random.Random(3)
     for seed, (idle, stall, slow) in enumerate(((0.5, 0.0, 0.0), (0.0, 0.6, 0.0), (0.2, 0.4, 0.7))[: 24 // c.tile]):
@@ -198,7 +198,7 @@ async def check_stalls(dut):
         await run(dut, commands, 30 + seed, idle, stall, slow)
 
 
-@cocotb.test()
+@simulated()
 async def check_pruning_ties(dut):
     c, rng = SimpleNamespace(**parameters()), random.Random(4)
     commands = [command_of(rng, c, "close", 2, 2 * c.tile - 3, tau="tie", o_frac=c.width - 2) for _ in range(4)]
@@ -206,7 +206,7 @@ async def check_pruning_ties(dut):
     await run(dut, commands, 4)
 
 
-@cocotb.test()
+@simulated()
 async def check_shifts(dut):
     c, rng = SimpleNamespace(**parameters()), random.Random(5)
     commands = [command_of(rng, c, kind, 1, c.tile, x_shift=x_shift, o_frac=rng.randint(0, c.width - 2))
@@ -214,7 +214,7 @@ async def check_shifts(dut):
     await run(dut, commands, 5)
 
 
-@cocotb.test()
+@simulated()
 async def check_throughput(dut):
     """Back to back: two passes of a row per cycle, plus filling and draining."""
     c, rng = SimpleNamespace(**parameters()), random.Random(6)

@@ -12,17 +12,15 @@ from acceltran.hw.streams.stream_arbiter import StreamArbiter
 from acceltran.hw.streams.stream_fork import StreamFork
 from acceltran.hw.streams.stream_queue import StreamQueue
 from acceltran.sim.clock import PERIOD
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from support.streams import collect, send, start
 
 COUNT = 200
 
 
-@cocotb.test()
+@simulated(where=lambda p: "choice" not in p)
 async def check_parts(dut):
     p = parameters()
-    if p.get("choice"):
-        return
     rng = random.Random(7)
     inputs = ["i"] if p["inputs"] == 0 else [f"i__{n}" for n in range(p["inputs"])]
     outputs = ["o"] if p["outputs"] == 0 else [f"o__{n}" for n in range(p["outputs"])]
@@ -42,11 +40,9 @@ async def check_parts(dut):
             assert cycles <= COUNT * len(inputs) + 8
 
 
-@cocotb.test()
+@simulated(where=lambda p: "skid" in p)
 async def check_ready(dut):
     """`i.ready` is what it was at the clock edge, whatever `o.ready` does; `o` follows `i` in the same cycle."""
-    if not parameters().get("skid"):
-        return
     await start(dut, "i")
     rng = random.Random(8)
     for _ in range(COUNT):
@@ -64,12 +60,10 @@ async def check_ready(dut):
         assert len(seen) == 1
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated(where=lambda p: "choice" in p)
 async def check_choice(dut):
     """Each payload to those that are chosen while it is offered, to each once; the others see nothing of it."""
     p = parameters()
-    if not p.get("choice"):
-        return
     rng, branches = random.Random(9), range(p["outputs"])
     await start(dut, "i")
     for stall in (0, 0.5):

@@ -2,14 +2,13 @@
 
 import random
 
-import cocotb
 import numpy as np
 import pytest
 from cocotb.triggers import FallingEdge, ReadOnly
 
 from acceltran.hw.control.threshold_calculator import ThresholdCalculator
 from acceltran.hw.spec.registers import KNOTS
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.threshold import threshold
 from support.streams import start
 
@@ -67,7 +66,7 @@ async def prepare(dut):
     await start(dut)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_targets(dut):
     values = parameters()
     rng, curves = random.Random(5), values["curves"]
@@ -84,7 +83,7 @@ async def check_targets(dut):
         assert await thresholds(dut, curves) == threshold(np.array(knots), target).tolist()
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_restart(dut):
     values = parameters()
     rng, curves = random.Random(6), values["curves"]
@@ -102,7 +101,7 @@ async def check_restart(dut):
         assert await thresholds(dut, curves) == threshold(np.array(knots), target).tolist()
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@simulated()
 async def check_erase(dut):
     values = parameters()
     rng, curves = random.Random(7), values["curves"]

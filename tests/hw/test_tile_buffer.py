@@ -16,7 +16,7 @@ from acceltran.hw.buffer.tile_reader import TileReader, read_request
 from acceltran.hw.layout import tile_beat, tile_write
 from acceltran.hw.spec.widths import SLOT_BITS
 from acceltran.hw.streams.crossbar import CROSSBAR_VERILOG
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.tiles import pack_bits
 from support.streams import collect, random_tile, send, start, tile_beats, tile_of_beats
 from support.tile_writes import write_words
@@ -62,7 +62,7 @@ def request(slots, active, lanes):
     return word | pack_bits(active, 1) << lanes * SLOT_BITS
 
 
-@cocotb.test()
+@simulated()
 async def check_round_trip(dut):
     p = parameters()
     size, width, lines, banks, tiles = (p[k] for k in ("tile", "width", "lines_per_beat", "banks", "tiles"))

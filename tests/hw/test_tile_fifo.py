@@ -9,7 +9,7 @@ from cocotb.utils import get_sim_time
 
 from acceltran.hw.pe.tile_fifo import TileFifo
 from acceltran.sim.clock import PERIOD
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from support.streams import collect, random_tile, send, start, tile_beats
 
 
@@ -27,7 +27,7 @@ def with_mask_held(beats, p):
     return [word & ~field | beats[0] & field for word in beats]
 
 
-@cocotb.test()
+@simulated()
 async def check_order(dut):
     p = parameters()
     await start(dut, "i")
@@ -40,7 +40,7 @@ async def check_order(dut):
         await sender
 
 
-@cocotb.test()
+@simulated()
 async def check_throughput_and_capacity(dut):
     p = parameters()
     await start(dut, "i")

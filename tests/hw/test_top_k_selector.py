@@ -2,18 +2,17 @@
 
 import random
 
-import cocotb
 import pytest
 import torch
 from cocotb.triggers import Timer
 
 from acceltran.cli.evaluate import keep_largest
 from acceltran.hw.post_process.top_k_selector import TopKSelector
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.tiles import pack_bits, unpack_bits
 
 
-@cocotb.test()
+@simulated()
 async def check_rows(dut):
     p = parameters()
     rng, low = random.Random(3), -(1 << (p["width"] - 1))

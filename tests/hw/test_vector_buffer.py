@@ -9,13 +9,13 @@ from acceltran.hw.buffer.sram import SRAM_VERILOG
 from acceltran.hw.buffer.vector_buffer import VectorBuffer
 from acceltran.hw.spec.widths import LINE_ADDRESS_BITS
 from acceltran.sim.clock import PERIOD
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from support.streams import collect, send, start
 
 TILE, WIDTH, LINES = 4, 8, 32
 
 
-@cocotb.test()
+@simulated()
 async def check_lines(dut):
     readers = parameters()["readers"]
     rng = random.Random(readers)
@@ -31,7 +31,7 @@ async def check_lines(dut):
             assert got == [lines[address] for address in wanted]
 
 
-@cocotb.test()
+@simulated()
 async def check_shared_lines(dut):
     """Readers that ask for the same lines get one every cycle, all of them."""
     readers = parameters()["readers"]

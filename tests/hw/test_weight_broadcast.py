@@ -17,7 +17,7 @@ from acceltran.hw.layout import tile_beat, tile_write
 from acceltran.hw.matrix.weight_broadcast import WeightBroadcast
 from acceltran.hw.spec.widths import SLOT_BITS
 from acceltran.hw.streams.crossbar import CROSSBAR_VERILOG
-from acceltran.sim.unit import parameters, simulate_component
+from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.tiles import pack_bits
 from support.streams import collect, random_tile, send, start, tile_beats, tile_of_beats
 from support.tile_writes import write_words
@@ -89,7 +89,7 @@ class Watch:
             await FallingEdge(self.dut.clk)
 
 
-@cocotb.test(timeout_time=10, timeout_unit="ms")
+@simulated(1_000_000)
 async def check_broadcast(dut):
     p = parameters()
     size, width, lines, columns, clusters = (p[name] for name in ("tile", "width", "lines_per_beat", "columns", "clusters"))

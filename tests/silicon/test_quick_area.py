@@ -79,7 +79,7 @@ def configs(draw):
 
 
 @given(configs())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_configuration_has_an_area_and_an_energy(config):
     area = quick_area(config)
     assert all(math.isfinite(row["mm2"]) and row["mm2"] > 0 and row["flip_flops"] > 0 for row in area["blocks"])

@@ -104,10 +104,11 @@ def test_processes_that_need_the_same_at_once_make_it_once():
     processes = [context.Process(target=_make_slowly, args=(queue, counts)) for _ in range(4)]
     for process in processes:
         process.start()
-    assert [queue.get(timeout=30) for _ in processes] == ["whole"] * 4
     for process in processes:
         process.join()
-    assert counts.get(timeout=1) and counts.empty()
+        assert process.exitcode == 0
+    assert [queue.get() for _ in processes] == ["whole"] * 4
+    assert counts.get() and counts.empty()
 
 
 def _never_end(started):
@@ -119,7 +120,8 @@ def test_a_process_that_is_killed_leaves_nothing_that_counts():
     started = context.Event()
     process = context.Process(target=_never_end, args=(started,))
     process.start()
-    assert started.wait(30)
+    while not started.wait(0.1):
+        assert process.is_alive()
     process.kill()
     process.join()
     make = Maker()
@@ -204,7 +206,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=1, timeout_unit="us")
 async def count(dut):
     Clock(dut.clk, 10, "ns").start()
     await ClockCycles(dut.clk, 20)

@@ -149,7 +149,7 @@ class Suite:
         image += bytes(MEMORY_END - 64 - len(image)) + SYNC
         write_image(image, self.config.bus_width, folder / "image.hex")
         run_cocotb(build_system(self.config, memory_bits=MEMORY_BITS), "support.error_runs", folder,
-                   plusargs=["+image=image.hex"], parameters={"runs": self.runs}, timeout=300)
+                   plusargs=["+image=image.hex"], parameters={"runs": self.runs})
         seen = json.loads((folder / "result.json").read_text())
         assert len(seen) == len(self.runs), "a soft reset did not end"
         return seen, RunResult(folder=folder, status=0, error=None, counters={}, intervals=(), started=0, build_seconds=0,

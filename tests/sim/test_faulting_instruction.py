@@ -57,7 +57,7 @@ def test_h1_each_memory_instruction_at_fault(program, latency, tmp_path):
             wanted.append((code, ErrorSource.MEMORY, number))
     assert len(image) <= END and len(runs) > 30
     write_image(image, CONFIG.bus_width, tmp_path / "image.hex")
-    run_cocotb(build_system(CONFIG, memory_bits=MEMORY_BITS), "support.error_runs", tmp_path, timeout=300,
+    run_cocotb(build_system(CONFIG, memory_bits=MEMORY_BITS), "support.error_runs", tmp_path,
                plusargs=["+image=image.hex", f"+latency={latency}"], parameters={"runs": runs})
     seen = json.loads((tmp_path / "result.json").read_text())
     assert [(r["error_code"], r["error_engine"], r["error_instruction"]) for r in seen] == wanted

@@ -36,7 +36,7 @@ def simulate(case, attack, parts, folder, *, secret, scrub=True, plusargs=()):
     reached = monitor_plusargs(read=(base, base + end - 1), write=(base, base + end - 1), **_ATTRIBUTES)
     run_cocotb(model, "support.hostile_runs", folder, plusargs=["+image=image.hex", f"+base={base:x}", *reached, *plusargs],
                parameters={"config": config.to_dict(), "base": base, "secret": [address, len(instructions)], "scrub": scrub,
-                           "read": READ, "write": WRITE, "limit": 20_000_000, **_ATTRIBUTES}, timeout=900)
+                           "read": READ, "write": WRITE, "limit": 20_000_000, **_ATTRIBUTES})
     return (json.loads((folder / "result.json").read_text()), (folder / "memory.log").read_text(), *monitored(folder))
 
 

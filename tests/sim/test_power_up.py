@@ -49,7 +49,7 @@ def test_v3_one_cycle_of_reset_at_any_moment(config, checkpoint, resets, tmp_pat
     rng = random.Random(3)
     moments = [rng.randrange(1, 2500) for _ in range(resets)]
     run = {"address": program.entry, "length": len(program.instructions), "watchdog": 100_000}
-    run_cocotb(model, "support.reset_runs", tmp_path, parameters={"moments": moments, "run": run}, timeout=600,
+    run_cocotb(model, "support.reset_runs", tmp_path, parameters={"moments": moments, "run": run},
                plusargs=["+image=image.hex", "+verilator+rand+reset+2", "+verilator+seed+1"])
 
     seen = json.loads((tmp_path / "result.json").read_text())

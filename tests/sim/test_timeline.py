@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from acceltran.hw.spec.config import AcceleratorConfig
@@ -47,7 +47,6 @@ def test_file(result, tmp_path):
     assert {e["args"]["name"] for e in events if e["name"] == "process_name"} == {"engines", "units"}
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.just("x"), st.integers(0, 50), st.integers(1, 20)).map(lambda p: (p[0], p[1], p[1] + p[2]))))
 def test_apart(periods):
     lists = apart(periods)

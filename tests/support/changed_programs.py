@@ -48,7 +48,7 @@ def play(program, runs, folder, *plusargs):
         image += b"".join(encode(opcode, **values) for opcode, values in instructions)
     assert len(image) <= MEMORY_END, f"{len(image)} bytes: give fewer runs"
     write_image(image, program.config.bus_width, folder / "image.hex")
-    run_cocotb(monitored_system(program.config), "support.error_runs", folder, timeout=300,
+    run_cocotb(monitored_system(program.config), "support.error_runs", folder,
                plusargs=["+image=image.hex", *plusargs], parameters={"runs": listed})
     check_monitored(folder, program.config.memory_ports)
     return json.loads((folder / "result.json").read_text()), RunResult(

@@ -9,14 +9,13 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, Timer
 
 from acceltran.hw.spec.registers import by_name
 from acceltran.sim.clock import PERIOD
 from acceltran.sim.register_bus import RegisterBus, reset
-from acceltran.sim.unit import parameters
+from acceltran.sim.unit import parameters, simulated
 from acceltran.sw.host import DeviceError, driver, perform_async
 
 LIMIT = 200_000
@@ -79,7 +78,7 @@ async def play(accelerator, run):
     return seen
 
 
-@cocotb.test()
+@simulated(lambda job: 2 * LIMIT * len(job["runs"]))
 async def run_all(dut):
     job = parameters()
     Clock(dut.clk, PERIOD, "ns", impl="gpi").start()

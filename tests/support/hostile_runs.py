@@ -6,7 +6,6 @@ A cocotb test module for `test_hostile_system`. What the hostile user sees in th
 import json
 from pathlib import Path
 
-import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, Timer
 from cocotb.utils import get_sim_time
@@ -15,7 +14,7 @@ from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.hw.spec.registers import by_name
 from acceltran.sim.clock import PERIOD
 from acceltran.sim.register_bus import reset
-from acceltran.sim.unit import parameters
+from acceltran.sim.unit import parameters, simulated
 from acceltran.sw.host import DeviceError, driver
 
 from .error_runs import Accelerator
@@ -68,7 +67,7 @@ async def attack(accelerator, job, run):
     return seen | {"reset": await accelerator.reset()}
 
 
-@cocotb.test()
+@simulated(30 * _SECRET_LIMIT)
 async def run_all(dut):
     job, parts, seen = parameters(), json.loads(Path("parts.json").read_text()), []
     Clock(dut.clk, PERIOD, "ns", impl="gpi").start()

@@ -6,17 +6,16 @@ A cocotb test module for `test_power_up`. What each complete run showed goes to 
 import json
 from pathlib import Path
 
-import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import Timer
 from cocotb.utils import get_sim_time
 
 from acceltran.sim.clock import PERIOD
 from acceltran.sim.register_bus import reset
-from acceltran.sim.unit import parameters
+from acceltran.sim.unit import parameters, simulated
 from acceltran.sw.host.driver import enable_interrupts
 
-from .error_runs import Accelerator
+from .error_runs import LIMIT, Accelerator
 
 
 async def start(accelerator, run):
@@ -24,7 +23,7 @@ async def start(accelerator, run):
     await accelerator.start(run)
 
 
-@cocotb.test()
+@simulated(lambda job: 2 * LIMIT * len(job["moments"]))
 async def run_all(dut):
     job, seen = parameters(), []
     Clock(dut.clk, PERIOD, "ns", impl="gpi").start()

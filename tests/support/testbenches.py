@@ -51,7 +51,7 @@ def icarus(folder, standard="2005", top="testbench", **parameters):
 
     def run(*plusargs, stop=False):
         done = subprocess.run([tool("vvp"), *(["-N"] if stop else []), simulator, *plusargs], check=True and not stop, cwd="/",
-                              capture_output=True, text=True, timeout=600)
+                              capture_output=True, text=True)
         return done.returncode, done.stdout.splitlines()
 
     return run

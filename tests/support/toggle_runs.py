@@ -5,9 +5,10 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
 from acceltran.sim.clock import PERIOD
+from acceltran.sim.unit import simulated
 
 
-@cocotb.test()
+@simulated(100)
 async def count(dut):
     dut.rst.value, dut.n.value = 0, 0
     cocotb.start_soon(Clock(dut.clk, PERIOD, unit="ns").start())

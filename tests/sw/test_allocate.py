@@ -59,7 +59,7 @@ SPANS = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(0, 
     lambda t: (t[0], t[1], t[2], t[2] + t[3])), min_size=1, max_size=14)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(SPANS, st.booleans(), st.sampled_from([0, 5, 2000]))
 def test_live_tensors_never_overlap(spans, pack, spare):
     pieces, steps = make_pieces(spans), make_steps(spans)

@@ -13,7 +13,7 @@ def exact(a, b):
                          for row in a.tolist()])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 7), st.integers(1, 40), st.integers(1, 5), st.integers(1, 29), st.integers(1, 28),
        st.integers(0, 99))
 def test_matches_python_integers(rows, inner, columns, a_bits, b_bits, seed):
@@ -37,8 +37,9 @@ def test_one_large_operand_falls_back_to_integers():
 
 
 def test_batches_and_zeros():
-    a = torch.randint(-9, 9, (3, 4, 5))
-    b = torch.randint(-9, 9, (5, 2))
+    generator = torch.Generator().manual_seed(7)
+    a = torch.randint(-9, 9, (3, 4, 5), generator=generator)
+    b = torch.randint(-9, 9, (5, 2), generator=generator)
     assert (matmul(a, b)[1] == exact(a[1], b)).all()
     assert not matmul(torch.zeros(2, 3, dtype=torch.int64), torch.ones(3, 4, dtype=torch.int64)).any()
     assert matmul(torch.zeros(0, 3, dtype=torch.int64), torch.ones(3, 4, dtype=torch.int64)).shape == (0, 4)

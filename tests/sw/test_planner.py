@@ -127,7 +127,7 @@ def test_later_steps_of_a_kept_order_wait_for_their_turn():
 OPERATIONS = st.lists(st.tuples(st.integers(1, 20), st.frozensets(st.integers(1, 6), max_size=3)), min_size=1, max_size=30)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(OPERATIONS, st.integers(1, 60), st.randoms(use_true_random=False))
 def test_what_is_in_use_at_once_keeps_to_the_room(entries, activations, random):
     """In any order of starts and ends that the answers allow: less than the room, or what one operation alone needs."""
@@ -163,7 +163,7 @@ GRAPHS = st.lists(st.tuples(st.sampled_from(Engine), st.integers(1, 300), st.fro
                   min_size=1, max_size=40)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(GRAPHS)
 def test_every_step_stays_behind_what_it_reads(entries):
     steps = [step(str(n), engine, busy, [str(n - back) for back in backs if n >= back])

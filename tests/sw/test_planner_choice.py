@@ -57,7 +57,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(Engine), st.integers(0, 40), st.integ
                            st.frozensets(st.integers(1, 8), max_size=3)), min_size=1, max_size=25)
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(STEPS, st.booleans(), st.sampled_from([0, 8, 100]), st.booleans())
 def test_heaps_choose_as_the_rule_says(entries, memory, patience, kept):
     regions = [Region("activation", str(n), 0, 0, 1, 1) for n in range(len(entries))]

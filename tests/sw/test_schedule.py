@@ -57,7 +57,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(Engine), st.frozensets(st.integers(0,
                            st.frozensets(st.integers(0, 5), max_size=2)), min_size=1, max_size=30)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(STEPS, st.sampled_from([1, 2, 4]))
 def test_random_programs_are_ordered_and_run(entries, depth):
     steps = [step(*entry) for entry in entries]
