@@ -49,5 +49,10 @@ CLUSTERS = {
         window=2, bus_width=128, softmax_units=4, layernorm_units=4, functions=("gelu", "tanh"), prune_curves=8, max_inner=512,
         wires="long",
     ),
+    8: AcceleratorConfig(
+        **SMALL | _MORE | {"activation_tiles": 4096}, name="eight_clusters", clusters=8, grid_rows=16, grid_columns=1,
+        activation_banks=16, weight_banks=8, integer_bits=4, fraction_bits=8, lines_per_beat=2, window=2, bus_width=64,
+        memory_ports=8, softmax_units=8, layernorm_units=16, functions=("gelu", "tanh"), prune_curves=8, max_inner=512,
+    ),
 }
 """By the number of clusters."""
