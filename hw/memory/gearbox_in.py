@@ -60,33 +60,35 @@ class GearboxIn(wiring.Component):
         held = Signal(self._capacity * self._unit, reset_less=True)
         level = Signal(range(self._capacity + 1))
 
-        # Pieces leave at the low end.
+        # A piece is offered at the low end.
         wanted = Array(Const(size, len(level)) for size in self._sizes)[self.size]
         enough = level >= wanted
-        rest, rest_level = Signal.like(held), Signal.like(level)
         m.d.comb += [
             self.o.payload.eq(held),
             self.o.valid.eq(opened & ~closing & enough),
             self.short.eq(opened & ~closing & ~enough & (left == 0)),
-            rest.eq(held),
-            rest_level.eq(level),
         ]
+
+        # Beats join above what is there, where everything is zero; only then a piece leaves, since it is known last.
+        joined, joined_level = Signal.like(held), Signal.like(level)
+        m.d.comb += [
+            self.i.ready.eq(opened & (left != 0) & (closing | (level <= self._capacity - self._bus))),
+            joined.eq(held),
+            joined_level.eq(level),
+        ]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += left.eq(left - 1)
+            m.d.comb += joined_level.eq(level + self._bus)
+            with m.Switch(level):
+                for n in range(self._capacity - self._bus + 1):
+                    with m.Case(n):
+                        m.d.comb += joined.eq(held | (self.i.payload << n * self._unit))
+        m.d.sync += [held.eq(joined), level.eq(joined_level)]
         with m.If(self.o.valid & self.o.ready):
-            m.d.comb += rest_level.eq(level - wanted)
             with m.Switch(self.size):
                 for n, size in enumerate(self._sizes):
                     with m.Case(n):
-                        m.d.comb += rest.eq(held >> size * self._unit)
-
-        # Beats join above what is there; above them everything is zero.
-        m.d.comb += self.i.ready.eq(opened & (left != 0) & (closing | (level <= self._capacity - self._bus)))
-        m.d.sync += [held.eq(rest), level.eq(rest_level)]
-        with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [left.eq(left - 1), level.eq(rest_level + self._bus)]
-            with m.Switch(rest_level):
-                for n in range(self._capacity - self._bus + 1):
-                    with m.Case(n):
-                        m.d.sync += held.eq(rest | (self.i.payload << n * self._unit))
+                        m.d.sync += [held.eq(joined >> size * self._unit), level.eq(joined_level - size)]
 
         # A closed segment takes its remaining beats and forgets them.
         all_taken = (left == 0) | ((left == 1) & self.i.valid & self.i.ready)
