@@ -184,7 +184,17 @@ class EngineBench:
         self.dut.instruction__valid.value, self.dut.rst.value = 0, 1
         for _ in range(HELD):
             await FallingEdge(self.dut.clk)
+        await self._cycle()  # What was offered before is taken back while all is in reset.
         self.dut.rst.value = 0
+        await self._cycle()
+
+    async def _cycle(self):
+        """One cycle of all ports, without instructions."""
+        for port in self.ports:
+            port.drive()
+        await ReadOnly()
+        for port in self.ports:
+            port.sample()
         await FallingEdge(self.dut.clk)
 
     async def begin(self):
