@@ -142,6 +142,7 @@ class EngineBench:
     results : {slot: array}, what was written and not yet looked at
     stall : share of cycles in which a port is not ready, or an input idle
     more : what makes further ports from the bench, with `drive` and `sample`
+    cycles : in which instructions were issued or awaited
     dones, error : of the engine; the error as (code, instructions done then)
     """
 
@@ -150,6 +151,7 @@ class EngineBench:
         self.widths = {"activation": config.width, "weight": config.b_width}
         self.tiles = {"activation": {}, "weight": {}}
         self.vectors, self.results, self.dones, self.error, self.more = {}, {}, 0, None, []
+        self.cycles = 0
         self.taus = [0, *(self.rng.getrandbits(config.width - 1) >> self.rng.randrange(config.width) for _ in range(3))]
         self._reads, self._lines, self._writes = reads, lines, writes
 
@@ -206,6 +208,7 @@ class EngineBench:
         dut, words, offered = self.dut, deque(words), False
         count = len(words)
         for _ in range(limit):
+            self.cycles += 1
             for port in self.ports:
                 port.drive()
             dut.tau.value = self.taus[int(dut.curve.value) % len(self.taus)]
