@@ -202,6 +202,28 @@ async def check_a_port_that_waits(dut):
 
 
 @simulated()
+async def check_a_row_without_operands(dut):
+    """The PEs of the other row finish; those of this one say that they wait, and for what."""
+    config, rng = await begin(dut), random.Random(5)
+    job = Job(config, rng, 1, densities=(1,), discards=0)
+    words = job.words()
+    tasks = [cocotb.start_soon(send(dut, port, words[port])) for port in words if port != "a__1"]
+    takers = [cocotb.start_soon(collect(dut, f"o__{number}", sum(
+        len(writes) for at, writes in job.writes.items() if sum(at) == number)))
+        for number in range(config.grid_rows + config.grid_columns - 1)]
+    for _ in range(40 * config.tile):
+        await FallingEdge(dut.clk)
+    lost = lost_multipliers(config.multipliers).from_bits(int(dut.lost.value))
+    assert int(dut.busy.value) == (1 << config.grid_columns) - 1 << config.grid_columns
+    assert lost.operands == lost.idle == config.multipliers // 2
+    tasks.append(cocotb.start_soon(send(dut, "a__1", words["a__1"])))
+    for number, taker in enumerate(takers):
+        job.check(number, await taker)
+    for task in tasks:
+        await task
+
+
+@simulated()
 async def check_dense(dut):
     """Dense tiles of equal length keep every multiplier at work but for the beginning and the end."""
     config, rng = await begin(dut), random.Random(4)
