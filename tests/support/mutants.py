@@ -27,6 +27,9 @@ PACKAGES = ("hw", "sw", "sim", "silicon", "cli")
 
 _FIELDS = {"name": str, "file": str, "old": str, "new": str, "tests": list, "equivalent": str}
 _OPTIONAL = ("equivalent",)
+_BLOCKS = "tests/hw/"
+"""Tests of single blocks, which need nothing of tests/conftest.py; that loads PyTorch, half of a small test's time."""
+
 _CAUGHT = (1, 2)
 """Statuses of pytest with which a fault is caught: a test failed, or could not be collected."""
 
@@ -145,6 +148,8 @@ def run_tests(folder, tests, limit, *options):
     """Run tests with the packages of an overlay; returns pytest's status, or None beyond the limit, and what it said."""
     command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), "-q", "-rfE",
                "-p", "no:cacheprovider", "--tb=no", *options, *(str(ROOT / test) for test in tests)]
+    if all(test.startswith(_BLOCKS) for test in tests):
+        command.append("--noconftest")
     with subprocess.Popen(command, cwd=folder, env=os.environ | {"PYTHONPATH": str(folder)}, text=True, start_new_session=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         try:
@@ -196,7 +201,7 @@ def _run(mutant, limit):
 
 def _main(arguments):
     parser = argparse.ArgumentParser(prog="support.mutants", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="*", metavar="PATTERN", help="those whose names match, as 'streams/*'")
+    parser.add_argument("--only", action="append", metavar="PATTERN", help="names, as 'streams/*'; may be given again")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="at once")
     parser.add_argument("--limit", type=int, default=600, metavar="SECONDS", help="for each fault")
     parser.add_argument("--unchecked", action="store_true", help="do not run the tests on the unchanged tree first")
@@ -205,9 +210,11 @@ def _main(arguments):
     given = parser.parse_args(arguments)
     if given.jobs < 1 or given.limit < 1:
         raise MutantError("--jobs and --limit: at least 1")
-    chosen = [mutant for mutant in load() if fnmatch.fnmatch(mutant.name, given.only)]
-    if not chosen:
-        raise MutantError(f"--only {given.only}: no fault has such a name")
+    every, patterns = load(), given.only or ["*"]
+    for pattern in patterns:
+        if not fnmatch.filter((mutant.name for mutant in every), pattern):
+            raise MutantError(f"--only {pattern}: no fault has such a name")
+    chosen = [mutant for mutant in every if any(fnmatch.fnmatch(mutant.name, pattern) for pattern in patterns)]
     for mutant in chosen:
         mutant.source()
     if given.list:
