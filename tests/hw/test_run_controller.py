@@ -113,7 +113,7 @@ async def check_reports(dut):
         assert error(dut) == {"valid": 1, "code": first + 1, "engine": first % 4, "number": 100 + first}
         assert status(dut)["error"] and not status(dut)["done"] and not status(dut)["running"] and dut.stop.value
         await pulse(dut, "start")
-        assert status(dut)["error"] and not status(dut)["running"]
+        assert status(dut)["error"] and not status(dut)["running"] and not status(dut)["idle"]
         await pulse(dut, "reset")
         await lengths(dut)
         assert not status(dut)["error"]
