@@ -10,8 +10,9 @@ from support.netlist_mutants import BLOCKS, equal, mutations, netlist, planted
 @pytest.mark.parametrize("block", ["skid_buffer", "requantise"])
 def test_a_block_equals_itself_and_nothing_else(block, tmp_path):
     make, test = BLOCKS[block]
-    top = type(make()).__name__.lower()
-    right = netlist(make(), top, tmp_path)
+    component = make()
+    top = type(component).__name__.lower()
+    right = netlist(component, top, tmp_path)
     assert equal(right, right, top)
     faults = mutations(right, 3, 1)
     assert faults == mutations(right, 3, 1) and len(set(faults)) == 3
