@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 ACCELTRAN := $(BIN)/acceltran
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo check test test-slow prove verilog run soc bench area silicon fpga train lint types clean tools
+.PHONY: help demo check test test-slow prove mutants verilog run soc bench area silicon fpga train lint types clean tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -30,6 +30,10 @@ test-slow: $(VENV)/ready ## the tests that take longer
 
 prove: $(VENV)/ready ## all proofs about components, also those that take longer (docs/verification.md)
 	$(PYTEST) -n auto --durations=0 tests/formal tests/hw/test_bank_arbiter.py
+
+mutants: $(VENV)/ready ## plant faults one at a time, and see that the tests that are named for each fail; hours
+	PYTHONPATH=tests $(BIN)/python -m support.mutants
+	PYTHONPATH=tests $(BIN)/python -m support.netlist_mutants
 
 verilog: $(VENV)/ready ## Verilog, manifest, documents and C header of CONFIG into OUT
 	$(ACCELTRAN) generate --config $(CONFIG) -o $(OUT)

@@ -101,6 +101,43 @@ async def check_reads_and_writes_alternate(dut):
     assert [a for w, a in accesses if not w] == list(range(128, 168))
 
 
+@simulated(10_000)
+async def check_answers_wait(dut):
+    """An answer that is not taken stays as it is, and the access behind it waits for it; the other direction goes on."""
+    await start(dut)
+    cocotb.start_soon(serve(dut, {0: 5, 1: 6}, [], random.Random(4)))
+    dut.axi__wstrb.value, dut.axi__bready.value, dut.axi__rready.value = 15, 0, 0
+    for channel in ("aw", "w", "ar"):
+        getattr(dut, f"axi__{channel}valid").value = 0
+
+    async def offer(channels, address):
+        dut.axi__awaddr.value = dut.axi__araddr.value = address
+        for channel in channels:
+            getattr(dut, f"axi__{channel}valid").value = 1
+        for _ in range(20):
+            taken = [channel for channel in channels if getattr(dut, f"axi__{channel}ready").value]
+            await FallingEdge(dut.clk)
+            for channel in taken:
+                getattr(dut, f"axi__{channel}valid").value = 0
+            channels = [channel for channel in channels if channel not in taken]
+
+    for first, second in ((1024, 0), (4, 1024)):
+        await offer(("aw", "w"), first)
+        await offer(("aw", "w"), second)
+        await offer(("ar",), first)
+        await offer(("ar",), second)
+        for valid, response, ready in (("bvalid", "bresp", "bready"), ("rvalid", "rresp", "rready")):
+            for address in (first, second):
+                assert getattr(dut, f"axi__{valid}").value
+                assert int(getattr(dut, f"axi__{response}").value) == (AxiResp.SLVERR if address >= 1024 else AxiResp.OKAY)
+                getattr(dut, f"axi__{ready}").value = 1
+                await FallingEdge(dut.clk)
+                getattr(dut, f"axi__{ready}").value = 0
+                for _ in range(20):
+                    await FallingEdge(dut.clk)
+            assert not getattr(dut, f"axi__{valid}").value
+
+
 @pytest.mark.parametrize(("address_bits", "pause"), [(12, 0.0), (12, 0.5), (16, 0.2)])
 def test_axi_lite(address_bits, pause):
     simulate_component(__name__, AxiLiteFrontEnd(address_bits=address_bits), pause=pause)

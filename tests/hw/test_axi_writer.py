@@ -80,12 +80,33 @@ async def check_rate(dut):
 
 @simulated()
 async def check_error(dut):
+    """An answer of either kind of error, in the middle or at the end."""
     rng = random.Random(3)
-    memory = await begin(dut, rng, bad=[range(40 * BYTES, 41 * BYTES)])
-    await store(dut, rng, 10, [5] * 20)
-    assert await done(dut) and not dut.error.value
-    await store(dut, rng, 10, [5] * 80)
-    assert not await done(dut, 400) and dut.error.value and memory.idle
+    memory = await begin(dut, rng)
+    for beat in (40, 41, 89):
+        memory.bad = [range(beat * BYTES, (beat + 1) * BYTES)]
+        await store(dut, rng, 10, [5] * 20)
+        assert await done(dut) and not dut.error.value
+        await store(dut, rng, 10, [5] * 80)
+        assert not await done(dut, 400) and dut.error.value and memory.idle
+        dut.rst.value = 1
+        await FallingEdge(dut.clk)
+        dut.rst.value = 0
+
+
+@simulated(10_000)
+async def check_outstanding(dut):
+    """No more bursts than may be are without an answer, however long it takes; the next one begins with the first."""
+    rng = random.Random(6)
+    memory = await begin(dut, rng)
+    memory.silent = True
+    await store(dut, rng, 0, list(range(8 * BURST)))
+    await ClockCycles(dut.clk, 200)
+    await FallingEdge(dut.clk)
+    assert memory.unanswered == memory.most_unanswered == OUTSTANDING
+    memory.silent = False
+    assert await done(dut)
+    assert memory.most_unanswered == OUTSTANDING and memory.unanswered == 0
 
 
 @simulated()

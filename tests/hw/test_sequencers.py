@@ -144,6 +144,34 @@ async def check_operand_outside(dut):
     assert dut.fault.value
 
 
+@simulated(5_000)
+async def check_source(dut):
+    """The source of B changes only when what was asked of the other is there; without a change nothing waits for that."""
+    t = parameters()
+    await start(dut, "product")
+    dut.drained.value, dut.weight__ready.value, dut.activation__ready.value = 1, 1, 1
+    small = {"batch": 1, "rows": 1, "inner": 2, "columns": 1}
+    source = 0
+    for number, wanted in enumerate((0, 1, 1, 0, 0, 1)):
+        dut.drained.value = 0
+        product = random_product(random.Random(number), 0, b_buffer=wanted, **small)
+        sender = cocotb.start_soon(send(dut, "product", [encoded(product)]))
+        ports, asked = ("weight", "activation"), [0, 0]
+        for cycle in range(60):
+            await ReadOnly()
+            for buffer, port in enumerate(ports):
+                asked[buffer] += int(getattr(dut, f"{port}__valid").value)
+            if cycle < 30 and wanted != source:
+                assert asked == [0, 0] and int(dut.source.value) == source, (number, cycle)
+            await FallingEdge(dut.clk)
+            if cycle == 30:
+                dut.drained.value = 1
+        await sender
+        source = wanted
+        requests = operand_requests(product, "b", t)
+        assert asked[wanted] == len(requests) and not asked[1 - wanted] and int(dut.source.value) == source
+
+
 GRIDS = [(1, 1, 1), (2, 3, 2), (2, 1, 4)]
 
 
@@ -154,6 +182,12 @@ def test_operand_sequencer(operand, rows, columns, psum_tiles, stall):
     grid = {"rows": rows, "columns": columns, "psum_tiles": psum_tiles}
     simulate_component(__name__, OperandSequencer(operand=operand, **grid, activation_tiles=TILES, weight_tiles=TILES),
                        operand=operand, **grid, stall=stall, testcase="check_operand")
+
+
+def test_the_source_of_b_changes_when_the_other_is_drained():
+    grid = {"rows": 2, "columns": 3, "psum_tiles": 2}
+    simulate_component(__name__, OperandSequencer(operand="b", **grid, activation_tiles=TILES, weight_tiles=TILES),
+                       **grid, testcase="check_source")
 
 
 def expected_steps(work, t):
@@ -255,6 +289,41 @@ async def check_commands(dut):
             else:
                 assert got & discard
     assert not dut.slot_fault.value and not dut.line_fault.value
+
+
+@simulated(5_000)
+async def check_addresses(dut):
+    """The last line and the last slot can be used; what lies behind is a fault, and is neither read nor offered."""
+    t = parameters()
+    rows, columns = t["rows"], t["columns"]
+    small = {"batch": 1, "rows": rows, "inner": 1, "columns": columns, "c_pitch": columns, "c_batch": 0}
+    for line, slot in ((LINES - columns, TILES - rows * columns), (LINES - columns + 1, 0), (LINES, 0), (0, TILES - 1)):
+        await start(dut, "product", "line")
+        dut.free.value, dut.tag.value, dut.tau.value, dut.line_request__ready.value = 1, 0, 0, 1
+        for n in range(rows * columns):
+            getattr(dut, f"o__{n}__ready").value = 1
+        await send(dut, "product", [encoded(random_product(random.Random(1), 0, bias=1, bias_line=line, c_slot=slot, **small))])
+        asked, offered = [], 0
+        for _ in range(40):
+            await ReadOnly()
+            wanted = bool(dut.line_request__valid.value)
+            if wanted:
+                asked.append(int(dut.line_request__payload.value))
+            offered += int(dut.o__0__valid.value)
+            await FallingEdge(dut.clk)
+            dut.line__valid.value = int(wanted)
+        lines_outside, slots_outside = line + columns > LINES, slot + rows * columns > TILES
+        assert asked == list(range(line, min(line + columns, LINES)))
+        assert bool(dut.line_fault.value) == lines_outside and bool(dut.slot_fault.value) == slots_outside
+        assert offered == int(not lines_outside and not slots_outside)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 2), (2, 3)])
+def test_addresses_of_commands(rows, columns):
+    simulate_component(__name__,
+        CommandSequencer(tile=TILE, width=WIDTH, rows=rows, columns=columns, activation_tiles=TILES, vector_lines=LINES),
+        rows=rows, columns=columns, testcase="check_addresses",
+    )
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 3)])

@@ -18,7 +18,7 @@ class AxiMemory:
     `latency` the least cycles from a read address to its first beat. Beats of different ids are mixed at random, those of one
     id keep their order. `order` says how write addresses and data depend on each other: "any", "address" (no data is taken
     before its address) or "data" (no address is taken before the last beat of its data). Beats that touch one of the ranges
-    `bad` are answered with SLVERR.
+    `bad` are answered with errors, SLVERR in even words and DECERR in odd ones; a write with the larger of its own.
 
     Checked: offers stay unchanged until taken, bursts are INCR, full width, aligned, at most `burst_beats` long and
     inside 4 KiB, ``wlast`` is where it belongs, and no response waits for the manager.
@@ -33,6 +33,7 @@ class AxiMemory:
         self.width = len(self._signal("rdata" if read else "wdata")) // 8
         self.flying = [0, 0]
         self.most_flying = [0, 0]
+        self.unanswered = self.most_unanswered = 0
         self.bursts, self.beats_read, self.beats_written, self.lengths = 0, 0, 0, set()
         self._now = 0
         self._reads = [deque(), deque()]
@@ -40,6 +41,7 @@ class AxiMemory:
         self._addresses, self._writes, self._whole, self._answers = deque(), deque(), 0, deque()
         self._held = {}
         self.allowed, self.attributes = {}, (0, 3)
+        self.silent = False
 
     def _signal(self, name):
         return getattr(self._dut, self._prefix + name)
@@ -69,6 +71,9 @@ class AxiMemory:
         """Whether an access to the word at `address` is answered with an error."""
         return any(r.start < address + self.width and address < r.stop for r in self.bad)
 
+    def _response(self, address):
+        return (2 + address // self.width % 2) * self.is_bad(address)
+
     def _go(self):
         return self._rng.random() >= self.stall
 
@@ -91,7 +96,7 @@ class AxiMemory:
                     _, address, last = self._reads[n].popleft()
                     at = address % len(self.data)
                     word = int.from_bytes(self.data[at:at + self.width], "little")
-                    self._offered_read = (n, word, 2 * self.is_bad(address), int(last))
+                    self._offered_read = (n, word, self._response(address), int(last))
             self._signal("rvalid").value = int(self._offered_read is not None)
             values = self._offered_read or (self._rng.getrandbits(1), self._rng.getrandbits(8 * self.width), 3, 1)
             for name, value in zip(("rid", "rdata", "rresp", "rlast"), values, strict=True):
@@ -101,7 +106,7 @@ class AxiMemory:
             self._signal("awready").value = int(awaited and self._go())
             awaited = self.order != "address" or len(self._addresses) > self._whole
             self._signal("wready").value = int(awaited and self._go())
-            if self._offered_answer is None and self._answers and self._go():
+            if self._offered_answer is None and self._answers and self._go() and not self.silent:
                 self._offered_answer = self._answers.popleft()
             self._signal("bvalid").value = int(self._offered_answer is not None)
             self._signal("bresp").value = 3 if self._offered_answer is None else self._offered_answer
@@ -126,6 +131,8 @@ class AxiMemory:
                 self._check("aw", a)
                 assert a["id"] == 0
                 self._addresses.append(a)
+                self.unanswered += 1
+                self.most_unanswered = max(self.most_unanswered, self.unanswered)
             if w := self._sample("w", _DATA):
                 self._writes.append(w)
                 self._whole += w["last"]
@@ -135,13 +142,14 @@ class AxiMemory:
             if self._offered_answer is not None:
                 assert self._signal("bready").value
                 self._offered_answer = None
+                self.unanswered -= 1
 
     def _commit(self, a):
         answer = 0
         for beat in range(a["len"] + 1):
             w, address = self._writes.popleft(), a["addr"] + beat * self.width
             assert w["last"] == (beat == a["len"]), (a, beat)
-            answer |= 2 * self.is_bad(address)
+            answer = max(answer, self._response(address))
             for n, value in enumerate(w["data"].to_bytes(self.width, "little")):
                 if w["strb"] >> n & 1:
                     self.data[(address + n) % len(self.data)] = value

@@ -53,6 +53,14 @@ def test_waits_that_follow_from_others_are_dropped():
     assert marks[0].signals == {MATRIX}
 
 
+def test_what_an_instruction_waits_for_is_not_known_before():
+    """Who has seen the first instruction of an engine does not know what a later one waited for."""
+    steps = [step(MATRIX, (), (0,)), step(MEMORY, (), (1,)), step(MEMORY, (0,), (2,)), step(VECTOR, (1,), (3,)),
+             step(VECTOR, (0,), (4,))]
+    marks = marks_of(steps)
+    assert [mark.waits for mark in marks] == [{}, {}, {MATRIX: 1}, {MEMORY: 1}, {MATRIX: 1}]
+
+
 STEPS = st.lists(st.tuples(st.sampled_from(Engine), st.frozensets(st.integers(0, 5), max_size=2),
                            st.frozensets(st.integers(0, 5), max_size=2)), min_size=1, max_size=30)
 
