@@ -1,6 +1,6 @@
 """Contracts: what a component promises in every cycle, each promise under a name, and what its surroundings keep to."""
 
-from amaranth.hdl import Assert, Assume, Module, Mux, ResetSignal, Signal, Value
+from amaranth.hdl import Assert, Assume, ClockDomain, Module, Mux, Signal, Value
 
 from .proof import Verdict, decide, inputs, search
 
@@ -108,6 +108,11 @@ class Contract:
         self.promise(name, ~(take & due) | (Value.cast(brought) == Mux(fresh, carried, word)))
         return held
 
+    def never_reset(self):
+        """Leave the reset out, which makes a search several times faster."""
+        self.m.domains.sync = domain = ClockDomain("sync", reset_less=True)
+        self._ports.append(domain.clk)
+
     def module(self, *names):
         """The module with the promises of these names, or with all, and the free inputs; once."""
         for condition in self._assumed:
@@ -125,13 +130,13 @@ def prove(contract, *names, seconds=120):
 
 def survive(contract, *names, cycles, seconds=120):
     """Assert that a component keeps promises for so many cycles from the first on, where for ever cannot be decided."""
-    contract.assume(~ResetSignal())
+    contract.never_reset()
     answer = search(*contract.module(*names), cycles=cycles, seconds=seconds)
     assert answer.verdict == Verdict.UNDECIDED and answer.cycles >= cycles, (answer.verdict, answer.cycles, answer.said)
 
 
 def refute(contract, name, *, cycles=60, seconds=60):
     """Assert that the component, a faulty one, breaks the promise `name` within so many cycles, without a reset."""
-    contract.assume(~ResetSignal())
+    contract.never_reset()
     answer = search(*contract.module(name), cycles=cycles, seconds=seconds)
     assert answer.verdict == Verdict.REFUTED, (answer.verdict, answer.cycles, answer.said)
