@@ -10,6 +10,8 @@ from acceltran.hw.spec.registers import PAGE_BITS
 from support.contracts import Contract, prove, refute, survive
 from support.mutation import mutated, with_names
 
+pytestmark = pytest.mark.prove
+
 ADDRESS_BITS = 13
 """Of the bus: two pages."""
 
@@ -167,18 +169,15 @@ def test_axi_writer():
     prove(written(axi_writer), *EASY)
 
 
-@pytest.mark.prove
 @pytest.mark.parametrize("promise", ["last", "order", "done"])
 def test_axi_writer_keeps_order(promise):
     prove(written(axi_writer), promise, seconds=200)
 
 
-@pytest.mark.prove
 def test_axi_writer_addresses_for_a_while():
     survive(written(axi_writer, bus=512), "address", cycles=20)
 
 
-@pytest.mark.prove
 def test_axi_writer_to_the_end_of_a_page():
     prove(written(axi_writer, bus=1024, burst_beats=32), "still", "burst", "page", "outstanding")
 
@@ -218,18 +217,15 @@ def test_axi_reader_for_one():
     prove(read(axi_reader, clients=1, bus=8), *READ)
 
 
-@pytest.mark.prove
 def test_axi_reader():
     prove(read(axi_reader), *READ)
 
 
-@pytest.mark.prove
 @pytest.mark.parametrize("promise", ["places", "order_0", "address"])
 def test_axi_reader_keeps_order_for_a_while(promise):
     survive(read(axi_reader, clients=1, bus=8), promise, cycles=12)
 
 
-@pytest.mark.prove
 def test_axi_reader_to_the_end_of_a_page():
     prove(read(axi_reader, bus=1024, burst_beats=32, depth=32), "still", "burst", "page", "outstanding")
 
