@@ -175,7 +175,7 @@ def test_axi_writer_keeps_order(promise):
 
 
 def test_axi_writer_addresses_for_a_while():
-    survive(written(axi_writer, bus=512), "address", cycles=20)
+    survive(written(axi_writer, bus=512), "address", cycles=8)
 
 
 def test_axi_writer_to_the_end_of_a_page():
@@ -223,7 +223,7 @@ def test_axi_reader():
 
 @pytest.mark.parametrize("promise", ["places", "order_0", "address"])
 def test_axi_reader_keeps_order_for_a_while(promise):
-    survive(read(axi_reader, clients=1, bus=8), promise, cycles=12)
+    survive(read(axi_reader, clients=1, bus=8), promise, cycles=6)
 
 
 def test_axi_reader_to_the_end_of_a_page():
