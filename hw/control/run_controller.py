@@ -121,7 +121,7 @@ class RunController(wiring.Component):
                 with m.If(wait == self._pulse - 1):
                     m.d.sync += [self.core_reset.eq(0), self.error.eq(0)]
                     m.next = "IDLE"
-                    with m.If(scrubs):
+                    with m.If(scrubs | self.scrub):
                         m.d.sync += [self.clean.eq(1), self.clear.eq(1)]
                         m.next = "SCRUB"
             with m.State("SCRUB"):

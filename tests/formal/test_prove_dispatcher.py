@@ -141,6 +141,7 @@ def test_issue_queue_fault(promise, old, new):
     refute(issue(mutated(issue_queue, old, new)), promise)
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(("promise", "old", "new"), [
     ("report", "(pulses == 0) & ~(flight.r_rdy & oldest.sync)", "~(flight.r_rdy & oldest.sync)"),
     ("report", "(pulses == 0) & ~(flight.r_rdy & oldest.sync)", "(pulses == 0)"),

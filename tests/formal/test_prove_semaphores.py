@@ -40,6 +40,7 @@ def tokens(module):
     return c
 
 
+@pytest.mark.prove
 def test_semaphores():
     prove(tokens(semaphores))
 

@@ -131,5 +131,23 @@ async def check_scrub(dut):
         assert status(dut)["idle"]
 
 
+@simulated(5_000)
+async def check_a_scrub_in_any_cycle_of_a_reset(dut):
+    """It follows that reset, also from the last cycle, and none that comes later."""
+    await begin(dut)
+    for late in range(SETTLE + PULSE):
+        await pulse(dut, "reset")
+        for cycle in range(SETTLE + PULSE):
+            dut.scrub.value = int(cycle == late)
+            await FallingEdge(dut.clk)
+        dut.scrub.value = 0
+        assert dut.clean.value and status(dut)["resetting"], late
+        await FallingEdge(dut.clk)
+        await pulse(dut, "cleaned")
+        assert status(dut)["idle"], late
+        await pulse(dut, "reset")
+        assert await lengths(dut) == (SETTLE, PULSE, 0), late
+
+
 def test_run_controller():
     simulate_component(__name__, Renamed(RunController(reports=REPORTS, settle=SETTLE, pulse=PULSE), event="happens"))

@@ -25,7 +25,7 @@ _PASSES = (
 _YOSYS = "import sys; from pyosys import libyosys as ys; d = ys.Design(); [ys.run_pass(p, d) for p in sys.argv[1].split(';')]"
 _PROVE = "read_aiger {folder}/top.aig; fold; strash; scorr; pdr -T {seconds}"
 _SEARCH = "read_aiger {folder}/top.aig; fold; strash; bmc3 -T {seconds} -F {cycles}"
-_WITHOUT_REGISTERS = "Does not work for combinational networks"
+_WITHOUT_REGISTERS = "read_aiger {folder}/top.aig; strash; iprove"
 
 
 class Verdict(Enum):
@@ -78,7 +78,7 @@ def search(m, ports, *, cycles=100, seconds=60):
     -------
     Answer; undecided if there is none that short, or the time was over
     """
-    return _ask(m, ports, _SEARCH, _PROVE, seconds=seconds, cycles=cycles)
+    return _ask(m, ports, _SEARCH, seconds=seconds, cycles=cycles)
 
 
 def holds(m, ports, *, seconds=120):
@@ -98,8 +98,7 @@ def inputs(component):
     return [Value.cast(value) for _, member, value in component.signature.flatten(component) if member.flow == In]
 
 
-def _ask(m, ports, *scripts, **limits):
-    """Let the prover run a script; if it is of no use for what has no registers, the next one."""
+def _ask(m, ports, script, **limits):
     begun = time.monotonic()
     assert isinstance(m, Module)
     with tempfile.TemporaryDirectory() as folder:
@@ -107,16 +106,17 @@ def _ask(m, ports, *scripts, **limits):
         passes = _PASSES.format(folder=folder, verilog=f"{SRAM_VERILOG} {CROSSBAR_VERILOG}")
         _run([sys.executable, "-c", _YOSYS, passes])
         abc = next(Path(pyosys.__file__).parent.glob("yosys-abc*"))
-        for script in scripts:
-            said = _run([abc, "-c", script.format(folder=folder, **limits)])
-            if _WITHOUT_REGISTERS not in said:
-                break
-    failed = re.search(r"was asserted in frame (\d+)", said)
-    counted = failed or re.search(r"No output asserted in (\d+) frames", said)
-    solved = "Property proved" in said or "All outputs solved" in said
-    verdict = Verdict.REFUTED if failed else Verdict.PROVED if solved else Verdict.UNDECIDED
-    cycles = int(counted[1]) if counted else 0
-    return Answer(verdict=verdict, cycles=cycles, seconds=time.monotonic() - begun, said=said[-2000:])
+        _, _, _, registers, *counts = (Path(folder) / "top.aig").read_bytes().split(b"\n", 1)[0].split()
+        if int(registers) == 0 and not (len(counts) > 3 and int(counts[3])):
+            script = _WITHOUT_REGISTERS
+        said = _run([abc, "-c", script.format(folder=folder, **limits)])
+    failed = re.search(r"was asserted in frame (\d+)|\bSATISFIABLE", said)
+    counted = re.search(r"asserted in (?:frame )?(\d+)", said)
+    solved = any(words in said for words in ("Property proved", "All outputs solved", "UNSATISFIABLE"))
+    return Answer(
+        verdict=Verdict.REFUTED if failed else Verdict.PROVED if solved else Verdict.UNDECIDED,
+        cycles=int(counted[1]) if counted else 0, seconds=time.monotonic() - begun, said=said[-2000:],
+    )
 
 
 def _run(command):
