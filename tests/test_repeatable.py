@@ -23,6 +23,9 @@ ALLOWED = {
     ("sim/unit.py", UNLIMITED): "it is the one that gives the limit",
     ("tests/conftest.py", UNSEEDED): "seeds for libraries that take none",
     ("tests/support/browser.py", CLOCK): "Chromium is a program from outside, and may hang",
+    ("tests/support/mutants.py", CLOCK): "a planted fault may make a test hang; seconds are shown",
+    ("tests/support/netlist_mutants.py", CLOCK): "the same",
+    ("tests/support/proof.py", CLOCK): "a prover is given a time, and how long it took is shown",
     ("tests/cli/test_sweep_engine.py", CLOCK): "an address at which nobody answers",
     ("tests/sim/test_cache.py", CLOCK): "the ages of files",
 }
