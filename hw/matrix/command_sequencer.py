@@ -6,9 +6,9 @@ from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import popcount
 from ..layout import pe_command, vector_line
-from ..spec.widths import LINE_ADDRESS_BITS, SLOT_BITS, TAG_BITS
+from ..spec.widths import LINE_ADDRESS_BITS, TAG_BITS
 from .affine_walker import AffineWalker
-from .product import COUNT_BITS, PRODUCT, position_of, set_loops
+from .product import COUNT_BITS, PRODUCT, REACH_BITS, position_of, set_loops
 
 __all__ = ["CommandSequencer"]
 
@@ -54,7 +54,7 @@ class CommandSequencer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.walker = walker = AffineWalker(
-            levels=3, position_bits=COUNT_BITS, stride_bits=SLOT_BITS, address_bits=SLOT_BITS
+            levels=3, position_bits=COUNT_BITS, stride_bits=REACH_BITS, address_bits=REACH_BITS
         )
         product, tau = Signal(PRODUCT, reset_less=True), Signal(self._width - 1, reset_less=True)
         level = set_loops(m, walker, product, rows_step=self._rows, columns_step=self._columns, strides={
@@ -75,7 +75,8 @@ class CommandSequencer(wiring.Component):
             (row + r < product.rows) & (column + c < product.columns)
             for r in range(self._rows) for c in range(self._columns)
         ))
-        offering = self._commands(m, walker, product, tau, bias, active)
+        reach = [Signal(REACH_BITS, name=f"reach_{n}") for n in range(len(self.o))]
+        offering = self._commands(m, walker, product, tau, bias, active, reach)
         taken = self._hand_out(m, offering)
 
         with m.FSM(name="phase"):
@@ -99,7 +100,7 @@ class CommandSequencer(wiring.Component):
                         m.d.sync += [bias_column.eq(column), bias_valid.eq(1)]
                         m.next = "OFFER"
             with m.State("OFFER"):
-                m.d.comb += [outside.eq(self._outside(active)), offering.eq(~outside & ~self.slot_fault)]
+                m.d.comb += [outside.eq(self._outside(active, reach)), offering.eq(~outside & ~self.slot_fault)]
                 m.d.sync += self.slot_fault.eq(self.slot_fault | outside)
                 with m.If(taken):
                     m.d.comb += [
@@ -111,11 +112,12 @@ class CommandSequencer(wiring.Component):
                         m.next = "IDLE"
         return m
 
-    def _commands(self, m, walker, product, tau, bias, active):
+    def _commands(self, m, walker, product, tau, bias, active, reach):
         for n, command in enumerate(self.o):
             r, c = divmod(n, self._columns)
             m.d.comb += [
-                command.payload.post.slot.eq(walker.address + product.c_pitch * r + c),
+                reach[n].eq(walker.address + product.c_pitch * r + c),
+                command.payload.post.slot.eq(reach[n]),
                 command.payload.post.bias.eq(bias[c]),
                 command.payload.post.bias_shift.eq(product.bias_shift),
                 command.payload.post.shift.eq(product.shift),
@@ -166,8 +168,6 @@ class CommandSequencer(wiring.Component):
                 m.d.sync += [asked.eq(0), got.eq(0)]
         return complete
 
-    def _outside(self, active):
+    def _outside(self, active, reach):
         """An output tile of the group lies outside the activation buffer: none of its commands is offered."""
-        return Cat(
-            active[n] & (self.o[n].payload.post.slot >= self._activation_tiles) for n in range(len(active))
-        ).any()
+        return Cat(active[n] & (slot >= self._activation_tiles) for n, slot in enumerate(reach)).any()

@@ -5,9 +5,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..buffer.tile_reader import read_request
-from ..spec.widths import SLOT_BITS
 from .affine_walker import AffineWalker
-from .product import COUNT_BITS, LEVELS, PRODUCT, kept, moves, position_of, set_loops
+from .product import COUNT_BITS, LEVELS, PRODUCT, REACH_BITS, kept, moves, position_of, set_loops
 
 __all__ = ["OperandSequencer"]
 
@@ -52,7 +51,7 @@ class OperandSequencer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.walker = walker = AffineWalker(
-            levels=LEVELS, position_bits=COUNT_BITS, stride_bits=SLOT_BITS, address_bits=SLOT_BITS
+            levels=LEVELS, position_bits=COUNT_BITS, stride_bits=REACH_BITS, address_bits=REACH_BITS
         )
         product, walking = Signal(PRODUCT, reset_less=True), Signal()
         level, lane_stride = self._loops(m, walker, product)
@@ -74,7 +73,7 @@ class OperandSequencer(wiring.Component):
             m.d.sync += walking.eq(0)
 
         request = Signal(read_request(self._lanes))
-        self._request(m, walker, product, request, level["i" if self._operand == "a" else "j"], lane_stride)
+        reach = self._request(m, walker, product, request, level["i" if self._operand == "a" else "j"], lane_stride)
         repeated = Signal()
         offered, taken = self._offer(m, product, request, walking & ~repeated & ~self.fault)
         with m.If(walker.advance):
@@ -84,7 +83,7 @@ class OperandSequencer(wiring.Component):
             finished.eq(walker.advance & walker.done),
             self.tiles.eq(Mux(taken, sum(request.active[n] for n in range(self._lanes)), 0)),
         ]
-        self._check(m, product, request, offered)
+        self._check(m, product, request, reach, offered)
         return m
 
     def _loops(self, m, walker, product):
@@ -103,13 +102,16 @@ class OperandSequencer(wiring.Component):
         limit = product.rows if self._operand == "a" else product.columns
         position = Signal(COUNT_BITS)
         m.d.comb += position.eq(position_of(walker, moving))
-        for n in range(self._lanes):
+        reach = [Signal(REACH_BITS, name=f"reach_{n}") for n in range(self._lanes)]
+        for n, slot in enumerate(reach):
             m.d.comb += [
-                request.slots[n].eq(walker.address + lane_stride * n),
+                slot.eq(walker.address + lane_stride * n),
+                request.slots[n].eq(slot),
                 request.active[n].eq(position + n < limit),
             ]
         if self._operand == "b":
             m.d.comb += request.transpose.eq(product.transpose)
+        return reach
 
     def _offer(self, m, product, request, offer):
         m.d.comb += self.activation.payload.eq(request)
@@ -123,11 +125,11 @@ class OperandSequencer(wiring.Component):
         ]
         return offer, offer & Mux(product.b_buffer, self.activation.ready, self.weight.ready)
 
-    def _check(self, m, product, request, offered):
+    def _check(self, m, product, request, reach, offered):
         # The fault shows a cycle late: reading a wrong slot once cannot harm.
         capacity = self._activation_tiles
         if self._operand == "b":
             capacity = Mux(product.b_buffer, self._activation_tiles, self._weight_tiles)
-        outside = Cat(request.active[n] & (request.slots[n] >= capacity) for n in range(self._lanes)).any()
+        outside = Cat(request.active[n] & (reach[n] >= capacity) for n in range(self._lanes)).any()
         with m.If(offered & outside):
             m.d.sync += self.fault.eq(1)

@@ -4,8 +4,9 @@ from amaranth.hdl import Cat, Mux, Signal
 
 from ..instruction_layout import layout
 from ..spec import isa
+from ..spec.widths import SLOT_BITS
 
-__all__ = ["COUNT_BITS", "LEVELS", "PRODUCT", "kept", "moves", "position_of", "set_loops"]
+__all__ = ["COUNT_BITS", "LEVELS", "PRODUCT", "REACH_BITS", "kept", "moves", "position_of", "set_loops"]
 
 PRODUCT = layout(isa.Opcode.MATMUL)
 """The instruction as it lies in the 512 bits."""
@@ -15,6 +16,10 @@ COUNT_BITS = 12
 
 LEVELS = 5
 """Loops over pairs of tiles, outermost first: two of b, i and j; chunks of the third; k; the third inside its chunk."""
+
+REACH_BITS = SLOT_BITS + 2
+"""Bits of the slot that a walk arrives at. From the last slot inside a buffer a step of a loop takes it no further than this
+counts, so that a slot outside never looks like one inside."""
 
 _PERMUTATIONS = ("bij", "bji", "ibj", "ijb", "jbi", "jib")
 

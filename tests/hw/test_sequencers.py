@@ -130,18 +130,22 @@ async def check_operands(dut):
 
 @simulated()
 async def check_operand_outside(dut):
+    """Beyond the last slot, and so far beyond it that the sum of slot and strides has one bit more."""
     t = parameters()
-    await start(dut, "product")
-    if t["operand"] == "b":
-        dut.drained.value = 1
-        dut.weight__ready.value = 1
-    dut.activation__ready.value = 1
-    bad = random_product(random.Random(1), 0, rows=2, columns=2, a_slot=TILES - 1, b_slot=TILES - 1, b_buffer=1, a_pitch=1,
-                         b_pitch=1)
-    await send(dut, "product", [encoded(bad)])
-    for _ in range(20):
-        await FallingEdge(dut.clk)
-    assert dut.fault.value
+    far = {"rows": 1, "inner": 1, "columns": 1, "a_slot": 10, "b_slot": 10}
+    beyond = [{"rows": 2, "columns": 2, "a_slot": TILES - 1, "b_slot": TILES - 1, "a_pitch": 1, "b_pitch": 1, "order": 0}, *(
+        far | {"batch": batch, "order": order, "a_batch": stride, "b_batch": stride}
+        for batch, stride in ((2, (1 << SLOT_BITS) - 5), (4, (1 << SLOT_BITS) - 1)) for order in isa.LoopOrder)]
+    for n, fields in enumerate(beyond):
+        await start(dut, "product")
+        if t["operand"] == "b":
+            dut.drained.value = 1
+            dut.weight__ready.value = 1
+        dut.activation__ready.value = 1
+        await send(dut, "product", [encoded(random_product(random.Random(n), b_buffer=n % 2, **fields))])
+        for _ in range(30):
+            await FallingEdge(dut.clk)
+        assert dut.fault.value, fields
 
 
 @simulated(5_000)
@@ -297,12 +301,15 @@ async def check_addresses(dut):
     t = parameters()
     rows, columns = t["rows"], t["columns"]
     small = {"batch": 1, "rows": rows, "inner": 1, "columns": columns, "c_pitch": columns, "c_batch": 0}
-    for line, slot in ((LINES - columns, TILES - rows * columns), (LINES - columns + 1, 0), (LINES, 0), (0, TILES - 1)):
+    far = {"batch": 2, "c_batch": (1 << SLOT_BITS) - 5}
+    for line, slot, more in ((LINES - columns, TILES - rows * columns, {}), (LINES - columns + 1, 0, {}), (LINES, 0, {}),
+                             (0, TILES - 1, {}), (0, 10, far)):
         await start(dut, "product", "line")
         dut.free.value, dut.tag.value, dut.tau.value, dut.line_request__ready.value = 1, 0, 0, 1
         for n in range(rows * columns):
             getattr(dut, f"o__{n}__ready").value = 1
-        await send(dut, "product", [encoded(random_product(random.Random(1), 0, bias=1, bias_line=line, c_slot=slot, **small))])
+        await send(dut, "product", [encoded(random_product(random.Random(1), 0, bias=1, bias_line=line, c_slot=slot,
+                                                              **small | more))])
         asked, offered = [], 0
         for _ in range(40):
             await ReadOnly()
@@ -312,10 +319,10 @@ async def check_addresses(dut):
             offered += int(dut.o__0__valid.value)
             await FallingEdge(dut.clk)
             dut.line__valid.value = int(wanted)
-        lines_outside, slots_outside = line + columns > LINES, slot + rows * columns > TILES
+        lines_outside, slots_outside = line + columns > LINES, slot + rows * columns > TILES or more
         assert asked == list(range(line, min(line + columns, LINES)))
-        assert bool(dut.line_fault.value) == lines_outside and bool(dut.slot_fault.value) == slots_outside
-        assert offered == int(not lines_outside and not slots_outside)
+        assert bool(dut.line_fault.value) == lines_outside and bool(dut.slot_fault.value) == bool(slots_outside)
+        assert offered == int(bool(more) or not lines_outside and not slots_outside)
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 2), (2, 3)])
