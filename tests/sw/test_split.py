@@ -81,8 +81,8 @@ def test_splits_come_fastest_first_and_the_tightest_last(checkpoint):
 def test_scores_in_pieces_lower_than_the_grid_come_last(checkpoint):
     """They cost half of the grid, so they are taken only where nothing higher fits."""
     graph, ids = graph_of(checkpoint, FOUR, [64])
-    sizes = {tiles: splits(graph, replace(FOUR, activation_tiles=tiles)) for tiles in (156, 140)}
-    assert sizes[156][0].score_rows == 2 and sizes[140][0].score_rows == 1
+    first = {tiles: splits(graph, replace(FOUR, activation_tiles=tiles))[0] for tiles in (156, 140, 116)}
+    assert first == {156: Split(1, 1, 4, 2, 2), 140: Split(1, 1, 2, 1, 2), 116: Split(1, 1, 2, 1, 1)}
     program = compile_graph(graph, replace(FOUR, activation_tiles=140), ids)
     assert {piece["rows"] for piece in program.tensors["layer0.scores.0.0"]["pieces"]} == {1}
     compare(program, execute(graph, ids), seeds=1)
