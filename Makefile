@@ -23,13 +23,13 @@ check: lint types ## lint, types, the tests in pure Python, and one small block 
 	$(PYTEST) -n auto -m "not slow and not builds" tests/sw tests/cli tests/test_*.py tests/hw/test_round_robin.py
 
 test: $(VENV)/ready ## the tests (builds and runs a model of every block)
-	$(PYTEST) -n auto -m "not slow and not prove"
+	$(PYTEST) -n auto --dist worksteal -m "not slow and not prove"
 
 test-slow: $(VENV)/ready ## the tests that take longer
 	$(PYTEST) -m slow
 
 prove: $(VENV)/ready ## all proofs about components, also those that take longer (docs/verification.md)
-	$(PYTEST) -n auto --durations=0 tests/formal tests/hw/test_bank_arbiter.py
+	$(PYTEST) -n auto --dist worksteal --durations=0 tests/formal tests/hw/test_bank_arbiter.py
 
 mutants: $(VENV)/ready ## plant faults one at a time, and see that the tests that are named for each fail; hours
 	PYTHONPATH=tests $(BIN)/python -m support.mutants
