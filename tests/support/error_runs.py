@@ -78,7 +78,7 @@ async def play(accelerator, run):
     return seen
 
 
-@simulated(lambda job: 2 * LIMIT * len(job["runs"]))
+@simulated(lambda job: 2 * LIMIT * len(job.get("runs", [])) or LIMIT)
 async def run_all(dut):
     job = parameters()
     Clock(dut.clk, PERIOD, "ns", impl="gpi").start()
