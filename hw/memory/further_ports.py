@@ -16,8 +16,8 @@ from .share_order import ShareOrder
 
 __all__ = ["FurtherPorts"]
 
-_SHARED = (4, 8)
-"""Instructions that are under way at once: with one cluster, and with several, each of which has GATHERs of its own."""
+_WITH_CLUSTERS = 8
+"""Instructions that are under way at once with several clusters, each of which has GATHERs of its own."""
 
 
 class FurtherPorts:
@@ -27,6 +27,7 @@ class FurtherPorts:
     ----------
     ports : of main memory, the first included
     clusters : activation buffers
+    ahead : instructions that are under way at once in one port; twice as many in all, or `_WITH_CLUSTERS`
     tile, width, b_width, lines_per_beat, bus_width, address_bits, and `parameters` : see `FurtherPort`
 
     Members
@@ -38,13 +39,14 @@ class FurtherPorts:
     writes : streams to the buffers, once they are added
     """
 
-    def __init__(self, *, ports, clusters, tile, width, b_width, lines_per_beat, bus_width, address_bits, **parameters):
+    def __init__(self, *, ports, clusters, ahead, tile, width, b_width, lines_per_beat, bus_width, address_bits, **parameters):
         self._bus_width, self._clusters = bus_width, clusters
         shape = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat}
-        self._ports = {number: FurtherPort(**shape, number=number, ports=ports, b_width=b_width, bus_width=bus_width,
-                                           clusters=clusters, address_bits=address_bits, **parameters)
+        self._ports = {number: FurtherPort(**shape, number=number, ports=ports, ahead=ahead, b_width=b_width,
+                                           bus_width=bus_width, clusters=clusters, address_bits=address_bits, **parameters)
                        for number in range(1, ports)}
-        self.order = ShareOrder(ports=ports, depth=_SHARED[clusters > 1]) if ports > 1 else None
+        depth = _WITH_CLUSTERS if clusters > 1 else 2 * ahead
+        self.order = ShareOrder(ports=ports, depth=depth) if ports > 1 else None
         self.spread = clusters > 1 and ports > 1
         self.gather_ready, self.writes, self._buses = Signal(name="gather_ready"), [], []
         self.members = {"port_base": In(address_bits - PAGE_BITS).array(ports - 1)} if ports > 1 else {}

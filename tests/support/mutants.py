@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-__all__ = ["FOLDER", "PACKAGES", "ROOT", "Mutant", "MutantError", "Outcome", "load", "overlay", "run_tests"]
+__all__ = ["FOLDER", "PACKAGES", "ROOT", "Mutant", "MutantError", "Outcome", "finish", "load", "overlay", "report", "run_tests"]
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "mutants"
@@ -231,10 +231,11 @@ def _main(arguments):
         for future in as_completed([pool.submit(_run, mutant, given.limit) for mutant in planted]):
             outcomes.append(one := future.result())
             print(f"{len(outcomes):4} of {len(chosen)}  {one.result:10} {one.seconds:6.1f} s  {one.name}", flush=True)
-    return _report(outcomes, given.json)
+    return report(outcomes, given.json)
 
 
-def _report(outcomes, file):
+def report(outcomes, file):
+    """Print a table of outcomes, and write them to `file` unless it is None; returns 1 if a fault was not caught, else 0."""
     print(f"\n{'fault':50} {'result':10} {'by, or why':60}")
     for one in sorted(outcomes, key=lambda one: (one.result == "caught", one.name)):
         print(f"{one.name:50} {one.result:10} {one.reason}")
@@ -245,9 +246,14 @@ def _report(outcomes, file):
     return int(counts["survived"] + counts["limit"] > 0)
 
 
-if __name__ == "__main__":
+def finish(main):
+    """Run a program and exit with its status; what cannot be used is one line, and status 2."""
     try:
-        sys.exit(_main(sys.argv[1:]))
+        sys.exit(main(sys.argv[1:]))
     except (MutantError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+if __name__ == "__main__":
+    finish(_main)

@@ -5,14 +5,10 @@ others are simulated by the block's own test, in an overlay whose Verilog they r
 """
 
 import argparse
-import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 
 import pyosys
@@ -23,7 +19,7 @@ from acceltran.hw.post_process.requantise import Requantise
 from acceltran.hw.streams.round_robin import RoundRobin
 from acceltran.hw.streams.skid_buffer import SkidBuffer
 from acceltran.hw.streams.stream_queue import StreamQueue
-from support.mutants import ROOT, MutantError, Outcome, overlay, run_tests
+from support.mutants import ROOT, MutantError, Outcome, finish, overlay, report, run_tests
 
 __all__ = ["BLOCKS", "equal", "mutations", "netlist", "planted"]
 
@@ -123,16 +119,8 @@ def _main(arguments):
             for number, passes in enumerate(mutations(right, given.count, given.seed)):
                 outcomes.append(one := _try(block, number, passes, right, top, test, given.limit))
                 print(f"{one.result:10} {one.seconds:6.1f} s  {one.name:20} {one.reason}", flush=True)
-    counts = Counter(one.result for one in outcomes)
-    print(f"{len(outcomes)} faults: " + ", ".join(f"{count} {result}" for result, count in sorted(counts.items())))
-    if given.json:
-        given.json.write_text(json.dumps([asdict(one) for one in outcomes], indent=1) + os.linesep)
-    return int(counts["survived"] + counts["limit"] > 0)
+    return report(outcomes, given.json)
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(_main(sys.argv[1:]))
-    except (MutantError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    finish(_main)
