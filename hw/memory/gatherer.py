@@ -11,7 +11,7 @@ from ..spec.widths import SLOT_BITS
 from ..streams.stream_queue import StreamQueue
 from .axi import beat_bits, read_beat, read_request
 from .row_requester import RowRequester, gather_layout
-from .tile_walk import REACH_BITS, area_layout
+from .tile_walk import AREA_REACH_BITS, area_layout
 
 __all__ = ["Gatherer"]
 
@@ -114,12 +114,12 @@ class Gatherer(wiring.Component):
         area, o, write = self.job.payload, self.o, self.o.payload
         tile, count = self._tile, self._lines_per_beat
         token, row = Signal(range(tile), reset_less=True), Signal(12, reset_less=True)
-        row_slot, slot = Signal(REACH_BITS, reset_less=True), Signal(REACH_BITS, reset_less=True)
+        row_slot, slot = Signal(AREA_REACH_BITS, reset_less=True), Signal(AREA_REACH_BITS, reset_less=True)
         column = Signal(16, reset_less=True)
         row_ends, row_begins, row_awaited = Signal(), Signal(), Signal()
         last_token, last_column = token == tile - 1, column == area.columns - 1
         last_row = last_token & (row == area.rows - 1)
-        following, continues, ahead, whole = Signal(REACH_BITS), Signal(), Signal(), Signal()
+        following, continues, ahead, whole = Signal(AREA_REACH_BITS), Signal(), Signal(), Signal()
         shape = data.StructLayout({"line": tile * self._width, "token": range(tile), "slot": SLOT_BITS})
         m.submodules.lines = lines = StreamQueue(shape=shape, depth=2)
         m.d.comb += [

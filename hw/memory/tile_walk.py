@@ -6,9 +6,9 @@ from amaranth.lib.wiring import In, Out
 
 from ..spec.widths import SLOT_BITS
 
-__all__ = ["REACH_BITS", "TileWalk", "area_layout"]
+__all__ = ["AREA_REACH_BITS", "TileWalk", "area_layout"]
 
-REACH_BITS = SLOT_BITS + 6
+AREA_REACH_BITS = SLOT_BITS + 6
 """Bits of a slot number that an instruction can describe, inside the buffer or not."""
 
 
@@ -31,7 +31,7 @@ class TileWalk(wiring.Component):
     striped : In(1), only every `stripes`-th tile; there where `stripes` is more than 1
     start : In(1), go to the first tile
     step : In(1), go to the next tile
-    slot : Out(REACH_BITS), slot of this tile
+    slot : Out(AREA_REACH_BITS), slot of this tile
     last : Out(1), this is the last tile
     """
 
@@ -42,14 +42,14 @@ class TileWalk(wiring.Component):
             **({"striped": In(1)} if stripes > 1 else {}),
             "start": In(1),
             "step": In(1),
-            "slot": Out(REACH_BITS),
+            "slot": Out(AREA_REACH_BITS),
             "last": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
         area = self.area
-        row_slot = Signal(REACH_BITS, reset_less=True)
+        row_slot = Signal(AREA_REACH_BITS, reset_less=True)
         row, column = Signal(12, reset_less=True), Signal(16, reset_less=True)
         ahead, row_ends, begin, go_on = 1, column == area.columns - 1, column.eq(0), column.eq(column + 1)
         if self._stripes > 1:
