@@ -97,7 +97,7 @@ class Accelerator(wiring.Component):
 
         # The weight buffer serves all clusters.
         weight = TileBuffer(**size | {"width": c.b_width}, banks=c.weight_banks, tiles=c.weight_tiles, name="weight",
-                            latency=c.buffer_latency, readers=[c.grid_columns], writers=c.memory_ports)
+                            registered=c.buffer_registers, readers=[c.grid_columns], writers=c.memory_ports)
         m.submodules.weight_buffer = restart(weight)
         for port, source in enumerate(self._weight_writes(memory)):
             connect(m, source, weight.write[port])

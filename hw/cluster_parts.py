@@ -39,7 +39,7 @@ class ClusterParts:
         self.matrix = matrix = MatrixEngine(config=c, shared_weights=shared_weights)
         self.vector = vector = VectorEngine(config=c)
         self.activation = TileBuffer(
-            **size, banks=c.activation_banks, tiles=c.activation_tiles, name="activation", latency=c.buffer_latency,
+            **size, banks=c.activation_banks, tiles=c.activation_tiles, name="activation", registered=c.buffer_registers,
             readers=[c.grid_rows, c.grid_columns, 1, *[1] * vector.readers],
             writers=matrix.ports + vector.writers + self._ports,
         )

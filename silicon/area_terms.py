@@ -10,9 +10,6 @@ from .memory_macros import register_bits
 
 __all__ = ["COMBINATIONAL", "Block", "area_terms"]
 
-_READER_CLIENTS = 3
-"""Of the activation buffer, besides the readers of the vector engine: operand A, operand B and the reader of stores."""
-
 COMBINATIONAL = frozenset({
     "product", "fetch", "operands", "halves", "accumulated", "added", "turns", "choice", "activations", "masks of B", "across",
     "fold", "spread", "drain", "read", "write", "routes", "arbitration", "joined", "taken", "tables", "beats",
@@ -152,14 +149,10 @@ def _vector_blocks(c):
             "sums": slices * tile * _log(c.max_inner), "spread": slices * tile * width * _log(tile),
             "lines": slices * lines * tile * width, "mask": slices * tile**2, "slices": slices, "rows": tile, "one": 1}),
         "rest of the vector engine": Block("vector", 1, {
-            "units": c.softmax_units + c.layernorm_units, "ports": _vector_readers(c),
-            "skids": c.long_wires * _vector_readers(c) * (lines * tile * width + tile**2), "values": width, "one": 1}),
-        "readers of the vector engine": _reader(c, _vector_readers(c), width, 1),
+            "units": c.softmax_units + c.layernorm_units, "ports": c.vector_readers,
+            "skids": c.long_wires * c.vector_readers * (lines * tile * width + tile**2), "values": width, "one": 1}),
+        "readers of the vector engine": _reader(c, c.vector_readers, width, 1),
     }
-
-
-def _vector_readers(c):
-    return c.softmax_units + 2 * c.layernorm_units * c.layernorm_slices
 
 
 def _reader(c, copies, width, lanes):
@@ -184,14 +177,14 @@ def _matrix_blocks(c):
 
 def _buffers(c):
     registers = register_bits(c)
-    readers, writers = _vector_readers(c), c.softmax_units + c.layernorm_units * c.layernorm_slices
+    writers = c.softmax_units + c.layernorm_units * c.layernorm_slices
     ports = c.grid_rows + c.grid_columns - 1
     line = c.vector_line_bits
     lines = 1 + c.layernorm_units * c.layernorm_slices
     return {
         "activation buffer": _tile_buffer(
-            c, c.width, c.activation_banks, c.activation_tiles, clients=_READER_CLIENTS + readers,
-            lanes=c.grid_rows + c.grid_columns + 1 + readers, writers=ports + writers + 1,
+            c, c.width, c.activation_banks, c.activation_tiles, clients=c.activation_clients,
+            lanes=c.grid_rows + c.grid_columns + 1 + c.vector_readers, writers=ports + writers + 1,
             registers=registers["activation_buffer"]),
         "weight buffer": _tile_buffer(
             c, c.b_width, c.weight_banks, c.weight_tiles, clients=1, lanes=c.grid_columns, writers=c.memory_ports,

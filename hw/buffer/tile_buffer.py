@@ -15,6 +15,7 @@ from ..streams.round_robin import RoundRobin
 from .bank_arbiter import BankArbiter
 from .sram import Sram
 from .tile_reader import read_port
+from .wide_bank_arbiter import WideBankArbiter
 
 __all__ = ["TileBuffer"]
 
@@ -23,7 +24,8 @@ class TileBuffer(wiring.Component):
     """Slots of T lines, slot s in bank ``s mod banks``; only words in use are touched.
 
     A reader gets all its active lanes in one cycle or waits, for a number of cycles that is bounded (see `BankArbiter`).
-    Writers of one bank take turns. Reads answer after `latency` cycles; a write is in place two cycles after it is taken.
+    Readers after the first two have one lane each if grants are registered (see `WideBankArbiter`). Writers of one bank take turns. Reads answer after one cycle, and one more for each of `registered`; a write is in place two
+    cycles after it is taken.
 
     Parameters
     ----------
@@ -32,7 +34,8 @@ class TileBuffer(wiring.Component):
     readers : lanes of each reader
     writers : number of write streams
     name : prefix of the SRAM names
-    latency : of a read, 1, or 2 with registers between arbitration and the SRAMs
+    registered : what lies between registers of its own, for one cycle of latency each: "grants", behind the arbitration of many
+        clients, and "addresses", in front of the SRAMs, for wires that are long
 
     Members
     -------
@@ -41,10 +44,10 @@ class TileBuffer(wiring.Component):
     words_read, words_written : Out, word accesses in this cycle
     """
 
-    def __init__(self, *, tile, width, lines_per_beat, banks, tiles, readers, writers, name, latency=1):
+    def __init__(self, *, tile, width, lines_per_beat, banks, tiles, readers, writers, name, registered=()):
         self._tile, self._width, self._lines = tile, width, lines_per_beat
         self._banks, self._tiles, self._readers, self._name = banks, tiles, tuple(readers), name
-        self._latency = latency
+        self._registered = registered
         self._bank_bits = (banks - 1).bit_length()
         self._words = tile // lines_per_beat
         self._write_shape = tile_write(tile, width, lines_per_beat)
@@ -94,26 +97,33 @@ class TileBuffer(wiring.Component):
 
     def _connect_reads(self, m, banks, clients, kind):
         """Arbitrate whole groups, address the banks, and bring each lane the bank it asked."""
-        m.submodules[f"{kind}_arbiter"] = arbiter = BankArbiter(clients=len(clients), banks=self._banks)
-        for n, (valid, ready, slots, active, _, _) in enumerate(clients):
-            lanes = [self._bank_of(slots[lane], valid & active[lane]) for lane in range(self._readers[n])]
+        wide = "grants" in self._registered and len(clients) > 2
+        arbiter = (WideBankArbiter if wide else BankArbiter)(clients=len(clients), banks=self._banks)
+        m.submodules[f"{kind}_arbiter"] = arbiter
+        delays = {name: int(name in self._registered) for name in ("grants", "addresses")}
+        asked, selects, answered = [[] for _ in range(self._banks)], [], []
+        for n, (valid, ready, slots, active, index, answers) in enumerate(clients):
+            wanted = [self._bank_of(slots[lane], valid & active[lane]) for lane in range(self._readers[n])]
             m.d.comb += [
-                arbiter.asks[n].eq(valid), arbiter.wanted[n].eq(reduce(or_, lanes)), ready.eq(arbiter.grant[n]),
+                arbiter.asks[n].eq(valid), arbiter.wanted[n].eq(reduce(or_, wanted)), ready.eq(arbiter.grant[n]),
             ]
-        taken = reduce(or_, (Mux(grant, need, 0) for grant, need in zip(arbiter.grant, arbiter.wanted, strict=True)))
-
-        addresses = Signal(data.ArrayLayout(len(banks[0].read_address), self._banks), name=f"{kind}_addresses")
-        selects, answered = [], []
-        for n, (_, ready, slots, active, index, answers) in enumerate(clients):
             for lane in range(self._readers[n]):
                 number, address = self._split(slots[lane])
-                with m.If(ready & active[lane]):
-                    m.d.comb += addresses[number].eq(address if index is None else address * self._words + index)
-                selects.append(self._later(m, number, f"{kind}_bank_{n}_{lane}", self._latency))
+                if index is not None:
+                    address = address * self._words + index
+                granted, number, address = (
+                    self._later(m, value, f"{kind}_{name}_{n}_{lane}", delays["grants"])
+                    for name, value in (("granted", ready & active[lane]), ("number", number), ("address", address)))
+                for b, asks in enumerate(asked):
+                    asks.append((granted & (number == b), address))
+                selects.append(self._later(m, number, f"{kind}_bank_{n}_{lane}", 1 + delays["addresses"]))
                 answered.append(answers[lane])
-        for b, bank in enumerate(banks):
-            enable, address = (self._later(m, value, f"{kind}_{name}_{b}", self._latency - 1)
-                               for name, value in (("enable", taken[b]), ("address", addresses[b])))
+        for b, (bank, asks) in enumerate(zip(banks, asked, strict=True)):
+            # At most one lane is granted a bank, so a bank's address is an OR, however many lanes there are.
+            enable, address = (
+                self._later(m, value, f"{kind}_{name}_{b}", delays["addresses"])
+                for name, value in (("enable", reduce(or_, (asked for asked, _ in asks))),
+                                    ("address", reduce(or_, (Mux(asked, address, 0) for asked, address in asks)))))
             m.d.comb += [bank.read_enable.eq(enable), bank.read_address.eq(address)]
         words = route(m, f"read_{kind}s", [bank.read_data for bank in banks], selects)
         m.d.comb += [answer.eq(word) for answer, word in zip(answered, words, strict=True)]

@@ -63,6 +63,9 @@ RULES = {
 }
 """Of each field a check of its value, and what to choose instead."""
 
+_ARBITRATED = 64
+"""Readers times banks of an activation buffer up to which arbitration and SRAMs share a cycle at 700 MHz (docs/silicon.md)."""
+
 _OPTIONAL = ("weight_bits",)
 """Fields that may be left out, where another follows from the rest."""
 
@@ -290,9 +293,25 @@ class AcceleratorConfig:
         return self.grid_rows * self.grid_columns
 
     @property
+    def buffer_registers(self):
+        """What of a read of a tile buffer lies between registers, see `hw.buffer.tile_buffer.TileBuffer`."""
+        many = self.activation_clients * self.activation_banks > _ARBITRATED
+        return ("grants",) * many + ("addresses",) * self.long_wires
+
+    @property
+    def vector_readers(self):
+        """Readers of the activation buffer that softmax and layer-norm units have: of x each, and of the residual."""
+        return self.softmax_units + 2 * self.layernorm_units * self.layernorm_slices
+
+    @property
+    def activation_clients(self):
+        """Readers of the activation buffer: of A, of B, of stores, and those of the vector units."""
+        return 3 + self.vector_readers
+
+    @property
     def buffer_latency(self):
         """Cycles of a read of a tile buffer."""
-        return 1 + self.long_wires
+        return 1 + len(self.buffer_registers)
 
     @property
     def long_wires(self):

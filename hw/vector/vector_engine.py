@@ -50,7 +50,7 @@ class VectorEngine(wiring.Component):
         self._size = size
         self.units = c.softmax_units + c.layernorm_units
         slices = c.layernorm_units * c.layernorm_slices
-        self.readers, self.writers = c.softmax_units + 2 * slices, c.softmax_units + slices
+        self.readers, self.writers = c.vector_readers, c.softmax_units + slices
         super().__init__({
             "instruction": In(stream.Signature(512)), "done": Out(1),
             "error": Out(data.StructLayout({"valid": 1, "code": 4})),

@@ -28,9 +28,9 @@ WRITERS = 2
 class Bench(wiring.Component):
     """A buffer, a reader of two lanes and a reader of one."""
 
-    def __init__(self, *, tile, width, lines_per_beat, banks, tiles, latency):
+    def __init__(self, *, tile, width, lines_per_beat, banks, tiles, registered):
         self._size = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat}
-        self._banks, self._tiles, self._latency = banks, tiles, latency
+        self._banks, self._tiles, self._registered = banks, tiles, registered
         beat = stream.Signature(tile_beat(**self._size))
         super().__init__({
             **{f"request_{n}": In(stream.Signature(read_request(lanes))) for n, lanes in enumerate(LANES)},
@@ -43,10 +43,11 @@ class Bench(wiring.Component):
         m = Module()
         m.submodules.buffer = buffer = TileBuffer(
             **self._size, banks=self._banks, tiles=self._tiles, readers=LANES, writers=WRITERS, name="activation",
-            latency=self._latency,
+            registered=self._registered,
         )
         for n, lanes in enumerate(LANES):
-            m.submodules[f"reader_{n}"] = reader = TileReader(**self._size, lanes=lanes, latency=self._latency)
+            m.submodules[f"reader_{n}"] = reader = TileReader(
+                **self._size, lanes=lanes, latency=1 + len(self._registered))
             connect(m, flipped(getattr(self, f"request_{n}")), reader.request)
             connect(m, reader.port, getattr(buffer, f"read_{n}"))
             for lane in range(lanes):
@@ -106,9 +107,10 @@ async def check_round_trip(dut):
 
 
 @pytest.mark.parametrize("stall", [0, 4])
-@pytest.mark.parametrize(("tile", "width", "lines_per_beat", "banks", "latency"), [
-    (8, 20, 1, 2, 1), (8, 8, 4, 4, 1), (16, 20, 2, 2, 1), (8, 8, 1, 2, 2), (16, 8, 4, 4, 2),
-])
-def test_tile_buffer(tile, width, lines_per_beat, banks, latency, stall):
-    size = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat, "banks": banks, "tiles": 16, "latency": latency}
+@pytest.mark.parametrize(("tile", "width", "lines_per_beat", "banks", "registered"), [
+    (8, 20, 1, 2, ()), (8, 8, 4, 4, ()), (16, 20, 2, 2, ()), (8, 8, 1, 2, ("addresses",)), (16, 8, 4, 4, ("addresses",)),
+    (8, 8, 4, 4, ("grants",)), (16, 8, 4, 2, ("grants", "addresses")),
+], ids=lambda value: str(1 + len(value)) if isinstance(value, tuple) else None)
+def test_tile_buffer(tile, width, lines_per_beat, banks, registered, stall):
+    size = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat, "banks": banks, "tiles": 16, "registered": registered}
     simulate_component(__name__, Bench(**size), sources=[SRAM_VERILOG, CROSSBAR_VERILOG], **size, stall=stall)

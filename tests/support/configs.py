@@ -14,7 +14,7 @@ CONFIGS = {
     ),
     "four_pes": AcceleratorConfig(
         **SMALL, name="four_pes", grid_rows=2, grid_columns=2, lines_per_beat=4, window=4, operand_slots=3, psum_tiles=2,
-        activation_banks=4, bus_width=128, integer_bits=4, fraction_bits=4, softmax_units=2, layernorm_units=2,
+        activation_banks=8, bus_width=128, integer_bits=4, fraction_bits=4, softmax_units=2, layernorm_units=2,
         layernorm_slices=2, functions=("relu", "gelu", "tanh", "silu", "gelu_tanh", "quick_gelu"),
     ),
     "one_by_two": AcceleratorConfig(
