@@ -112,5 +112,6 @@ async def check_round_trip(dut):
     (8, 8, 4, 4, ("grants",)), (16, 8, 4, 2, ("grants", "addresses")),
 ], ids=lambda value: str(1 + len(value)) if isinstance(value, tuple) else None)
 def test_tile_buffer(tile, width, lines_per_beat, banks, registered, stall):
-    size = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat, "banks": banks, "tiles": 16, "registered": registered}
+    size = {"tile": tile, "width": width, "lines_per_beat": lines_per_beat, "banks": banks, "tiles": 16,
+            "registered": registered}
     simulate_component(__name__, Bench(**size), sources=[SRAM_VERILOG, CROSSBAR_VERILOG], **size, stall=stall)
