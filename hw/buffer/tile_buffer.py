@@ -1,7 +1,7 @@
 """A banked buffer of packed tiles: lines in one set of SRAMs, masks in another."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import popcount, tree_or
@@ -22,7 +22,8 @@ class TileBuffer(wiring.Component):
 
     A reader gets all its active lanes in one cycle or waits, for a number of cycles that is bounded (see `BankArbiter`). If
     grants are registered, the readers after the first two have one lane each (see `WideBankArbiter`). Writers of one bank take
-    turns. Reads answer after one cycle, and one more for each of `registered`; a write is in place two cycles after it is taken.
+    turns. Reads answer after one cycle, and one more for each of `registered`. A write is in place two cycles after it is
+    taken, or three if grants are registered: a read then comes to the SRAMs later by as much.
 
     Parameters
     ----------
@@ -126,9 +127,9 @@ class TileBuffer(wiring.Component):
         words = route(m, f"read_{kind}s", [bank.read_data for bank in banks], selects)
         m.d.comb += [answer.eq(word) for answer, word in zip(answered, words, strict=True)]
 
-    def _later(self, m, value, name, cycles):
+    def _later(self, m, value, name, cycles, *, reset_less=True):
         for n in range(cycles):
-            register = Signal(len(value), name=f"{name}_{n}", reset_less=True)
+            register = Signal(len(value), name=f"{name}_{n}", reset_less=reset_less)
             m.d.sync += register.eq(value)
             value = register
         return value
@@ -143,13 +144,16 @@ class TileBuffer(wiring.Component):
             asked.append(asks)
 
         turns = [instantiate(m, platform, f"write_turn_{b}", RoundRobin, inputs=count) for b in range(self._banks)]
-        words = route(m, "write_words", [writer.payload for writer in self.write], [turn.choice for turn in turns])
+        delay = int("grants" in self._registered)
+        offered = [self._later(m, writer.payload.as_value(), f"offered_{n}", delay) for n, writer in enumerate(self.write)]
+        choices = [self._later(m, turn.choice, f"write_choice_{b}", delay) for b, turn in enumerate(turns)]
+        words = route(m, "write_words", offered, choices)
         granted = []
         for b, (turn, chosen) in enumerate(zip(turns, words, strict=True)):
-            word, wrote = Signal(self._write_shape, name=f"word_{b}", reset_less=True), Signal(name=f"wrote_{b}")
+            word = data.View(self._write_shape, self._later(m, chosen, f"word_{b}", 1))
+            wrote = self._later(m, turn.asks.any(), f"wrote_{b}", delay + 1, reset_less=False)
             _, address = self._split(word.slot)
             m.d.comb += [turn.asks.eq(Cat(asks[b] for asks in asked)), turn.advance.eq(1)]
-            m.d.sync += [wrote.eq(turn.asks.any()), word.eq(chosen)]
             m.d.comb += [
                 lines[b].write_enable.eq(Mux(wrote, word.line_enable, 0)),
                 lines[b].write_address.eq(address * self._words + word.index),
