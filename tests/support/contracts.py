@@ -108,6 +108,36 @@ class Contract:
         self.promise(name, ~(take & due) | (Value.cast(brought) == Mux(fresh, carried, word)))
         return held
 
+    def units(self, put, word, take, brought, capacity, name, *, dropped=0):
+        """What is put in, several units at a time, is taken out in its order, however it is cut: one unit is followed.
+
+        Parameters
+        ----------
+        put, take : how many units go in, come out, in this cycle; what goes in comes out in a later cycle
+        word, brought : what they go in, come out with, a bit for each unit, the first one lowest
+        capacity : most units held at the end of a cycle
+        name : of the promise
+        dropped : all units are forgotten with this cycle
+
+        Returns
+        -------
+        Signal, how many are held at the begin of the cycle
+        """
+        held, ahead = (Signal(range(capacity + len(word) + 1), name=f"{name}_{what}") for what in ("held", "ahead"))
+        chosen, place = self.free(1, f"{name}_chosen"), self.free(range(len(word)), f"{name}_place")
+        begun, followed, value, m = Signal(name=f"{name}_begun"), Signal(name=f"{name}_followed"), Signal(name=f"{name}_value"), self.m
+        m.d.sync += held.eq(Mux(dropped, 0, held + put - take))
+        leaves = followed & (take > ahead)
+        with m.If(leaves | dropped):
+            m.d.sync += followed.eq(0)
+        with m.Elif(followed):
+            m.d.sync += ahead.eq(ahead - take)
+        with m.Elif(chosen & ~begun & (place < put)):
+            m.d.sync += [begun.eq(1), followed.eq(1), value.eq(word.bit_select(place, 1)), ahead.eq(held + place - take)]
+        self.promise(name, (take <= held) & (held + put - take <= capacity))
+        self.promise(name, ~leaves | (brought.bit_select(ahead, 1) == value))
+        return held
+
     def never_reset(self):
         """Leave the reset out, which makes a search several times faster."""
         self.m.domains.sync = domain = ClockDomain("sync", reset_less=True)
