@@ -1,7 +1,7 @@
 """Buffers and their readers: what was written is read, by who asked for it, in order, and nobody waits beyond a bound."""
 
 import pytest
-from amaranth.hdl import Array, Cat, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Mux, Signal
 
 from acceltran.hw import layout
 from acceltran.hw.arithmetic import popcount, tree_sum
@@ -9,8 +9,9 @@ from acceltran.hw.buffer import bank_arbiter, tile_reader as tile_readers, vecto
 from acceltran.hw.buffer import tile_buffer as tile_buffers
 from acceltran.hw.buffer.bank_arbiter import BankArbiter
 from acceltran.hw.streams import round_robin, stream_queue
-from support.contracts import Contract, prove, refute
+from support.contracts import Contract, opened, prove, refute
 from support.mutation import mutated, with_names
+from support.shifted_queue import ShiftedQueue
 
 ADDRESS_BITS = 2
 """Of a line of the vector buffer."""
@@ -206,13 +207,69 @@ def test_tile_buffer_fault_of_a_part(promise, part, module, old, new):
     refute(tile_buffer(faulty, readers=(1, 2, 1)), promise)
 
 
-def tile_reader(module, *, lanes=2, latency=1, ahead=4, less=0, steady=False):
+def standing(c, reader, latency, lanes):
+    """Where the tiles of a reader stand, lane by lane, from its output back to its requests: for each place, whether
+    something is there, whether it is the last of its tile, and whether it is of the followed request.
+    """
+    queues, in_work = reader.inside.submodules, reader.in_work
+    requests, pending, words = queues.requests, queues.pending, queues.words
+    c.promise("inside", (in_work == tree_sum(reader.asked) + pending.level) & (in_work <= reader.ahead))
+    c.promise("inside", (requests.level <= 2) & (words.level <= 2))
+    for k, word in enumerate(words.entries):
+        c.promise("inside", (words.level <= k) | word.present.any() & (word.reads == word.needed.any())
+                  & ((word.needed & ~word.present) == 0))
+    index, places = words.i.p.index, []
+    for n in range(lanes):
+        labels, lines = (getattr(queues, f"{name}_{n}") for name in ("labels", "lines"))
+        arrives = [(arriving[n], label.last, label.transpose)
+                   for arriving, label in zip(reader.arriving, getattr(reader, f"label_{n}"), strict=True)]
+        c.promise("inside", (labels.level + sum(there for there, _, _ in arrives) <= 2 + latency) & (lines.level == labels.level))
+        lane = [(labels.level > k, label.last, label.transpose) for k, label in enumerate(labels.entries)]
+        lane += reversed(arrives)
+        lane += [((words.level > k) & word.present[n], word.labels[n].last, word.labels[n].transpose)
+                 for k, word in enumerate(words.entries)]
+        unfinished = Const(0)
+        for there, last, _ in lane:
+            unfinished = Mux(there, ~last, unfinished)
+        c.promise("inside", unfinished == ((index != 0) & (pending.entries[0].words[n] > index)))
+        for k, entry in enumerate(pending.entries):
+            there, count = pending.level > k, entry.words[n]
+            c.promise("inside", ~there | (count == (popcount(entry.masks[n]) + 1) >> 1))
+            lane.append((there & ((index == 0) | (count > index)) if k == 0 else there, Const(1), entry.transpose))
+        lane += [(asked, Const(1), kept.transpose) for asked, kept in zip(reversed(reader.asked), reversed(reader.kept), strict=True)]
+        lane += [(requests.level > k, Const(1), entry.transpose) for k, entry in enumerate(requests.entries)]
+        places.append(lane)
+    counts, newest = pending.entries[0].words, Array(words.entries)[words.level == 2]
+    c.promise("inside", (index == 0) | (pending.level != 0) & Cat(count > index for count in counts).any() & (words.level != 0)
+              & Cat((newest.labels[n].last == (count <= index)) & (newest.present[n] | (count < index))
+                    for n, count in enumerate(counts)).all())
+    return places
+
+
+def in_front(c, places, held, followed, ahead):
+    """In a lane of `standing` as many tiles are held as it has places with a last part; `ahead` of them are in front of the
+    followed one, which is there from when it came until it leaves.
+    """
+    tiles, found = Const(0), Const(0)
+    for there, last, mark in places:
+        c.promise("inside", ~(there & mark) | followed & (ahead == tiles))
+        tiles = (tiles + (there & last))[:4]
+        found |= there & last & mark
+    c.promise("inside", (held == tiles) & (found == followed))
+
+
+def tile_reader(module, *, lanes=2, latency=1, ahead=4, queue=ShiftedQueue, less=0, steady=False):
     """Each lane gets the tiles of its requests in their order, each with its mask and all of its words, framed.
 
     One request is followed, which alone is transposed and has slots of odd numbers, and one line of each lane.
     """
-    short = with_names(mutated(module, "ahead = 4", f"ahead = {ahead}"), SLOT_BITS=2)
-    component = short.TileReader(tile=2, width=1, lines_per_beat=1, lanes=lanes, latency=latency)
+    for old, new in ("ahead = 4", f"ahead = {ahead}"), ("in_work = Signal", "in_work = self.in_work = Signal"), (
+            "asked = [Signal", "asked = self.asked = [Signal"), ("kept = [Signal", "kept = self.kept = [Signal"), (
+            "arriving = [Signal", "arriving = self.arriving = [Signal"), (
+            "label = [Signal", 'label = vars(self)[f"label_{n}"] = [Signal'):
+        module = mutated(module, old, new)
+    short = with_names(module, SLOT_BITS=2, StreamQueue=queue)
+    component = opened(short.TileReader)(tile=2, width=1, lines_per_beat=1, lanes=lanes, latency=latency)
     c, request, port = Contract(component), component.request, component.port
     mark, granted, read = request.p.transpose, port.mask_valid & port.mask_ready, port.line_valid & port.line_ready
     capacity = 2 + ahead + 2 + 2 + latency - less
@@ -245,12 +302,14 @@ def tile_reader(module, *, lanes=2, latency=1, ahead=4, less=0, steady=False):
     c.promise("words", ~ours | (port.line_active == Cat(count > line for count in words)))
     c.promise("words", ~read | port.line_active.any())
 
-    idle = []
+    idle, queues = [], component.inside.submodules
+    stages = standing(c, component, latency, lanes)
     goes = port.mask_ready & port.line_ready & Cat(o.ready for o in component.o).all()
     for n, o in enumerate(component.o):
         c.still(o, "still")
         held = c.order(moved(request), mark, moved(o) & o.p.last, o.p.transpose, capacity, "order")
         idle.append(held == 0)
+        in_front(c, stages[n], held, *c.followed["order"])
         c.promise("mask", ~(o.valid & o.p.transpose) | (known & (o.p.mask == masks[n])))
         c.at_most((held != 0) & ~o.valid & goes, 8 + 2 * latency - less, "soon")
 
@@ -276,3 +335,36 @@ def tile_reader(module, *, lanes=2, latency=1, ahead=4, less=0, steady=False):
         c.assume(request.valid & goes)
         c.promise("rate", ~begun | Cat(o.valid for o in component.o).any())
     return c
+
+
+@pytest.mark.parametrize("latency", [1, 2])
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_tile_reader(lanes, latency):
+    prove(tile_reader(tile_readers, lanes=lanes, latency=latency), "inside", "order", "idle", together=True)
+
+
+def test_tile_reader_at_its_port():
+    prove(tile_reader(tile_readers, lanes=1), "still", "masks", "mask_still", "line_still")
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("promise", ["words", "mask", "lines"])
+def test_tile_reader_of_whole_tiles(promise):
+    prove(tile_reader(tile_readers, lanes=1), promise)
+
+
+@pytest.mark.parametrize(("promise", "old", "new"), [
+    ("order", "pending.ready.eq(words.i.ready & ~more.any())", "pending.ready.eq(words.i.ready & ~more.all())"),
+    ("order", "labels.level + sum(stage[n] for stage in arriving) < depth", "labels.level < depth"),
+    ("idle", "words.o.valid | Cat(arriving).any() | waiting.any()", "words.o.valid | waiting.any()"),
+    ("still", "o.valid.eq(labels.o.valid)", "o.valid.eq(labels.o.valid & port.line_ready)"),
+    ("masks", "request.ready.eq(port.mask_ready & (in_work != self.ahead))", "request.ready.eq(port.mask_ready)"),
+    ("mask_still", "request.valid & (in_work != self.ahead)", "request.valid & (in_work != self.ahead) & ~port.line_ready"),
+    ("line_still", "words.o.valid & oldest.reads & room.all()", "words.o.valid & oldest.reads & room.all() & self.o[0].ready"),
+    ("words", "current.words[n] > index for n", "current.words[n] >= index for n"),
+    ("mask", "Mux(kept[-2].active[n], port.masks[n], 0)", "port.masks[n]"),
+    ("frame", "label.last.eq(~more[n])", "label.last.eq(~more.any())"),
+    ("lines", "lines.o.ready.eq(o.ready)", "lines.o.ready.eq(o.ready & o.p.last)"),
+])
+def test_tile_reader_fault(promise, old, new):
+    refute(tile_reader(mutated(tile_readers, old, new), ahead=2), promise)

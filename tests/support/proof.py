@@ -26,6 +26,7 @@ _PASSES = (
 )
 _YOSYS = "import sys; from pyosys import libyosys as ys; d = ys.Design(); [ys.run_pass(p, d) for p in sys.argv[1].split(';')]"
 _PROVE = "read_aiger {folder}/top.aig; fold; strash; scorr; pdr"
+_PROVE_BY_INDUCTION = "read_aiger {folder}/top.aig; fold; strash; scorr -C 1000000; pdr"
 _SEARCH = "read_aiger {folder}/top.aig; fold; strash; bmc3 -F {cycles}"
 _WITHOUT_REGISTERS = "read_aiger {folder}/top.aig; strash; iprove"
 
@@ -56,7 +57,7 @@ class Answer:
     said: str
 
 
-def decide(m, ports, *, seconds=120):
+def decide(m, ports, *, inductive=False, seconds=120):
     """Whether every Assert in `m` holds under its Assumes, from reset on, with a reset in any cycle; by property-directed
     reachability.
 
@@ -64,13 +65,14 @@ def decide(m, ports, *, seconds=120):
     ----------
     m : Module
     ports : its free inputs
+    inductive : whether what is asserted follows, as one, from itself in the cycle before; then this is tried first
     seconds : of the processor, for the prover; what else the machine does changes no verdict
 
     Returns
     -------
     Answer
     """
-    return _ask(m, ports, _PROVE, seconds=seconds)
+    return _ask(m, ports, _PROVE_BY_INDUCTION if inductive else _PROVE, seconds=seconds)
 
 
 def search(m, ports, *, cycles=100, seconds=60):
