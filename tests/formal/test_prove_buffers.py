@@ -5,8 +5,9 @@ from amaranth.hdl import Array, Cat, Const, Mux, Signal
 
 from acceltran.hw import layout
 from acceltran.hw.arithmetic import popcount, tree_sum
-from acceltran.hw.buffer import bank_arbiter, tile_reader as tile_readers, vector_buffer
+from acceltran.hw.buffer import bank_arbiter, vector_buffer
 from acceltran.hw.buffer import tile_buffer as tile_buffers
+from acceltran.hw.buffer import tile_reader as tile_readers
 from acceltran.hw.buffer.bank_arbiter import BankArbiter
 from acceltran.hw.streams import round_robin, stream_queue
 from support.contracts import Contract, opened, prove, refute
@@ -223,7 +224,8 @@ def standing(c, reader, latency, lanes):
         labels, lines = (getattr(queues, f"{name}_{n}") for name in ("labels", "lines"))
         arrives = [(arriving[n], label.last, label.transpose)
                    for arriving, label in zip(reader.arriving, getattr(reader, f"label_{n}"), strict=True)]
-        c.promise("inside", (labels.level + sum(there for there, _, _ in arrives) <= 2 + latency) & (lines.level == labels.level))
+        c.promise("inside", labels.level + sum(there for there, _, _ in arrives) <= 2 + latency)
+        c.promise("inside", lines.level == labels.level)
         lane = [(labels.level > k, label.last, label.transpose) for k, label in enumerate(labels.entries)]
         lane += reversed(arrives)
         lane += [((words.level > k) & word.present[n], word.labels[n].last, word.labels[n].transpose)
@@ -236,7 +238,7 @@ def standing(c, reader, latency, lanes):
             there, count = pending.level > k, entry.words[n]
             c.promise("inside", ~there | (count == (popcount(entry.masks[n]) + 1) >> 1))
             lane.append((there & ((index == 0) | (count > index)) if k == 0 else there, Const(1), entry.transpose))
-        lane += [(asked, Const(1), kept.transpose) for asked, kept in zip(reversed(reader.asked), reversed(reader.kept), strict=True)]
+        lane += reversed([(asked, Const(1), kept.transpose) for asked, kept in zip(reader.asked, reader.kept, strict=True)])
         lane += [(requests.level > k, Const(1), entry.transpose) for k, entry in enumerate(requests.entries)]
         places.append(lane)
     counts, newest = pending.entries[0].words, Array(words.entries)[words.level == 2]
@@ -302,8 +304,7 @@ def tile_reader(module, *, lanes=2, latency=1, ahead=4, queue=ShiftedQueue, less
     c.promise("words", ~ours | (port.line_active == Cat(count > line for count in words)))
     c.promise("words", ~read | port.line_active.any())
 
-    idle, queues = [], component.inside.submodules
-    stages = standing(c, component, latency, lanes)
+    idle, stages = [], standing(c, component, latency, lanes)
     goes = port.mask_ready & port.line_ready & Cat(o.ready for o in component.o).all()
     for n, o in enumerate(component.o):
         c.still(o, "still")
@@ -318,7 +319,8 @@ def tile_reader(module, *, lanes=2, latency=1, ahead=4, queue=ShiftedQueue, less
         was = Signal(len(label), name=f"label_{n}")
         with c.m.If(moved(o)):
             c.m.d.sync += [beats.eq(Mux(o.p.last, 0, beats + 1)), was.eq(label)]
-        c.promise("frame", ~o.valid | ((o.p.first == (beats == 0)) & (o.p.last == ((popcount(o.p.mask) + 1) >> 1 <= beats + 1))))
+        ends = (popcount(o.p.mask) + 1) >> 1 <= beats + 1
+        c.promise("frame", ~o.valid | (o.p.first == (beats == 0)) & (o.p.last == ends))
         c.promise("frame", ~o.valid | (beats == 0) | (was == label))
 
         # Lines, a latency after they are read.

@@ -30,7 +30,8 @@ def gather(module, *, less=0):
     Memory brings the beats that were asked for, at any time.
     """
     counts = {"row_beats": 2, "rows": 3, "columns": 2}
-    for old, new in ("free = Signal(", "free = self.free = Signal("), ("waiting, within = ", "waiting, within = self.waiting, _ = "):
+    for old, new in ("free = Signal(", "free = self.free = Signal("), (
+            "waiting, within = ", "waiting, within = self.waiting, _ = "):
         module = mutated(module, old, new)
     short = with_names(
         module, StreamQueue=ShiftedQueue, _CHUNK_BITS=CHUNK * BUS, _INDEX_BITS=INDEX, beat_bits=lambda bus_width: BEAT_BITS,

@@ -1,4 +1,4 @@
-"""Gearboxes: every bit in its order, however beats and pieces cut the stream; nothing before its time, nothing behind its end."""
+"""Gearboxes: every bit in its order, however beats and pieces cut the stream, and nothing behind its end."""
 
 import pytest
 from amaranth.hdl import Array, Mux, Signal
@@ -73,7 +73,8 @@ def test_gearbox_out_is_filled():
 @pytest.mark.parametrize(("promise", "old", "new"), [
     ("order", "held.eq(rest | (self.i.payload.data << n", "held.eq(held | (self.i.payload.data << n"),
     ("order", "rest_level + Mux(self.i.payload.size, self._sizes[1]", "rest_level + Mux(self.i.payload.size, self._sizes[0]"),
-    ("still", "self.o.valid.eq(ending | (level >= self._bus))", "self.o.valid.eq(ending | ((level >= self._bus) & ~self.i.valid))"),
+    ("still", "self.o.valid.eq(ending | (level >= self._bus))",
+     "self.o.valid.eq(ending | (level >= self._bus) & ~self.i.valid)"),
     ("offered", "(level >= self._bus)", "(level > self._bus)"),
     ("last", "final = ending & (level <= self._bus)", "final = ending & (level < self._bus)"),
     ("padding", "held.eq(self.i.payload.data)", "held.eq(~self.i.payload.data)"),

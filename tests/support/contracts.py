@@ -129,7 +129,8 @@ class Contract:
         """
         held, ahead = (Signal(range(capacity + len(word) + 1), name=f"{name}_{what}") for what in ("held", "ahead"))
         chosen, place = self.free(1, f"{name}_chosen"), self.free(range(len(word)), f"{name}_place")
-        begun, followed, value, m = Signal(name=f"{name}_begun"), Signal(name=f"{name}_followed"), Signal(name=f"{name}_value"), self.m
+        begun, followed, value = (Signal(name=f"{name}_{what}") for what in ("begun", "followed", "value"))
+        m = self.m
         m.d.sync += held.eq(Mux(dropped, 0, held + put - take))
         leaves = followed & (take > ahead)
         with m.If(leaves | dropped):
