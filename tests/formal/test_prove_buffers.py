@@ -10,9 +10,11 @@ from acceltran.hw.buffer import tile_buffer as tile_buffers
 from acceltran.hw.buffer import tile_reader as tile_readers
 from acceltran.hw.buffer.bank_arbiter import BankArbiter
 from acceltran.hw.streams import round_robin, stream_queue
-from support.contracts import Contract, opened, prove, refute
+from support.contracts import Contract, opened, prove, refute, survive
 from support.mutation import mutated, with_names
 from support.shifted_queue import ShiftedQueue
+
+pytestmark = pytest.mark.prove
 
 ADDRESS_BITS = 2
 """Of a line of the vector buffer."""
@@ -312,7 +314,7 @@ def tile_reader(module, *, lanes=2, latency=1, ahead=4, queue=ShiftedQueue, less
         idle.append(held == 0)
         in_front(c, stages[n], held, *c.followed["order"])
         c.promise("mask", ~(o.valid & o.p.transpose) | (known & (o.p.mask == masks[n])))
-        c.at_most((held != 0) & ~o.valid & goes, 8 + 2 * latency - less, "soon")
+        c.at_most((held != 0) & ~o.valid & goes, 4 + 2 * latency - less, "soon")
 
         # Frames: as many beats as the mask says, at least one, all with the same label.
         beats, label = Signal(range(3), name=f"beats_{n}"), Cat(o.p.mask, o.p.transpose)
@@ -349,10 +351,21 @@ def test_tile_reader_at_its_port():
     prove(tile_reader(tile_readers, lanes=1), "still", "masks", "mask_still", "line_still")
 
 
-@pytest.mark.prove
-@pytest.mark.parametrize("promise", ["words", "mask", "lines"])
+@pytest.mark.parametrize("promise", ["frame", "words", "mask", "lines"])
 def test_tile_reader_of_whole_tiles(promise):
     prove(tile_reader(tile_readers, lanes=1), promise)
+
+
+@pytest.mark.parametrize("latency", [1, 2])
+def test_tile_reader_is_soon_there_for_a_while(latency):
+    survive(tile_reader(tile_readers, latency=latency), "soon", cycles=18)
+    refute(tile_reader(tile_readers, latency=latency, less=1), "soon")
+
+
+def test_tile_reader_without_a_gap():
+    """Tiles of one word follow each other; with a latency of two there are four in five cycles, as four are in work at most."""
+    prove(tile_reader(tile_readers, lanes=1, steady=True), "rate")
+    refute(tile_reader(tile_readers, lanes=1, latency=2, steady=True), "rate")
 
 
 @pytest.mark.parametrize(("promise", "old", "new"), [
@@ -367,6 +380,8 @@ def test_tile_reader_of_whole_tiles(promise):
     ("mask", "Mux(kept[-2].active[n], port.masks[n], 0)", "port.masks[n]"),
     ("frame", "label.last.eq(~more[n])", "label.last.eq(~more.any())"),
     ("lines", "lines.o.ready.eq(o.ready)", "lines.o.ready.eq(o.ready & o.p.last)"),
+    ("inside", "shape=word, depth=2)", "shape=word, depth=3)"),
+    ("soon", "(in_work != self.ahead)),\n            port.mask_slots", "(in_work == 0)),\n            port.mask_slots"),
 ])
 def test_tile_reader_fault(promise, old, new):
     refute(tile_reader(mutated(tile_readers, old, new), ahead=2), promise)

@@ -10,6 +10,8 @@ from support.contracts import Contract, opened, prove, refute, survive
 from support.mutation import mutated, with_names
 from support.shifted_queue import ShiftedQueue
 
+pytestmark = pytest.mark.prove
+
 BUS, INDEX, CHUNK = 4, 2, 2
 """Bits of a beat and of an index; beats of a chunk."""
 

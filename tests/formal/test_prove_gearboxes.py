@@ -60,6 +60,7 @@ def test_gearbox_out(bus, sizes):
     prove(joining(gearbox_out, bus, sizes))
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(("bus", "sizes"), BUSES)
 @pytest.mark.parametrize("size", [0, 1])
 def test_gearbox_out_without_a_bubble(bus, sizes, size):
@@ -70,6 +71,7 @@ def test_gearbox_out_is_filled():
     refute(joining(gearbox_out, 2, (2, 5), less=1), "order")
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(("promise", "old", "new"), [
     ("order", "held.eq(rest | (self.i.payload.data << n", "held.eq(held | (self.i.payload.data << n"),
     ("order", "rest_level + Mux(self.i.payload.size, self._sizes[1]", "rest_level + Mux(self.i.payload.size, self._sizes[0]"),
@@ -85,6 +87,7 @@ def test_gearbox_out_fault(promise, old, new):
     refute(joining(mutated(gearbox_out, old, new), 5, (2, 3)), promise)
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("size", [0, 1])
 def test_gearbox_out_too_small(size):
     refute(joining(mutated(gearbox_out, "+ min(self._largest, self._bus) - 1", ""), 5, (2, 3), steady=size), "rate")
@@ -135,10 +138,12 @@ def test_gearbox_in(bus, sizes):
     prove(cutting(gearbox_in, bus, sizes))
 
 
+@pytest.mark.prove
 def test_gearbox_in_of_many_sizes():
     prove(cutting(gearbox_in, 4, (2, 3, 1, 6)))
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(("bus", "sizes"), BUSES)
 @pytest.mark.parametrize("size", [0, 1])
 def test_gearbox_in_without_a_bubble(bus, sizes, size):
@@ -149,6 +154,7 @@ def test_gearbox_in_is_filled():
     refute(cutting(gearbox_in, 2, (2, 5), less=1), "order")
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(("promise", "old", "new"), [
     ("order", "[held.eq(joined >> size * self._unit)", "[held.eq(held >> size * self._unit)"),
     ("order", "m.d.comb += joined.eq(held | (self.i.payload << n", "m.d.comb += joined.eq((held >> 1) | (self.i.payload << n"),
@@ -169,6 +175,7 @@ def test_gearbox_in_fault(promise, old, new):
     refute(cutting(mutated(gearbox_in, old, new), 2, (2, 5)), promise)
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(("bus", "sizes"), [(2, (4, 5)), (5, (2, 3))])
 def test_gearbox_in_too_small(bus, sizes):
     refute(cutting(mutated(gearbox_in, "+ min(largest, self._bus) - 1", ""), bus, sizes, steady=1), "rate")
