@@ -9,6 +9,7 @@ from acceltran.hw.buffer import bank_arbiter, vector_buffer
 from acceltran.hw.buffer import tile_buffer as tile_buffers
 from acceltran.hw.buffer import tile_reader as tile_readers
 from acceltran.hw.buffer.bank_arbiter import BankArbiter
+from acceltran.hw.buffer.wide_bank_arbiter import WideBankArbiter
 from acceltran.hw.streams import round_robin, stream_queue
 from support.contracts import Contract, opened, prove, refute, survive
 from support.mutation import mutated, with_names
@@ -90,20 +91,21 @@ def test_vector_buffer_fault_of_a_part(promise, part, module, old, new):
     refute(vectors(with_names(vector_buffer, **{part: getattr(mutated(module, old, new), part)}), 3), promise)
 
 
-def tile_buffer(module, *, readers=(2, 1), banks=2, lines_per_beat=1, latency=1, less=0):
+def tile_buffer(module, *, readers=(2, 1), banks=2, lines_per_beat=1, registered=(), less=0):
     """Every lane gets the word and the mask of its slot that were written last; readers and writers wait within bounds.
 
-    A write is in place two cycles after it is taken; until then nobody reads that word. One line of one slot is followed, at
-    any place, and the mask of that slot.
+    A write is there for reads that are granted two cycles after it is taken; until then nobody reads that word. One line of one
+    slot is followed, at any place, and the mask of that slot.
     """
     tile, tiles, writers = 2, 2 * banks, 2
     component = module.TileBuffer(tile=tile, width=1, lines_per_beat=lines_per_beat, banks=banks, tiles=tiles, readers=readers,
-                                  writers=writers, name="tiles", latency=latency)
+                                  writers=writers, name="tiles", registered=registered)
     c, words, bank_bits = Contract(component), tile // lines_per_beat, (banks - 1).bit_length()
     slot, index, part = c.fixed(range(tiles), "slot"), c.fixed(1, "index"), c.fixed(1, "part")
     c.assume((index < words) & (part < lines_per_beat))
-    c.m.submodules.bound = arbiter = BankArbiter(clients=len(readers), banks=banks)
-    limit = arbiter.longest_wait - less
+    wide = "grants" in registered and len(readers) > 2
+    c.m.submodules.bound = arbiter = (WideBankArbiter if wide else BankArbiter)(clients=len(readers), banks=banks)
+    limits = [(arbiter.longest_wait(n) if wide else arbiter.longest_wait) - less for n in range(len(readers))]
 
     # Writes, of which the followed one has arrived two cycles later.
     here, takes = {"line": [], "mask": []}, []
@@ -139,7 +141,7 @@ def tile_buffer(module, *, readers=(2, 1), banks=2, lines_per_beat=1, latency=1,
             valid, ready, slots, active = (getattr(port, f"{kind}_{name}") for name in ("valid", "ready", "slots", "active"))
             at = port.line_index if kind == "line" else index
             c.held(valid & ~ready, valid, [slots, active, at], f"reader_{n}_{kind}", assumed=True)
-            c.at_most(valid & ~ready, limit, f"{kind}_soon")
+            c.at_most(valid & ~ready, limits[n], f"{kind}_soon")
             for lane in range(lanes):
                 c.assume(~(valid & active[lane]) | (slots[lane] < tiles) & (at < words))
                 for before in range(lane):
@@ -148,54 +150,69 @@ def tile_buffer(module, *, readers=(2, 1), banks=2, lines_per_beat=1, latency=1,
                 reads = valid & ready & active[lane] & (slots[lane] == slot) & (at == index)
                 c.assume(~(valid & active[lane] & (slots[lane] == slot) & (at == index) & busy[kind]))
                 was = Cat(reads, expected[kind])
-                for k in range(latency):
+                for k in range(1 + len(registered)):
                     was = c.before(was, f"{kind}_{n}_{lane}_{k}")
                 answer = port.masks[lane] if kind == "mask" else port.lines[lane].word_select(part, tile)
                 c.promise(kind, ~was[0] | (answer == was[1:]))
                 if kind == "line":
                     words_read.append(valid & ready & active[lane])
-    if latency == 2:
-        later = Signal(len(words_read), reset_less=True)
+    for name in registered:
+        later = Signal(len(words_read), name=f"behind_{name}", reset_less=True)
         c.m.d.sync += later.eq(Cat(words_read))
         words_read = list(later)
     written = c.before(tree_sum(takes & some for takes, _, some in takes), "written")
+    if "grants" in registered:
+        written = c.before(written, "written_then")
     c.promise("counted", component.words_read == c.before(tree_sum(words_read), "words_read_before"))
     c.promise("counted", component.words_written == c.before(written, "words_written_before"))
     return c
 
 
-@pytest.mark.parametrize("latency", [1, 2])
-def test_tile_buffer(latency):
-    prove(tile_buffer(tile_buffers, latency=latency))
+@pytest.mark.parametrize("registered", [(), ("addresses",), ("grants",), ("grants", "addresses")], ids="_".join)
+def test_tile_buffer(registered):
+    prove(tile_buffer(tile_buffers, registered=registered))
 
 
 def test_tile_buffer_of_whole_tiles():
     prove(tile_buffer(tile_buffers, lines_per_beat=2))
 
 
-def test_tile_buffer_for_three():
-    prove(tile_buffer(tile_buffers, readers=(1, 2, 1)))
+@pytest.mark.parametrize("registered", [(), ("grants",)], ids="_".join)
+def test_tile_buffer_for_three(registered):
+    prove(tile_buffer(tile_buffers, readers=(1, 2, 1), registered=registered))
 
 
+@pytest.mark.parametrize("registered", [(), ("grants",)], ids="_".join)
 @pytest.mark.parametrize("promise", ["write_soon", "mask_soon", "line_soon"])
-def test_tile_buffer_bounds_are_tight(promise):
-    refute(tile_buffer(tile_buffers, readers=(1, 2, 1), less=1), promise)
+def test_tile_buffer_bounds_are_tight(promise, registered):
+    refute(tile_buffer(tile_buffers, readers=(1, 2, 1), registered=registered, less=1), promise)
 
 
 @pytest.mark.parametrize(("promise", "old", "new"), [
     ("one_writer", "granted.append(turn.grant)", "granted.append(turn.asks)"),
     ("mask", "write_enable.eq(wrote & word.last)", "write_enable.eq(wrote)"),
-    ("mask", "{kind}_bank_{n}_{lane}\", self._latency)", "{kind}_bank_{n}_{lane}\", 0)"),
-    ("line", "{kind}_bank_{n}_{lane}\", self._latency)", "{kind}_bank_{n}_{lane}\", 0)"),
+    ("mask", '1 + delays["addresses"]))', 'delays["addresses"]))'),
+    ("line", '1 + delays["addresses"]))', 'delays["addresses"]))'),
     ("line", "address * self._words + word.index", "address * self._words"),
     ("line", "address * self._words + index", "address + index"),
     ("line", "Mux(wrote, word.line_enable, 0)", "Mux(wrote, -1, 0)"),
-    ("line", "with m.If(ready & active[lane]):", "with m.If(ready):"),
-    ("counted", "tree_sum(bank.read_enable for bank in lines)", "tree_sum(bank.read_enable for bank in masks)"),
+    ("line", "valid & active[lane]) for lane", "valid) for lane"),
+    ("counted", "Cat(bank.read_enable for bank in lines)", "Cat(bank.read_enable for bank in masks)"),
     ("counted", "bank.write_enable.any() for bank in lines", "bank.write_enable.any() for bank in masks"),
 ])
 def test_tile_buffer_fault(promise, old, new):
     refute(tile_buffer(mutated(tile_buffers, old, new)), promise)
+
+
+@pytest.mark.parametrize(("promise", "old", "new"), [
+    ("line", '("granted", ready)', '("granted", valid)'),
+    ("mask", '("wanted", wanted[lane])', '("wanted", wanted[0])'),
+    ("line", 'f"write_choice_{b}", delay)', 'f"write_choice_{b}", 0)'),
+    ("line", 'f"wrote_{b}", delay + 1', 'f"wrote_{b}", delay'),
+    ("line", 'f"offered_{n}", delay)', 'f"offered_{n}", 0)'),
+])
+def test_tile_buffer_fault_of_registers(promise, old, new):
+    refute(tile_buffer(mutated(tile_buffers, old, new), registered=("grants",)), promise)
 
 
 @pytest.mark.parametrize(("promise", "part", "module", "old", "new"), [
