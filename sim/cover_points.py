@@ -123,7 +123,8 @@ def _issue(config):
         ("transposed", f"{part('transpose')} == 1"), ("bias", f"{part('bias')} == 1"), ("no_bias", f"{part('bias')} == 0"),
         ("pruned", f"{part('curve')} != 0"), ("one_tile", " && ".join(f"{part(n)} == 1" for n in ("rows", "inner", "columns",
                                                                                                   "batch"))),
-        ("one_row", f"{part('rows')} == 1 && {part('columns')} > 1"), ("one_column", f"{part('rows')} > 1 && {part('columns')} == 1"),
+        ("one_row", f"{part('rows')} == 1 && {part('columns')} > 1"),
+        ("one_column", f"{part('rows')} > 1 && {part('columns')} == 1"),
     ):
         checker.add(f"product__{name}", f"{taken} && {condition}")
     if config.clusters > 1:
@@ -286,7 +287,8 @@ def _bad_fields(config):
 
 def _run():
     """Starts, resets and scrubs in each state of the run controller."""
-    checker = _Checker(r"accelerator\.control\.run", "cover_run", "held_clk", ("fsm_state", "start", "reset", "scrub", "held_rst"))
+    checker = _Checker(r"accelerator\.control\.run", "cover_run", "held_clk",
+                       ("fsm_state", "start", "reset", "scrub", "held_rst"))
     for number, state in enumerate(_STATES_OF_A_RUN):
         for event in ("start", "reset", "scrub", "held_rst"):
             checker.add(f"run__{event}_in_{state}", f"fsm_state == {number} && {event}")
@@ -307,9 +309,11 @@ def _post(config):
         ("saturates_high", f"beyond && !x[{bits - 1}]"), ("saturates_low", f"beyond && x[{bits - 1}]"),
         ("tie", f"half != 0 && below == half && !x[{bits - 1}] && !beyond"),
         ("negative_tie", f"half != 0 && below == half && x[{bits - 1}] && !beyond"),
-        ("rounds_up", "half != 0 && below > half && !beyond"), ("rounds_down", "half != 0 && below != 0 && below < half && !beyond"),
+        ("rounds_up", "half != 0 && below > half && !beyond"),
+        ("rounds_down", "half != 0 && below != 0 && below < half && !beyond"),
         ("exact", "below == 0 && half != 0 && x != 0 && !beyond"), ("shifts_left", f"amount < {left} && x != 0"),
-        ("largest", "!beyond && o == {1'b0, {($bits(o) - 1){1'b1}}}"), ("smallest", "!beyond && o == {1'b1, {($bits(o) - 1){1'b0}}}"),
+        ("largest", "!beyond && o == {1'b0, {($bits(o) - 1){1'b1}}}"),
+        ("smallest", "!beyond && o == {1'b1, {($bits(o) - 1){1'b0}}}"),
     ):
         checker.add(f"rounding__{label}", condition)
     return checker
@@ -373,5 +377,6 @@ def _states(config):
         checker = _Checker(rf"accelerator\.memory\.{part}", f"cover_{part}", "held_clk", ("fsm_state",))
         for state in range(states):
             checker.add(f"state__{part}_{state}__flushed", f"fsm_state == {state} && {_RUN}.flush")
-            checker.add(f"state__{part}_{state}__error", f"fsm_state == {state} && {_RUN}.fsm_state == {_STATES_OF_A_RUN.index('error')}")
+            checker.add(f"state__{part}_{state}__error",
+                        f"fsm_state == {state} && {_RUN}.fsm_state == {_STATES_OF_A_RUN.index('error')}")
         yield checker

@@ -71,8 +71,8 @@ class Build:
     @property
     def command(self):
         """The simulator program; if it counts coverage, with a file of its own for the counts each time."""
-        command = [str(self.folder / self.top)]
-        return command if self.counts is None else [*command, f"+verilator+coverage+file+{counts_file(self.counts, self.design)}"]
+        counts = [] if self.counts is None else [f"+verilator+coverage+file+{counts_file(self.counts, self.design)}"]
+        return [str(self.folder / self.top), *counts]
 
 
 def counts_file(folder, design):

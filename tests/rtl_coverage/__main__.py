@@ -115,7 +115,8 @@ def _perform(run, config, out, total, target):
     write(total, target)
     shutil.rmtree(counts)
     reached = sum(count > 0 for count in total.values())
-    print(f"{config.name:14}{run.name:18}{time.monotonic() - started:7.0f} s   {reached:,} of {len(total):,} points so far", flush=True)
+    print(f"{config.name:14}{run.name:18}{time.monotonic() - started:7.0f} s   {reached:,} of {len(total):,} points so far",
+          flush=True)
 
 
 def _report(given, designs, totals, rules):

@@ -98,8 +98,8 @@ def add_files(counts, paths):
         found = read(path, known)
         if counts and found.keys() != counts.keys():
             other = next(iter(found.keys() ^ counts.keys()))
-            raise CoverageError(f"{path}: counts of another design: {other.kind} {other.name} of {other.module} is not in both; "
-                                "leave it out, or begin in another folder")
+            raise CoverageError(f"{path}: counts of another design: {other.kind} {other.name} of {other.module} is not in "
+                                "both; leave it out, or begin in another folder")
         for point, count in found.items():
             counts[point] += count
 
@@ -111,5 +111,6 @@ def write(counts, path):
         file.write(_HEADER + "\n")
         for p, count in sorted(counts.items()):
             lines = f"\x01S\x02{p.lines}" if p.lines else ""
-            file.write(f"C '\x01page\x02v_{p.kind}/{p.module}\x01l\x02{p.line}\x01n\x02{p.column}\x01o\x02{p.name}{lines}' {count}\n")
+            place = f"\x01page\x02v_{p.kind}/{p.module}\x01l\x02{p.line}\x01n\x02{p.column}"
+            file.write(f"C '{place}\x01o\x02{p.name}{lines}' {count}\n")
     part.replace(path)

@@ -162,5 +162,5 @@ def check_used(exclusions, used, configs):
     """
     for number, rule in enumerate(exclusions):
         if number not in used and (set(rule.configs) <= set(configs) if rule.configs else True):
-            raise CoverageError(f"exclusion {number + 1} ({rule.kind} {rule.module} {rule.name}): matches nothing that is not covered "
-                                "any more; take it out of the list")
+            raise CoverageError(f"exclusion {number + 1} ({rule.kind} {rule.module} {rule.name}): matches nothing that is not "
+                                "covered any more; take it out of the list")

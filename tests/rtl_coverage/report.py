@@ -80,8 +80,8 @@ def html(measured, runs):
 
 
 def _overview(measured, runs):
-    rows = [[figures.config, *(_percent(figures.total[kind]) for kind in BARS), ", ".join(_TITLES[k] for k in figures.missed) or "met"]
-            for figures in measured]
+    rows = [[figures.config, *(_percent(figures.total[kind]) for kind in BARS),
+             ", ".join(_TITLES[kind] for kind in figures.missed) or "met"] for figures in measured]
     bars = [["bar", *(f"{100 * bar:.0f} %" for bar in BARS.values()), ""]]
     body = join(table(["configuration", *(_TITLES[kind] for kind in BARS), "bars"], rows + bars),
                 tag("h3", "Runs"), facts(runs))
@@ -115,10 +115,12 @@ def _holes(figures):
     for module, holes in sorted(groups.items()):
         rows = [[hole.name, _TITLES[hole.kind], hole.line] for hole in sorted(holes, key=lambda h: (h.kind, h.line))[:_MOST]]
         more = tag("p", f"and {len(holes) - _MOST:,} more, see the JSON") if len(holes) > _MOST else None
-        parts.append(tag("details", tag("summary", f"{module}: {len(holes):,}"), table(["what", "kind", "line"], rows, texts=2), more))
+        parts.append(tag("details", tag("summary", f"{module}: {len(holes):,}"),
+                         table(["what", "kind", "line"], rows, texts=2), more))
     return Section(name=f"holes-{figures.config}", title=f"Not covered in {figures.config}", body=join(*parts))
 
 
 def _left_out(figures):
     rows = [[reason, count] for reason, count in figures.reasons.most_common()]
-    return Section(name=f"excluded-{figures.config}", title=f"Left out in {figures.config}", body=table(["reason", "points"], rows))
+    return Section(name=f"excluded-{figures.config}", title=f"Left out in {figures.config}",
+                   body=table(["reason", "points"], rows))

@@ -80,7 +80,8 @@ def _errors(test):
 def _encoders(config, folder):
     for number, (shape, options) in enumerate(test_encoder_system.encoders(config, len(config.functions) + 1)):
         checkpoint = load_checkpoint(make_checkpoint(folder / str(number) / "model", **shape))
-        inference = infer(config, checkpoint, options.pop("texts"), folder=folder / str(number), model=_model(config), **options)
+        texts = options.pop("texts")
+        inference = infer(config, checkpoint, texts, folder=folder / str(number), model=_model(config), **options)
         assert not inference.mismatches, (shape, options, inference.mismatches)
 
 
@@ -155,7 +156,8 @@ def _port_errors(config, folder):
 RUNS = (
     Run("registers", "every word of the register window, with a host that lets answers wait", _registers),
     Run("control-errors", "programs that the control unit stops", _errors("test_control_errors"), _single),
-    Run("memory-errors", "LOADs, GATHERs and STOREs outside of buffers, windows and memory", _errors("test_memory_errors"), _single),
+    Run("memory-errors", "LOADs, GATHERs and STOREs outside of buffers, windows and memory", _errors("test_memory_errors"),
+        _single),
     Run("matrix-errors", "products that the matrix engine refuses", _errors("test_matrix_errors"), _single),
     Run("matrix-limits", "shifts and pitches at their limits",
         _errors("test_h5_shifts_and_pitches_that_the_matrix_engine_refuses"), _single),

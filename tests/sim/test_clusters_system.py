@@ -93,7 +93,8 @@ def small_batch(config, folder):
 def test_stalls_of_main_memory(batch, stall, latency, tmp_path):
     """On one port, on the other, on both."""
     _, _, program, golden = batch
-    run = run_program(program, folder=tmp_path, model=monitored_system(program.config), stall=stall, latency=latency, stall_seed=latency[1])
+    run = run_program(program, folder=tmp_path, model=monitored_system(program.config), stall=stall, latency=latency,
+                      stall_seed=latency[1])
     check_monitored(tmp_path, 2)
     assert compare_tensors(program.config, program, run, golden) == {}
     assert run.counters["multiplications"] == multiplication_counts(program.graph, golden)["total"].both
