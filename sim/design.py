@@ -96,7 +96,7 @@ _COUNTING = {
     "arguments": ("-O3", "--output-split", "20000", "--coverage-line", "--coverage-toggle", "--coverage-user", "--assert"),
     "variables": ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2"),
 }
-"""Toggles of vectors of more than 256 bits, Verilator's limit, are not counted: such a vector holds others side by side."""
+"""Toggles of vectors of more than 256 bits, Verilator's limit, are not counted: such a vector holds others."""
 
 
 def accelerator_verilog(config, *, fields=False):
@@ -185,8 +185,9 @@ def covered_design(config):
 
 def _build_counting(config, verilog, sources, folder):
     """The simulator of a system in one piece, which counts coverage; the accelerator's lines stand first in its Verilog."""
-    model = build(verilog + cover_points(config, accelerator_verilog(config)), "system", sources=[*SIMULATION_SOURCES, *sources],
-                  separate=_all_shared(verilog), **_COUNTING)
+    points = cover_points(config, accelerator_verilog(config))
+    model = build(verilog + points, "system", sources=[*SIMULATION_SOURCES, *sources], separate=_all_shared(verilog),
+                  **_COUNTING)
     return replace(model, counts=folder.resolve(), design=covered_design(config))
 
 

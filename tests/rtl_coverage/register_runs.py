@@ -15,6 +15,9 @@ from acceltran.hw.spec.registers import ADDRESS_BITS, CURVE_STRIDE, KNOTS, REGIS
 from acceltran.sim.clock import PERIOD
 from acceltran.sim.register_bus import RegisterBus, reset
 from acceltran.sim.unit import parameters, simulated
+from acceltran.sw.host import driver
+from support.error_runs import Accelerator
+from support.hostile_programs import MEMORY_BITS
 
 PATTERNS = (0xFFFF_FFFF, 0, 0xAAAA_AAAA, 0x5555_5555, 0)
 _SLOW = 4
@@ -76,7 +79,21 @@ async def read(dut, address, rng):
     return await _answer(dut, "r", rng.randrange(_SLOW))
 
 
-@simulated(2_000_000)
+async def thresholds(dut, config, rng):
+    """Runs of nothing but HALT, which calculate the thresholds of curves between all zeros and all ones."""
+    accelerator, most = Accelerator(dut), (1 << config.width - 1) - 1
+    await accelerator.perform(driver.enable_interrupts())
+    await accelerator.perform(driver.set_base(config, 0, [0] * (config.memory_ports - 1)))
+    await accelerator.perform(driver.set_windows(config, read=(0, 1 << MEMORY_BITS), write=(0, 1 << MEMORY_BITS)))
+    for target in (0, 255, 256, 511, 128, 37, 201):
+        for low, high in ((0, most), (most, 0), (most, most), (0, 0)):
+            knots = [low, *sorted((rng.randint(0, most) for _ in range(KNOTS - 2)), reverse=low > high), high]
+            await accelerator.perform(driver.set_thresholds([knots] * config.prune_curves, target))
+            await accelerator.start({"watchdog": 10_000, "address": 0, "length": 1})
+            assert await accelerator.interrupt() and (await accelerator.show())["error_code"] == 0
+
+
+@simulated(5_000_000)
 async def every_register(dut):
     config, rng = AcceleratorConfig.from_dict(parameters()["config"]), random.Random(3)
     Clock(dut.clk, PERIOD, "ns", impl="gpi").start()
@@ -112,6 +129,8 @@ async def every_register(dut):
         assert (await read(dut, other, rng))[0] == Response.OKAY
         assert await written == Response.OKAY
     assert await read(dut, scratch, rng) == (Response.OKAY, 64 * 39)
+
+    await thresholds(dut, config, rng)
 
     lock = by_name("ACCESS_LOCK").offset
     assert await write(dut, lock, 1, rng) == Response.OKAY

@@ -17,10 +17,11 @@ import test_power_up
 import test_worst_cases
 
 from acceltran.hw.spec.activations import ACTIVATIONS
-from acceltran.hw.spec.isa import LoopOrder
+from acceltran.hw.spec.isa import LoopOrder, Opcode, encode
 from acceltran.sim.cocotb_run import run_cocotb
 from acceltran.sim.design import build_system
 from acceltran.sim.inference import infer
+from acceltran.sim.system import write_image
 from acceltran.sw.models.checkpoint import load_checkpoint
 from support.changed_programs import MEMORY_BITS, monitored_system
 from support.hostile_programs import Attack
@@ -68,7 +69,7 @@ def _model(config):
 
 
 def _registers(config, folder):
-    (folder / "image.hex").write_text("")
+    write_image(encode(Opcode.HALT), config.bus_width, folder / "image.hex")
     run_cocotb(_model(config), "rtl_coverage.register_runs", folder, plusargs=["+image=image.hex"],
                parameters={"config": config.to_dict()})
 
@@ -154,7 +155,7 @@ def _port_errors(config, folder):
 
 
 RUNS = (
-    Run("registers", "every word of the register window, with a host that lets answers wait", _registers),
+    Run("registers", "every word of the register window, with a host that lets answers wait, and thresholds", _registers),
     Run("control-errors", "programs that the control unit stops", _errors("test_control_errors"), _single),
     Run("memory-errors", "LOADs, GATHERs and STOREs outside of buffers, windows and memory", _errors("test_memory_errors"),
         _single),

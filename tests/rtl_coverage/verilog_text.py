@@ -48,7 +48,9 @@ class VerilogText:
             whole = re.match(r"assign (\S+)", line)
             target = whole.group(1) if whole else target
         shown = self._registers.get((module, target), target)
-        text = line if point.name != "else" else f"not {line}"
+        text = line.partition(" = ")[2] if point.name.startswith("cond_") else line
+        if point.name == "else":
+            text = f"not {line}"
         return f"{shown.lstrip(chr(92))}: {point.name}: {self._expanded(module, text)}"[:_LONGEST]
 
     def condition(self, point):

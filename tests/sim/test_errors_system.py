@@ -261,7 +261,8 @@ def test_matrix_errors(suite, tmp_path):
     start = [*prepare, suite.product(wait_memory=2)]
     for fields in (
         {"a_slot": suite.tiles - 1}, {"a_slot": suite.tiles}, {"a_slot": FAR, "inner": 1},
-        {"rows": 4, "a_pitch": suite.tiles // 3 + 1 | 1, "c_pitch": 2}, {"b_slot": suite.weights - 3}, {"b_pitch": suite.weights},
+        {"rows": 4, "a_pitch": suite.tiles // 3 + 1 | 1, "c_pitch": 2}, {"b_slot": suite.weights - 3},
+        {"b_pitch": suite.weights},
         {"b_slot": suite.tiles - 1, "b_buffer": 1, "transpose": 1, "b_pitch": 1}, {"b_buffer": 1, "b_slot": suite.tiles - 2},
         {"c_slot": suite.tiles - 1}, {"c_slot": suite.tiles}, {"batch": 2, "c_batch": suite.tiles},
         {"batch": 2, "a_batch": suite.tiles - 1},
@@ -304,7 +305,8 @@ def test_vector_errors(suite, tmp_path):
     number = len(start)
     for opcode, names in ((Opcode.SOFTMAX, "xo"), (Opcode.LAYERNORM, "xro")):
         for name in names:
-            for fields in ({f"{name}_slot": suite.tiles - 1}, {f"{name}_slot": FAR}, {f"{name}_pitch": suite.tiles - 22, "rows": 3}):
+            for fields in ({f"{name}_slot": suite.tiles - 1}, {f"{name}_slot": FAR},
+                           {f"{name}_pitch": suite.tiles - 22, "rows": 3}):
                 suite.add_bad([*start, suite.make(opcode, **fields), HALT], "SLOT_RANGE", "VECTOR", number)
         for fields in ({"rows": 0}, {"columns": 0}):
             suite.add_bad([*start, suite.make(opcode), suite.make(opcode, **fields), HALT],
