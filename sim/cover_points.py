@@ -21,7 +21,9 @@ _ENGINES = tuple(engine.name.lower() for engine in Engine)
 _OF_ENGINE = {"memory": (Opcode.LOAD, Opcode.STORE, Opcode.GATHER), "matrix": (Opcode.MATMUL,),
               "vector": (Opcode.SOFTMAX, Opcode.LAYERNORM)}
 _LARGEST_SEMAPHORE = 4095
-_STATES_OF_A_RUN = ("idle", "calculate", "run", "error", "flush", "reset", "scrub")
+_STATES_OF_A_RUN = ("idle", "calculate", "flush", "run", "error", "reset", "scrub")
+"""In the order of their numbers, which is that in which `RunController` first names them."""
+
 _RUN = "system.dut.control.run"
 _REMEMBERED = 8
 """Bits of the numbers by which instructions are kept; fewer are under way at once."""

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -68,11 +69,13 @@ def recorded(lines=LINES, instance="system.dut"):
 def counts(tmp_path):
     path = tmp_path / "tiny.dat"
     path.write_text(recorded())
-    return read(path)
+    counts = Counter()
+    add_files(counts, [path], {"tiny"})
+    return counts
 
 
 def measured(counts, *rules, used=None):
-    return measure("nano", counts, text=VerilogText(VERILOG.lstrip()), modules={"tiny"}, fixed={"tiny": {"never"}},
+    return measure("nano", counts, text=VerilogText(VERILOG.lstrip()), fixed={"tiny": {"never"}},
                    exclusions=list(rules), used=set() if used is None else used)
 
 
@@ -81,14 +84,14 @@ def test_counts_of_all_instances_are_added(tmp_path):
     path.write_text(recorded() + recorded(instance="system.other").split("\n", 1)[1])
     counts = read(path)
     assert counts[Point("line", "tiny", 10, 3, "block", "10-11")] == 18
-    assert counts[Point("user", "cover_tiny", 50, 3, "group__hit")] == 4
+    assert counts[Point("user", "cover_tiny", 0, 0, "group__hit")] == 4
     assert Point("line", "tiny", 1, 1, "block", "12-14,20").numbers == {12, 13, 14, 20}
 
 
 def test_what_is_written_is_read_again(counts, tmp_path):
     write(counts, tmp_path / "sum.dat")
     assert read(tmp_path / "sum.dat") == counts
-    add_files(counts, [tmp_path / "sum.dat", tmp_path / "tiny.dat"])
+    add_files(counts, [tmp_path / "sum.dat", tmp_path / "tiny.dat"], {"tiny"})
     assert counts[Point("line", "tiny", 10, 3, "block", "10-11")] == 27
     assert [path.name for path in tmp_path.glob("*.part")] == []
 
@@ -109,8 +112,18 @@ def test_counts_of_another_design_are_refused(counts, tmp_path):
     path.write_text(recorded(LINES[:-1]))
     before = dict(counts)
     with pytest.raises(CoverageError, match="another design: user group__missed of cover_tiny"):
-        add_files(counts, [path])
+        add_files(counts, [path], {"tiny"})
     assert counts == before
+
+
+def test_the_system_around_a_design_does_not_matter(counts, tmp_path):
+    """What is not of the design is not counted, and cover points may stand elsewhere."""
+    path = tmp_path / "other.dat"
+    other = [("user", "cover_tiny", line + 7, *rest) for _, _, line, *rest in LINES[-2:]]
+    path.write_text(recorded([*LINES[:-3], ("toggle", "monitor", 1, 1, "clk:0->1", "", 3), *other]))
+    add_files(counts, [path], {"tiny"})
+    assert counts[Point("user", "cover_tiny", 0, 0, "group__hit")] == 4
+    assert {point.module for point in counts} == {"tiny", "cover_tiny"}
 
 
 def test_shares_are_those_counted_by_hand(counts):

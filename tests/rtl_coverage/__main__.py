@@ -48,15 +48,16 @@ def _main(arguments):
     designs = {covered_design(config): config for config in configs}
     extra = _extra(given.counts, designs)
     given.out.mkdir(parents=True, exist_ok=True)
-    totals = {design: _total(given.out / f"{design}.dat", given.clear) for design in designs}
+    modules = {design: _modules(config) for design, config in designs.items()}
+    totals = {design: _total(given.out / f"{design}.dat", given.clear, modules[design]) for design in designs}
     for design, config in designs.items():
         target = given.out / f"{design}.dat"
         for run in chosen:
             if run.where(config):
-                _perform(run, config, given.out, totals[design], target)
+                _perform(run, config, given.out, totals[design], target, modules[design])
         if extra[design]:
             print(f"{config.name}: adding {len(extra[design])} files", flush=True)
-            add_files(totals[design], extra[design])
+            add_files(totals[design], extra[design], modules[design])
             write(totals[design], target)
         if not totals[design]:
             raise CoverageError(f"{config.name}: there are no counts in {given.out}; run something, or give --counts")
@@ -87,16 +88,21 @@ def _extra(folders, designs):
     return found
 
 
-def _total(path, clear):
+def _modules(config):
+    """Names of the modules of an accelerator."""
+    return {name.lstrip("\\") for name in re.findall(r"^module ([^\s(]+)", accelerator_verilog(config), re.MULTILINE)}
+
+
+def _total(path, clear, modules):
     counts = Counter()
     if clear:
         path.unlink(missing_ok=True)
     elif path.exists():
-        add_files(counts, [path])
+        add_files(counts, [path], modules)
     return counts
 
 
-def _perform(run, config, out, total, target):
+def _perform(run, config, out, total, target, modules):
     """One run: its files of counts are added and removed."""
     counts, logs = out / "counts", out / "logs" / config.name / run.name
     shutil.rmtree(counts, ignore_errors=True)
@@ -111,7 +117,7 @@ def _perform(run, config, out, total, target):
     files = sorted(counts.glob("*.dat"))
     if not files:
         raise CoverageError(f"{run.name} on {config.name} left no counts")
-    add_files(total, files)
+    add_files(total, files, modules)
     write(total, target)
     shutil.rmtree(counts)
     reached = sum(count > 0 for count in total.values())
@@ -123,9 +129,8 @@ def _report(given, designs, totals, rules):
     used, measured = set(), []
     for design, config in designs.items():
         verilog = accelerator_verilog(config)
-        modules = {name.lstrip("\\") for name in re.findall(r"^module ([^\s(]+)", verilog, re.MULTILINE)}
-        figures = measure(config.name, totals[design], text=VerilogText(verilog), modules=modules, fixed=constants(config),
-                          exclusions=rules, used=used)
+        figures = measure(config.name, totals[design], text=VerilogText(verilog), fixed=constants(config), exclusions=rules,
+                          used=used)
         measured.append(figures)
         print(f"\n{config.name}\n{report.summary(figures)}")
     page = given.out / "index.html"

@@ -5,9 +5,12 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["KINDS", "CoverageError", "Point", "add_files", "read", "write"]
+__all__ = ["KINDS", "LIBRARY", "CoverageError", "Point", "add_files", "read", "write"]
 
 KINDS = ("line", "branch", "toggle", "user")
+
+LIBRARY = re.compile(r"acceltran_(sram|crossbar)(__.*)?")
+"""Modules of every design that are no generated Verilog."""
 
 _HEADER = "# SystemC::Coverage-3"
 _ESCAPED = re.compile(r"__0([0-9A-F]{2})")
@@ -83,11 +86,19 @@ def _point(key, where):
         raise CoverageError(f"{where}: counts {fields['page']!r}, which is none of {', '.join(KINDS)}")
     if "__0" in name:
         name = _ESCAPED.sub(lambda found: chr(int(found.group(1), 16)), name)
+    if kind == "user":
+        return Point(kind, module, 0, 0, name)  # Its line depends on the system around the accelerator.
     return Point(kind, module, int(fields["l"]), int(fields["n"]), name, fields.get("S", ""))
 
 
-def add_files(counts, paths):
-    """Add the counts of files to `counts`, all of one design.
+def add_files(counts, paths, modules):
+    """Add the counts of files to `counts`, all of one design, whatever system is around it.
+
+    Parameters
+    ----------
+    counts : Counter by Point
+    paths : of the files
+    modules : names of the modules of the design; of others only cover points are added
 
     Raises
     ------
@@ -95,7 +106,8 @@ def add_files(counts, paths):
     """
     known = {}
     for path in paths:
-        found = read(path, known)
+        found = {point: count for point, count in read(path, known).items()
+                 if point.kind == "user" or point.module in modules or LIBRARY.fullmatch(point.module)}
         if counts and found.keys() != counts.keys():
             other = next(iter(found.keys() ^ counts.keys()))
             raise CoverageError(f"{path}: counts of another design: {other.kind} {other.name} of {other.module} is not in "

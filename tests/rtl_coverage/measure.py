@@ -1,6 +1,5 @@
 """Shares of what is covered, of a configuration and of each of its modules."""
 
-import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
@@ -14,9 +13,6 @@ BARS = {"line": 0.98, "branch": 0.92, "toggle": 0.95, "user": 1.0}
 CONSTANT = "keeps one value: Yosys propagates constants to it"
 DECIDED = "its condition keeps one value: Yosys propagates constants to it"
 EMPTY = "the empty default that the generator gives every case statement"
-
-_DESIGN = re.compile(r"acceltran_(sram|crossbar)(__.*)?")
-"""Modules of the accelerator that are no generated Verilog."""
 
 
 @dataclass
@@ -71,7 +67,7 @@ class Figures:
         return {kind: bar for kind, bar in BARS.items() if self.total[kind].share < bar}
 
 
-def measure(config, counts, *, text, modules, fixed, exclusions, used):
+def measure(config, counts, *, text, fixed, exclusions, used):
     """Figures of a configuration.
 
     Parameters
@@ -79,7 +75,6 @@ def measure(config, counts, *, text, modules, fixed, exclusions, used):
     config : its name
     counts : by Point
     text : VerilogText of the accelerator
-    modules : names of the modules of the accelerator; others are testbench and not counted
     fixed : bits that never change, by module, see `constants`
     exclusions : list of Exclusion
     used : set of their numbers, to which those are added that match something
@@ -101,7 +96,7 @@ def measure(config, counts, *, text, modules, fixed, exclusions, used):
     for point, count in counts.items():
         if point.kind == "user":
             figures.bins.append((point.name, count, None if count else reason_of("user", point.module, point.name)))
-        elif point.module in modules or _DESIGN.fullmatch(point.module):
+        else:
             by_module[point.module].append((point, count))
     for module, points in by_module.items():
         _measure_module(figures, module, points, text, fixed.get(module, set()), reason_of)

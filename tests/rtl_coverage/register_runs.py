@@ -90,7 +90,8 @@ async def thresholds(dut, config, rng):
             knots = [low, *sorted((rng.randint(0, most) for _ in range(KNOTS - 2)), reverse=low > high), high]
             await accelerator.perform(driver.set_thresholds([knots] * config.prune_curves, target))
             await accelerator.start({"watchdog": 10_000, "address": 0, "length": 1})
-            assert await accelerator.interrupt() and (await accelerator.show())["error_code"] == 0
+            assert await accelerator.interrupt()
+            assert (seen := await accelerator.show())["error_code"] == 0, seen
 
 
 @simulated(5_000_000)

@@ -163,6 +163,8 @@ RUNS = (
     Run("matrix-limits", "shifts and pitches at their limits",
         _errors("test_h5_shifts_and_pitches_that_the_matrix_engine_refuses"), _single),
     Run("vector-errors", "rows that the vector engine refuses", _errors("test_vector_errors"), _single),
+    Run("causes", "each cause of an error that the runs before leave out", _errors("test_each_cause"), _single),
+    Run("semaphores", "the semaphores of each pair of engines", _errors("test_semaphores_of_each_pair"), _single),
     Run("soft-resets", "soft resets at any moment of a program", _errors("test_reset_at_any_moment"), _single),
     Run("resets", "one cycle of reset at any moment of an encoder", _resets, _single),
     Run("encoders", "random encoders, pruned and not", _encoders),
