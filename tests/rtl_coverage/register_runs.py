@@ -11,7 +11,8 @@ from cocotb.triggers import FallingEdge, ReadOnly
 
 from acceltran.hw.control.axi_lite import Response
 from acceltran.hw.spec.config import AcceleratorConfig
-from acceltran.hw.spec.registers import ADDRESS_BITS, CURVE_STRIDE, KNOTS, REGISTERS, by_name, config_values
+from acceltran.hw.spec.isa import INSTRUCTION_BYTES
+from acceltran.hw.spec.registers import ADDRESS_BITS, CURVE_STRIDE, KNOTS, REGISTERS, by_name, config_values, pack
 from acceltran.sim.clock import PERIOD
 from acceltran.sim.register_bus import RegisterBus, reset
 from acceltran.sim.unit import parameters, simulated
@@ -94,6 +95,47 @@ async def thresholds(dut, config, rng):
             assert (seen := await accelerator.show())["error_code"] == 0, seen
 
 
+async def commands(dut, config):
+    """Each command, and the reset pin, in each state of a run; every time the accelerator is idle again and runs."""
+    accelerator = Accelerator(dut)
+
+    async def give(command):
+        await (reset(dut) if command is None else accelerator.write("CONTROL", command))
+
+    async def begin(state):
+        await accelerator.perform(driver.set_watchdog(0))
+        if state in ("error", "run"):
+            place, length = (0, 0) if state == "error" else (INSTRUCTION_BYTES, 1)
+            await accelerator.perform(driver.start(place, length))
+            await _cycles(dut, 400 + 80 * config.prune_curves)
+            assert await accelerator.read("STATUS") == pack(by_name("STATUS"), **{"error" if length == 0 else "running": 1})
+        elif state == "scrub":
+            await accelerator.write("CONTROL", driver.SCRUB)
+            await _cycles(dut, 60)
+        elif state == "calculate":
+            await accelerator.perform(driver.start(0, 1))
+
+    async def end(command):
+        if command is None:
+            await _cycles(dut, 20)
+            await accelerator.perform(driver.enable_interrupts())
+            await accelerator.perform(driver.set_base(config, 0, [0] * (config.memory_ports - 1)))
+        await accelerator.perform(driver.soft_reset())
+        await accelerator.start({"watchdog": 10_000, "address": 0, "length": 1})
+        assert await accelerator.interrupt() and (await accelerator.show())["error_code"] == 0
+
+    for command in (driver.START, driver.RESET, driver.SCRUB, None):
+        for state in ("idle", "calculate", "run", "error", "scrub"):
+            await begin(state)
+            await give(command)
+            await end(command)
+        for wait in range(0, 16, 2):  # While what is under way is awaited, and while everything is reset.
+            await accelerator.write("CONTROL", driver.RESET)
+            await _cycles(dut, wait)
+            await give(command)
+            await end(command)
+
+
 @simulated(5_000_000)
 async def every_register(dut):
     config, rng = AcceleratorConfig.from_dict(parameters()["config"]), random.Random(3)
@@ -132,6 +174,7 @@ async def every_register(dut):
     assert await read(dut, scratch, rng) == (Response.OKAY, 64 * 39)
 
     await thresholds(dut, config, rng)
+    await commands(dut, config)
 
     lock = by_name("ACCESS_LOCK").offset
     assert await write(dut, lock, 1, rng) == Response.OKAY

@@ -17,7 +17,7 @@ import test_power_up
 import test_worst_cases
 
 from acceltran.hw.spec.activations import ACTIVATIONS
-from acceltran.hw.spec.isa import LoopOrder, Opcode, encode
+from acceltran.hw.spec.isa import Engine, LoopOrder, Opcode, encode
 from acceltran.sim.cocotb_run import run_cocotb
 from acceltran.sim.design import build_system
 from acceltran.sim.inference import infer
@@ -69,7 +69,8 @@ def _model(config):
 
 
 def _registers(config, folder):
-    write_image(encode(Opcode.HALT), config.bus_width, folder / "image.hex")
+    waits = encode(Opcode.SYNC, engine=int(Engine.VECTOR), wait_vector=1)
+    write_image(encode(Opcode.HALT) + waits, config.bus_width, folder / "image.hex")
     run_cocotb(_model(config), "rtl_coverage.register_runs", folder, plusargs=["+image=image.hex"],
                parameters={"config": config.to_dict()})
 
@@ -155,7 +156,8 @@ def _port_errors(config, folder):
 
 
 RUNS = (
-    Run("registers", "every word of the register window, with a host that lets answers wait, and thresholds", _registers),
+    Run("registers", "every word of the register window, with a host that lets answers wait; thresholds; each command in each "
+        "state", _registers),
     Run("control-errors", "programs that the control unit stops", _errors("test_control_errors"), _single),
     Run("memory-errors", "LOADs, GATHERs and STOREs outside of buffers, windows and memory", _errors("test_memory_errors"),
         _single),

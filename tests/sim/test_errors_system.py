@@ -354,6 +354,15 @@ def test_each_cause(suite, tmp_path):
     start, _ = suite.memory.place(SYNC)
     suite.memory.place(SYNC)
     suite.add_bad([], "FETCH_WINDOW", "CONTROL", 1, address=start, length=3, registers={"READ_LIMIT": start + 63})
+
+    # Bursts of one beat, first and last in a page: empty tiles.
+    beat, page = suite.config.bus_width // 8, start + 64 + PAGE
+    suite.memory.place(bytes(2 * PAGE))
+    empty = {"buffer": int(Buffer.ACTIVATION), "slot": 90, "pitch": 1, "rows": 1, "columns": 1, "bytes": beat}
+    program = [suite.make(Opcode.LOAD, **empty, address=page + place) for place in (0, PAGE - beat)]
+    program += [encode(Opcode.STORE, slot=90, pitch=1, rows=1, columns=1, address=page + place) for place in (0, PAGE - beat)]
+    suite.run(suite.program([*program, HALT]), None)
+    suite.add_good()
     suite.check(tmp_path)
 
 
