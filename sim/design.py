@@ -18,8 +18,8 @@ from .cover_points import cover_points
 from .sources import source_identity
 from .verilator import QUICK, build
 
-__all__ = ["COVERAGE", "SHORT_RUNS", "SIMULATION_SOURCES", "accelerator_verilog", "build_system", "covered_design",
-           "simulator_options", "system_verilog"]
+__all__ = ["COVERAGE", "POINTS_ONLY", "SHORT_RUNS", "SIMULATION_SOURCES", "accelerator_verilog", "build_system",
+           "covered_design", "simulator_options", "system_verilog"]
 
 _FOLDER = Path(__file__).parent / "verilog"
 SIMULATION_SOURCES = (SRAM_VERILOG, CROSSBAR_VERILOG, _FOLDER / "acceltran_sram_log.v", _FOLDER / "acceltran_memory.v",
@@ -91,6 +91,9 @@ SHORT_RUNS = "ACCELTRAN_SHORT_RUNS"
 COVERAGE = "ACCELTRAN_COVERAGE"
 """Environment variable that names a folder: simulators of whole systems then count which lines, branches, toggles and cover
 points each run reaches, and every run leaves its counts there (docs/coverage.md)."""
+
+POINTS_ONLY = "ACCELTRAN_COVERAGE_POINTS"
+"""Environment variable by which they count cover points only: built in a fraction of the time, and several times faster."""
 
 _COUNTING = {
     "arguments": ("-O3", "--output-split", "20000", "--coverage-line", "--coverage-toggle", "--coverage-user", "--assert"),
@@ -180,14 +183,21 @@ def build_system(config, *, waves=False, memory_bits=27, instrument=None, source
 def covered_design(config):
     """What files with the counts of `config` are called after: its name and a digest of all that is counted in it."""
     verilog = accelerator_verilog(config)
-    return f"{config.name}-{digest(verilog, cover_points(config, verilog))}"
+    return f"{config.name}-{digest(verilog, cover_points(config, verilog), _counting())}"
+
+
+def _counting():
+    """Options of `build` by which a simulator counts."""
+    if not os.environ.get(POINTS_ONLY):
+        return _COUNTING
+    return QUICK | {"arguments": (*QUICK["arguments"], "--coverage-user", "--assert")}
 
 
 def _build_counting(config, verilog, sources, folder):
     """The simulator of a system in one piece, which counts coverage; the accelerator's lines stand first in its Verilog."""
     points = cover_points(config, accelerator_verilog(config))
     model = build(verilog + points, "system", sources=[*SIMULATION_SOURCES, *sources], separate=_all_shared(verilog),
-                  **_COUNTING)
+                  **_counting())
     return replace(model, counts=folder.resolve(), design=covered_design(config))
 
 

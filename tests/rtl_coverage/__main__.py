@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from acceltran.sim.design import COVERAGE, accelerator_verilog, covered_design
+from acceltran.sim.design import COVERAGE, POINTS_ONLY, accelerator_verilog, covered_design
 
 from . import report
 from .configs import CONFIGS
@@ -31,6 +31,7 @@ _PARSER.add_argument("--config", action="append", choices=sorted(CONFIGS), help=
 _PARSER.add_argument("--run", action="append", metavar="NAME", help="only this run; may be given again; 'none' for no run")
 _PARSER.add_argument("--list", action="store_true", help="list the runs and end")
 _PARSER.add_argument("--counts", action="append", type=Path, default=[], metavar="FOLDER", help="add the counts in a folder")
+_PARSER.add_argument("--points", action="store_true", help="count cover points only, in simulators that are built sooner")
 _PARSER.add_argument("--clear", action="store_true", help="forget the counts of earlier calls")
 _PARSER.add_argument("--out", type=Path, default=Path("build/coverage"), help="folder of counts and page (build/coverage)")
 _PARSER.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
@@ -42,6 +43,7 @@ def _main(arguments):
         for run in RUNS:
             print(f"{run.name:18}{', '.join(name for name, config in CONFIGS.items() if run.where(config)):20}  {run.what}")
         return 0
+    os.environ[POINTS_ONLY] = "1" if given.points else ""
     chosen = _chosen(given.run)
     rules = load(LIST)
     configs = [CONFIGS[name] for name in given.config or CONFIGS]

@@ -105,7 +105,7 @@ async def commands(dut, config):
     async def begin(state):
         await accelerator.perform(driver.set_watchdog(0))
         if state in ("error", "run"):
-            place, length = (0, 0) if state == "error" else (INSTRUCTION_BYTES, 1)
+            place, length = (0, 0) if state == "error" else (INSTRUCTION_BYTES, 2)
             await accelerator.perform(driver.start(place, length))
             await _cycles(dut, 400 + 80 * config.prune_curves)
             assert await accelerator.read("STATUS") == pack(by_name("STATUS"), **{"error" if length == 0 else "running": 1})

@@ -34,7 +34,7 @@ def _components(figures):
 
 
 def _percent(share):
-    return f"{100 * share.share:.1f} %"
+    return f"{100 * share.share:.1f} %" if share.total else "-"
 
 
 def values(figures):
@@ -58,7 +58,8 @@ def summary(figures):
     """Lines for a terminal: shares of a configuration against the bars."""
     lines = [f"{'':14}{'covered':>10}{'of':>10}{'share':>9}{'bar':>9}{'left out':>10}"]
     for kind, bar in BARS.items():
-        share = figures.total[kind]
+        if not (share := figures.total[kind]).total:
+            continue
         missed = "  missed" if kind in figures.missed else ""
         lines.append(f"{_TITLES[kind]:14}{share.covered:10,}{share.total:10,}{_percent(share):>9}{100 * bar:7.0f} %"
                      f"{share.excluded:10,}{missed}")
@@ -81,7 +82,7 @@ def html(measured, runs):
 
 def _overview(measured, runs):
     rows = [[figures.config, *(_percent(figures.total[kind]) for kind in BARS),
-             ", ".join(_TITLES[kind] for kind in figures.missed) or "met"] for figures in measured]
+             ", ".join(f"{_TITLES[kind]} missed" for kind in figures.missed) or "met"] for figures in measured]
     bars = [["bar", *(f"{100 * bar:.0f} %" for bar in BARS.values()), ""]]
     body = join(table(["configuration", *(_TITLES[kind] for kind in BARS), "bars"], rows + bars),
                 tag("h3", "Runs"), facts(runs))

@@ -70,7 +70,7 @@ def _model(config):
 
 def _registers(config, folder):
     waits = encode(Opcode.SYNC, engine=int(Engine.VECTOR), wait_vector=1)
-    write_image(encode(Opcode.HALT) + waits, config.bus_width, folder / "image.hex")
+    write_image(encode(Opcode.HALT) + waits + encode(Opcode.HALT), config.bus_width, folder / "image.hex")
     run_cocotb(_model(config), "rtl_coverage.register_runs", folder, plusargs=["+image=image.hex"],
                parameters={"config": config.to_dict()})
 
