@@ -1,7 +1,7 @@
 """Buffers and their readers: what was written is read, by who asked for it, in order, and nobody waits beyond a bound."""
 
 import pytest
-from amaranth.hdl import Array, Cat, Const, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Mux, ResetSignal, Signal
 
 from acceltran.hw import layout
 from acceltran.hw.arithmetic import popcount, tree_sum
@@ -129,8 +129,9 @@ def tile_buffer(module, *, readers=(2, 1), banks=2, lines_per_beat=1, registered
         for comes, word in sources:
             with c.m.If(comes):
                 c.m.d.sync += came.eq(word)
+        # What waits for its bank in a register is lost in a reset.
         with c.m.If(wrote):
-            c.m.d.sync += [value.eq(came), known.eq(1)]
+            c.m.d.sync += [value.eq(came), known.eq(~ResetSignal() if "grants" in registered else 1)]
         expected[kind], busy[kind] = value, Cat(wrote, *(comes for comes, _ in sources)).any() | ~known
 
     # Reads, answered after the latency.
