@@ -16,8 +16,8 @@ from .cocotb_run import run_cocotb
 from .design import build_system
 from .errors import SimulationError
 
-__all__ = ["Interval", "RunResult", "largest_memory", "memory_bits_for", "read_memory", "read_timeline", "simulate", "simulate_programs",
-           "write_image"]
+__all__ = ["Interval", "RunResult", "largest_memory", "memory_bits_for", "read_memory", "read_timeline", "simulate",
+           "simulate_programs", "write_image"]
 
 _LEAST_BITS, _MOST_BITS = 27, 32
 """Of the simulated main memory's addresses: small programs share one build; instructions address no more."""

@@ -46,7 +46,7 @@ def load_batch(path, kinds):
                                 "with the checkout that wrote it")
     for name, kind in _FIELDS.items():
         if not isinstance(batch.get(name), kind):
-            raise CampaignError(f"--replay {path}: {name} is missing or no {kind.__name__}: give a file that the campaign wrote")
+            raise CampaignError(f"--replay {path}: {name} is missing or no {kind.__name__}: give a file of the campaign")
     if batch["kind"] not in kinds:
         raise CampaignError(f"--replay {path}: kind = {batch['kind']!r}: known are {', '.join(kinds)}")
     try:

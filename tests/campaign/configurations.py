@@ -1,8 +1,8 @@
 """Configurations from the whole range that the hardware accepts: every value of every field, and pairs of values.
 
-Of a numeric field the values are its bounds and some between. Every pair of values of any two fields is wanted, but that values
-which make a design large are only paired with those of the fields they work with (`LARGE`). Pairs that the configuration refuses
-are left out, and such as would make a design too large to build, each with the reason.
+Of a numeric field the values are its bounds and some between. Every pair of values of any two fields is wanted, but that
+values which make a design large are only paired with those of the fields they work with (`LARGE`). Pairs that the configuration
+refuses are left out, and such as would make a design too large to build, each with the reason.
 """
 
 import random

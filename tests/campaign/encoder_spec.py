@@ -42,9 +42,7 @@ def draw_spec(config, rng):
             },
         }
         if rng.random() < 0.3:
-            spec["options"]["order"] = rng.choice(LoopOrder).name
-        if config.psum_tiles == 1 or rng.random() < 0.5:
-            spec["options"].pop("order", None)
+            spec["options"]["order"] = rng.choice(list(LoopOrder)).name
         if _has_functions(spec, config):
             return spec
 

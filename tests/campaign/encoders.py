@@ -1,4 +1,4 @@
-"""The kind `encoders`: random encoders of every family, back to back on one simulator, every integer of every tensor compared."""
+"""The kind `encoders`: random encoders of every family, back to back, every integer of every tensor compared."""
 
 import json
 import random
