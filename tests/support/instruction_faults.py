@@ -130,11 +130,10 @@ class InstructionFaults:
 
     # Memory engine.
 
-    def _read_cycles(self, around, beats):
-        """(least, most) cycles that so many beats take."""
+    def _read_cycles(self, around, beats, begin=60):
+        """(least, most) cycles that so many beats take, with `begin` cycles before the first."""
         burst = self._config.burst_beats
-        bursts = beats // burst + 2
-        return beats, int((bursts * (around.latency + burst + 10) + 60) / around.share ** 2)
+        return beats, int(((beats // burst + 2) * (around.latency + burst + 8) + begin) / around.share ** 2)
 
     def _first_refused(self, around, at, beats, codes, *, writes=False):
         """(number of the beat, code) of the first of `beats` from address `at` that is not had, or None."""
@@ -228,7 +227,7 @@ class InstructionFaults:
             return Verdict(frozenset([spoiled[1]]), False, *self._read_cycles(around, 4 * _CHUNK // beat))
         table, pitch = f["address"] // beat * beat, f["row_bytes"] // beat * beat
         row_beats = -(-f["columns"] * c.line_bits // c.bus_width)
-        least_of_row, most_of_row = self._read_cycles(around, row_beats)
+        least_of_row, most_of_row = self._read_cycles(around, row_beats, 4)
         slot_fault = row_fault = None
         for token in range(tokens):
             if token * least_of_row > self._limit:
@@ -257,7 +256,7 @@ class InstructionFaults:
         if spoiled:
             codes.add(spoiled[1])
         return Verdict(frozenset(codes), not codes, reached * least_of_row,
-                       int((reached + 3) * most_of_row + 4 * reached * 40 + 300))
+                       int((reached + 4) * (most_of_row + 2 * f["columns"]) + 300))
 
     def _store(self, f, machine, around, unknown):
         c, beat = self._config, self._beat

@@ -1,7 +1,7 @@
 """Inside the simulator: programs one after the other, without a reset between them but where one stopped with an error.
 
-A cocotb test module for the campaign's random programs. The parameters are in ``job.json``; what the registers showed, and when,
-goes to ``result.json``. It ends early at the first program that does not end, or cannot be reset.
+A cocotb test module for the campaign's random programs. The parameters are in ``job.json``; what the registers showed, and
+when, goes to ``result.json``. It ends early at the first program that does not end, or cannot be reset.
 """
 
 import json
@@ -31,7 +31,7 @@ async def _play(bus, config, job, run, windows):
     """One program; what was seen of it."""
     if windows != (run["read"], run["write"]):
         await perform_async(bus, driver.set_windows(config, read=run["read"], write=run["write"]))
-    await perform_async(bus, driver.set_base(config, run["base"], job["port_bases"]))
+    await perform_async(bus, driver.set_base(config, run["base"], run["port_bases"]))
     begun = _now()
     await perform_async(bus, driver.start(run["address"], run["length"]))
     ended = await bus.wait(job["limit"])
@@ -43,6 +43,8 @@ async def _play(bus, config, job, run, windows):
             await perform_async(bus, (driver.scrub if run["scrub"] else driver.soft_reset)(polls=job["polls"]))
         except DeviceError as error:
             found["reset"] = str(error)
+        if run["scrub"]:
+            await perform_async(bus, driver.set_thresholds(job["curves"], job["target"]))
     return found
 
 
