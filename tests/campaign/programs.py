@@ -3,6 +3,7 @@
 import json
 import random
 from dataclasses import replace
+from functools import lru_cache
 
 from acceltran.hw.spec.error_codes import ErrorCode
 from acceltran.hw.spec.isa import INSTRUCTION_BYTES
@@ -71,14 +72,14 @@ class Programs:
                         "stall_seed": rng.randrange(1, 1 << 30), "base": rng.choice((0, 0x8000_0000)),
                         "target": rng.randrange(257), "knots": [sorted(rng.randrange(1 << config.width // 2)
                                                                        for _ in range(_KNOTS)) for _ in range(CURVES)]}
-            programs = RandomPrograms(config, ProgramData(config, settings["data"]), rng)
+            programs = RandomPrograms(config, _data(config, settings["data"]), rng)
             cases = [*([programs.overflow()] if rng.random() < 0.25 else []), *(programs.case() for _ in range(self._cases))]
             yield make_batch(self.name, seed, config, settings, cases)
 
     def run(self, batch, folder):
         """See `Kind`."""
         config, settings = config_of(batch), batch["settings"]
-        data = ProgramData(config, settings["data"])
+        data = _data(config, settings["data"])
         runs, memory = _placed(batch, config, data)
         write_image(memory, config.bus_width, folder / "image.hex")
         (folder / "job.json").write_text(json.dumps({
@@ -102,6 +103,11 @@ class Programs:
                 yield with_cases(batch, [*batch["cases"][:number], smaller, *batch["cases"][number + 1:]])
 
 
+@lru_cache(2)
+def _data(config, seed):
+    return ProgramData(config, seed)
+
+
 def _smaller_cases(case):
     """The run with some instructions left out, then plainer, then with plainer instructions."""
     program = case["program"]
@@ -111,13 +117,18 @@ def _smaller_cases(case):
         if case[name] != plain:
             yield case | {name: plain}
     for number, instruction in enumerate(program):
-        for name, value in instruction.items():
-            if name in ("opcode", "raw", "times"):
-                continue
-            changed = [{key: kept for key, kept in instruction.items() if key != name}]
-            changed += [instruction | {name: 1}] if value not in (0, 1) else []
-            for one in changed:
-                yield case | {"program": [*program[:number], one, *program[number + 1:]]}
+        for one in _smaller_instructions(instruction):
+            yield case | {"program": [*program[:number], one, *program[number + 1:]]}
+
+
+def _smaller_instructions(instruction):
+    """The instruction with fewer fields that are not zero, then with single ones that are 1."""
+    names = [name for name in instruction if name not in ("opcode", "raw", "times")]
+    for kept in [[], *fewer_cases(names)] if names else ():
+        yield {name: value for name, value in instruction.items() if name in kept or name not in names}
+    for name in names:
+        if instruction[name] != 1:
+            yield instruction | {name: 1}
 
 
 def _placed(batch, config, data):

@@ -81,7 +81,7 @@ class RandomPrograms:
             case["at"] = rng.choice(((1 << MEMORY_BITS) - 128, 1 << MEMORY_BITS, 0xFFFF_FF80))
         if rng.random() < 0.35:
             first = rng.choice((0, 0, 16, 16, 16, 16, 16, 80, rng.randrange(176)))
-            last = rng.choice((256, 256, 176, 112, 96, 82, 81, rng.randrange(first + 1, 257)))
+            last = max(first + 1, rng.choice((256, 256, 176, 112, 96, 82, 81, rng.randrange(first + 1, 257))))
             case["read"] = first * _PAGE, (last - first) * _PAGE
         if rng.random() < 0.35:
             first, last = rng.choice(((176, 256), (176, 216), (200, 256), (rng.randrange(200), rng.randrange(200, 257))))
