@@ -187,7 +187,7 @@ class RandomPrograms:
             name = rng.choice(c.functions)
             fields |= {"function": next(entry.code for entry in ACTIVATIONS if entry.name == name),
                        "function_shift": rng.randrange(-2, 8)}
-        fields["batch"] = rng.choice((1, 1, 1, 2))
+        fields["batch"] = rng.choice((1, 1, 1, 2)) if a["rows"] < 3 else 1
         return self._with_place(Opcode.MATMUL, fields, "c", a["rows"], columns, fields["batch"])
 
     def _with_place(self, opcode, fields, name, rows, columns, batch=1):
