@@ -4,10 +4,11 @@ from .encoders import Encoders
 from .errors import CampaignError
 from .hostile import Hostile
 from .moments import Moments
+from .programs import Programs
 
 __all__ = ["KINDS", "chosen_kinds"]
 
-KINDS = {kind.name: kind for kind in (Encoders(), Moments(), Hostile())}
+KINDS = {kind.name: kind for kind in (Encoders(), Moments(), Hostile(), Programs())}
 
 
 def chosen_kinds(names, kinds):

@@ -9,8 +9,8 @@ from acceltran.hw.spec.error_codes import ErrorCode
 from acceltran.hw.spec.isa import INSTRUCTION_BYTES
 from acceltran.hw.spec.registers import by_name, pack
 from acceltran.sim.cocotb_run import run_cocotb
-from acceltran.sim.design import build_system
 from acceltran.sim.system import write_image
+from support.changed_programs import monitored_system
 from support.configs import CLUSTERS, CONFIGS
 from support.instruction_faults import Surroundings
 from support.program_model import Ending, ProgramModel, UnclearError
@@ -19,8 +19,9 @@ from .attack import fewer_cases
 from .kind import Tally, config_of, make_batch, with_cases
 from .program_data import MEMORY_BITS, PROGRAMS, RESULTS, ProgramData
 from .random_programs import CURVES, RandomPrograms, encoded
+from .system import tally_bus
 
-__all__ = ["PROGRAM_CONFIGS", "Programs", "simulator"]
+__all__ = ["PROGRAM_CONFIGS", "Programs"]
 
 _SMALL = {"weight_tiles": 32, "vector_lines": 32}
 PROGRAM_CONFIGS = (
@@ -44,11 +45,6 @@ _WELL, _FAILED = (pack(by_name("STATUS"), **bits) for bits in ({"idle": 1, "done
 _CALM = {"latency": 4, "stall": 0, "stall_seed": 1, "base": 0}
 
 
-def simulator(config):
-    """The Build of a configuration."""
-    return build_system(config, memory_bits=MEMORY_BITS)
-
-
 class Programs:
     """See `Kind`.
 
@@ -56,11 +52,17 @@ class Programs:
     many ``more`` (or fewer) PROGRAM_LENGTH says, the address it is started ``at`` if that is not its own, what is added to the
     ``base`` of main memory, and subtracted from all addresses, the windows to ``read`` and ``write``, as first byte of main
     memory and number of bytes, and whether the buffers are scrubbed after it.
+
+    Parameters
+    ----------
+    configs : AcceleratorConfigs, of which a batch has one
+    cases : programs of a batch
+    build : function from a configuration to its simulator; with a monitor at the ports, what that saw counts too
     """
 
     name = "programs"
 
-    def __init__(self, configs=PROGRAM_CONFIGS, cases=_CASES, build=simulator):
+    def __init__(self, configs=PROGRAM_CONFIGS, cases=_CASES, build=monitored_system):
         self._configs, self._cases, self._build = configs, cases, build
 
     def batches(self, seed, count):
@@ -90,7 +92,12 @@ class Programs:
             plusargs += [f"+stall={settings['stall']}", f"+stall_seed={settings['stall_seed']}"]
         run_cocotb(self._build(config), "support.program_runs", folder, plusargs=plusargs)
         seen = json.loads((folder / "result.json").read_text())
-        return _Judgement(batch, config, data, memory, runs).of(seen, folder)
+        tally = _Judgement(batch, config, data, memory, runs).of(seen, folder)
+        if (folder / "axi.log").exists():
+            tally_bus(tally, folder)
+        else:
+            tally.counts["cycles"] += seen["cycles"]
+        return tally
 
     def smaller(self, batch):
         """See `Kind`."""
@@ -170,19 +177,19 @@ class _Judgement:
     def of(self, seen, folder):
         """The Tally of what ``result.json`` and the log of writes say."""
         tally, writes = self._tally, _writes(folder / "memory.log", self._settings["base"])
-        tally.counts["cycles"] += seen["cycles"]
         for number, (case, run, one) in enumerate(zip(self._batch["cases"], self._runs, seen["runs"], strict=False)):
             tally.counts["programs"] += 1
             tally.counts[f"{case['kind']} programs"] += 1
-            own = []
-            while writes and writes[0][0] <= one["done"]:
-                own.append(writes.pop(0)[1:])
-            reason = self._judge(number, run, one, own)
+            following = seen["runs"][number + 1: number + 2]
+            # After an error a burst that is open goes on until the reset.
+            count = sum(time < following[0]["begun"] for time, *_ in writes) if following else len(writes)
+            own, writes = writes[:count], writes[count:]
+            reason = self._judge(number, run, one, [write[1:] for write in own])
+            if not reason and not one["code"] and own and own[-1][0] > one["done"]:
+                reason = f"main memory is written after the interrupt, at {own[-1][1]:#x}"
             if reason:
                 tally.failures.append((number, reason))
             self._go_on(run, one)
-        if writes and not tally.failures:
-            tally.failures.append((len(seen["runs"]) - 1, f"main memory is written after the end, at {writes[0][1]:#x}"))
         if len(seen["runs"]) < len(self._runs) and not tally.failures:
             tally.failures.append((len(seen["runs"]) - 1, "the programs behind this one did not run"))
         return tally
