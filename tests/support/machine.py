@@ -138,7 +138,7 @@ class Machine:
 
     def begin(self, opcode, fields):
         """What an instruction does, as iterators that run beside each other."""
-        clusters = self._clusters(opcode, fields)
+        clusters = self.clusters(opcode, fields)
         return [] if opcode is Opcode.SYNC else self._operations.begin(opcode, fields, clusters)
 
     def perform(self, opcode, fields):
@@ -171,7 +171,7 @@ class Machine:
         if (whole := self._assembly.add(name, piece, matrix)) is not None:
             self.seen[name] = whole
 
-    def _clusters(self, opcode, f):
+    def clusters(self, opcode, f):
         """The numbers of those that an instruction is for; where it does not say, one stands for all or for what they share."""
         if self.config.clusters == 1:
             return [0]

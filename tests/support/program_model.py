@@ -278,7 +278,7 @@ class _Run:
         if self._skipped(opcode, fields):
             self.hazards.add(engine, opcode, fields, 0, 0, False)
             return
-        reads, writes, again = model._footprints.of(opcode, fields, machine._clusters(opcode, fields))
+        reads, writes, again = model._footprints.of(opcode, fields, machine.clusters(opcode, fields))
         self.hazards.add(engine, opcode, fields, reads, writes, again)
         if vague or reads & model._unknown or self._from_unknown(opcode, fields) or not self._defined(opcode, fields):
             model._unknown |= writes
