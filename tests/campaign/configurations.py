@@ -56,13 +56,14 @@ DOMAINS = {
 """Values of every field; of those that are divided over clusters, the share of one."""
 
 LARGE = {
+    "tile": (16, ("fraction_bits", "skip", "lines_per_beat", "bus_width", "b_memory")),
     "clusters": (8, ("grid_rows", "memory_ports")),
     "grid_rows": (32, ("psum_tiles", "operand_slots")),
     "grid_columns": (32, ("psum_tiles", "lines_per_beat")),
     "activation_banks": (16, ("lines_per_beat", "wires")),
     "weight_banks": (16, ("lines_per_beat", "memory_ports")),
-    "softmax_units": (64, ("lines_per_beat", "tile")),
-    "layernorm_units": (64, ("lines_per_beat", "tile")),
+    "softmax_units": (64, ("lines_per_beat",)),
+    "layernorm_units": (64, ("lines_per_beat",)),
 }
 """From which value on a field makes a design large, and with which fields such values are paired."""
 

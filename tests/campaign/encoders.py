@@ -17,7 +17,7 @@ from support.changed_programs import MEMORY_END, monitored_system
 
 from .attack import fewer_cases
 from .configurations import configurations
-from .encoder_spec import bulk_spec, compile_spec, draw_spec, smaller_specs
+from .encoder_spec import bulk_spec, compile_spec, draw_spec, fitting, smaller_specs
 from .kind import Tally, config_of, make_batch, with_cases
 from .system import CALM, draw_memory, plusargs_of, tally_bus
 
@@ -39,11 +39,12 @@ class Encoders:
     def batches(self, seed, count):
         """See `Kind`."""
         chosen, _ = configurations()
+        chosen = [config for _, config in chosen if config.functions]
         for number in range(count):
             rng = random.Random(f"{self.name} {seed} {number}")
-            _, config = chosen[(seed - 1 + number) % len(chosen)]
+            config = chosen[(seed - 1 + number) % len(chosen)]
             cases = [draw_spec(config, rng) for _ in range(_CASES)] + [bulk_spec(config, rng) for _ in range(_BULK)]
-            yield make_batch(self.name, seed, config, draw_memory(rng), [spec for spec in cases if spec])
+            yield make_batch(self.name, seed, config, draw_memory(rng), cases)
 
     def run(self, batch, folder):
         """See `Kind`."""
@@ -83,19 +84,26 @@ def _programs(batch, config, tally):
     programs, place = [], 0
     for number, spec in enumerate(batch["cases"]):
         try:
-            program, ids, lengths = compile_spec(spec, config)
-        except CapacityError:
-            tally.counts["without room"] += 1
-            continue
-        except InputError:
-            tally.counts["refused"] += 1
+            program, ids, lengths = _compiled(spec, config)
+        except InputError as error:
+            tally.counts["no room" if isinstance(error, CapacityError) else "refused"] += 1
             continue
         if place + len(program.image) > MEMORY_END:
-            tally.counts["without room"] += 1
+            tally.counts["no room"] += 1
             continue
         programs.append((number, replace(program, base=place), ids, lengths))
         place += len(program.image) + -len(program.image) % _PAGE
     return programs
+
+
+def _compiled(spec, config):
+    """As `compile_spec`, of the largest encoder like this one that there is room for."""
+    for one in fitting(spec, config):
+        try:
+            return compile_spec(one, config)
+        except CapacityError as error:
+            last = error
+    raise last
 
 
 def _job(program):

@@ -107,7 +107,8 @@ class Attack:
             return [rng.randbytes(64) for _ in range(rng.randrange(1, 5))]
         program = [self._instruction() for _ in range(rng.randrange(1, 9))]
         if rng.random() < 0.5:
-            program.append(encode(Opcode.STORE, signal=0, **self._area(self.config.cluster.activation_tiles), address=self._target()))
+            area = self._area(self.config.cluster.activation_tiles)
+            program.append(encode(Opcode.STORE, signal=0, **area, address=self._target()))
         return [*program, encode(Opcode.HALT)]
 
     def _address(self, window):
