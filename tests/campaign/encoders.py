@@ -4,6 +4,7 @@ import json
 import random
 from dataclasses import replace
 
+from acceltran.hw.spec.error_codes import ErrorCode
 from acceltran.hw.spec.errors import InputError
 from acceltran.sim.cocotb_run import run_cocotb
 from acceltran.sim.inference import in_memory, seen_outputs, seen_tensors
@@ -123,9 +124,11 @@ def _compare(programs, seen, folder, tally):
             one = next(shown, None)
             if one is None:
                 return
-            if not one["ended"] or not (outcome := Outcome(**one["outcome"])).well:
-                tally.counts["hangs"] += 1
-                tally.failures.append((number, f"{'preload' * preload} did not end well: {one['outcome']}"))
+            outcome = Outcome(**one["outcome"])
+            if not one["ended"] or outcome.error:
+                tally.counts["hangs"] += not one["ended"] or outcome.error_code == ErrorCode.WATCHDOG
+                what = "preload" if preload else "program"
+                tally.failures.append((number, f"its {what} did not end well: {outcome.error or 'no interrupt'}"))
                 return
         run = RunResult(folder=folder, status=outcome.status, error=None, counters=one["counters"], started=one["started"],
                         intervals=read_timeline(folder / "timeline.log", one["started"], one["woken"]), build_seconds=0.0,
