@@ -263,6 +263,6 @@ def test_moments_of_every_sort(tmp_path):
 
 @pytest.mark.builds
 def test_hostile_programs_of_a_batch(tmp_path):
-    settings = CALM | {"base": 0, "programs": 12, "seed": 5}
+    settings = CALM | {"base": 0x8000_0000, "programs": 12, "seed": 5}
     counts = check_batch(Hostile(), make_batch("hostile", 1, CLUSTERS[2], settings, list(range(12))), tmp_path / "run")
     assert counts["programs"] == 12 and len([name for name in counts if name.startswith("ended")]) >= 2

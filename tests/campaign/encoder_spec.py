@@ -6,7 +6,7 @@ from pathlib import Path
 
 from acceltran.cli.evaluate.sites import site_names
 from acceltran.hw.spec.isa import LoopOrder
-from acceltran.sw.compiler import compile_encoder
+from acceltran.sw.compiler import CapacityError, compile_encoder
 from acceltran.sw.models.registry import FAMILIES
 from acceltran.sw.models.sentence import Sentence
 from acceltran.sw.models.sentences import encode_sentences
@@ -14,7 +14,7 @@ from acceltran.sw.models.tasks import TASKS, Dense
 from acceltran.sw.models.tiny_encoder import SPECIAL, random_checkpoint
 from acceltran.sw.models.weight_sparsity import as_weight_sparsity
 
-__all__ = ["bulk_spec", "compile_spec", "draw_spec", "fitting", "make_checkpoint", "smaller_specs"]
+__all__ = ["bulk_spec", "compiled", "draw_spec", "make_checkpoint", "smaller_specs"]
 
 _VOCABULARY = 64
 _WEIGHT_SPARSITIES = (0.0, 0.0, 0.3, 0.6, 0.95, "1:4", "2:4", "4:8")
@@ -100,8 +100,23 @@ def _sentences(spec):
     return [Sentence(text(count), text(1 + count // 3) if pairs else None) for count in spec["words"]]
 
 
-def compile_spec(spec, config, **options):
-    """The Program of a spec, and the token numbers and lengths of its sentences.
+def compiled(spec, config, **options):
+    """The Program of the largest encoder like a spec that there is room for, the token numbers and lengths of its sentences.
+
+    Raises
+    ------
+    InputError : model, sentences and configuration do not fit together, however small
+    """
+    for one in _fitting(spec, config):
+        try:
+            return _compile(one, config, **options)
+        except CapacityError as error:
+            last = error
+    raise last
+
+
+def _compile(spec, config, **options):
+    """The same of this one.
 
     Raises
     ------
@@ -128,7 +143,7 @@ def _site_taus(checkpoint, seed, most):
     return taus
 
 
-def fitting(spec, config):
+def _fitting(spec, config):
     """The spec, then ones that need less room in the buffers, for configurations with little."""
     yield spec
     spec = spec | {"options": spec["options"] | {"resident": False}, "length": None, "embedding": config.tile}

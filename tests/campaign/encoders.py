@@ -18,7 +18,7 @@ from support.changed_programs import MEMORY_END, monitored_system
 
 from .attack import fewer_cases
 from .configurations import configurations
-from .encoder_spec import bulk_spec, compile_spec, draw_spec, fitting, smaller_specs
+from .encoder_spec import bulk_spec, compiled, draw_spec, smaller_specs
 from .kind import Tally, config_of, make_batch, with_cases
 from .system import CALM, draw_memory, plusargs_of, tally_bus
 
@@ -85,7 +85,7 @@ def _programs(batch, config, tally):
     programs, place = [], 0
     for number, spec in enumerate(batch["cases"]):
         try:
-            program, ids, lengths = _compiled(spec, config)
+            program, ids, lengths = compiled(spec, config)
         except InputError as error:
             tally.counts["no room" if isinstance(error, CapacityError) else "refused"] += 1
             continue
@@ -95,16 +95,6 @@ def _programs(batch, config, tally):
         programs.append((number, replace(program, base=place), ids, lengths))
         place += len(program.image) + -len(program.image) % _PAGE
     return programs
-
-
-def _compiled(spec, config):
-    """As `compile_spec`, of the largest encoder like this one that there is room for."""
-    for one in fitting(spec, config):
-        try:
-            return compile_spec(one, config)
-        except CapacityError as error:
-            last = error
-    raise last
 
 
 def _job(program):
