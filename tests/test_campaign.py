@@ -97,6 +97,7 @@ def test_values_reach_the_ends_of_what_a_field_may_be():
             assert set(map(str, values)) == set(remedy.removeprefix("choose one of ").split(", ")), field
 
 
+@pytest.mark.slow
 def test_a_seed_makes_the_same_list_again():
     names = [(config.name, config.to_json()) for _, config in configurations()[0]]
     assert names == [(config.name, config.to_json()) for _, config in configurations.__wrapped__()[0]]
@@ -127,6 +128,17 @@ def test_what_fails_is_shrunk_written_and_replayed(planted, tmp_path, capsys):
     save_batch(with_cases(batch, [14]), tmp_path / "good.json")
     assert command.main(["--replay", str(tmp_path / "good.json"), "--output", str(tmp_path)]) == 0
     assert sorted(path.name for path in (tmp_path / "logs").iterdir()) == ["planted-1", "planted-3", "replay-planted-1"]
+
+
+@pytest.mark.slow
+def test_workers_of_dask_find_the_same(planted, tmp_path):
+    run_campaign(Plan(kinds={"planted": planted}, seeds=[1, 2, 3, 4], folder=tmp_path / "here"), Ledger(tmp_path / "one"), str)
+    run_campaign(Plan(kinds={"planted": planted}, seeds=[1, 2, 3, 4], folder=tmp_path / "there", jobs=2),
+                 Ledger(tmp_path / "two"), str)
+    one, two = (json.loads((tmp_path / name).read_text())["kinds"]["planted"] for name in ("one", "two"))
+    assert one["seeds"] == two["seeds"] == "1-4" and one["counts"]["programs"] == two["counts"]["programs"]
+    for name in ("planted-1.json", "planted-3.json"):
+        assert (tmp_path / "here" / name).read_text() == (tmp_path / "there" / name).read_text()
 
 
 def test_what_a_batch_raises_is_a_find(planted, tmp_path):
@@ -261,7 +273,7 @@ def test_moments_of_every_sort(tmp_path):
     assert counts["moments"] == 6 and counts["runs"] == 9
 
 
-@pytest.mark.builds
+@pytest.mark.slow
 def test_hostile_programs_of_a_batch(tmp_path):
     settings = CALM | {"base": 0x8000_0000, "programs": 12, "seed": 5}
     counts = check_batch(Hostile(), make_batch("hostile", 1, CLUSTERS[2], settings, list(range(12))), tmp_path / "run")

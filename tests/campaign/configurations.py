@@ -135,7 +135,8 @@ class _Refusals:
     def _ask(values):
         widths = [(values[field],) if field in values else DOMAINS[field] for field in ("integer_bits", "fraction_bits")]
         reason = None
-        for integer_bits, fraction_bits in product(*widths):
+        # Most words of about 22 bits are accepted, whatever the other fields are.
+        for integer_bits, fraction_bits in sorted(product(*widths), key=lambda bits: abs(sum(bits) - 22)):
             chosen = _OPEN | {"integer_bits": integer_bits, "fraction_bits": fraction_bits} | values
             for tiles, banks in (("activation_tiles", "activation_banks"), ("weight_tiles", "weight_banks")):
                 if banks not in values:
