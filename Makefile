@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 CONFIG ?= mini
 OUT ?= build/verilog/$(CONFIG)
+ARGS ?= --quick
+REPLAY ?=
 TEXT ?= a gripping , beautifully acted film that never loses its nerve
 SKY130 ?=
 ASAP7 ?=
@@ -11,7 +13,7 @@ BIN := $(VENV)/bin
 ACCELTRAN := $(BIN)/acceltran
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo check test test-slow prove mutants verilog run soc bench area silicon fpga train lint types clean tools
+.PHONY: help demo check test test-slow prove mutants campaign verilog run soc bench area silicon fpga train lint types clean tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -34,6 +36,9 @@ prove: $(VENV)/ready ## all proofs about components, also those that take longer
 mutants: $(VENV)/ready ## plant faults one at a time, and see that the tests that are named for each fail; hours
 	PYTHONPATH=tests $(BIN)/python -m support.mutants
 	PYTHONPATH=tests $(BIN)/python -m support.netlist_mutants
+
+campaign: $(VENV)/ready ## attack the accelerator at random; ARGS=--quick takes minutes, ARGS=--help says more, REPLAY= runs a file again
+	PYTHONPATH=tests $(BIN)/python -m campaign $(if $(REPLAY),--replay $(REPLAY),$(ARGS))
 
 verilog: $(VENV)/ready ## Verilog, manifest, documents and C header of CONFIG into OUT
 	$(ACCELTRAN) generate --config $(CONFIG) -o $(OUT)

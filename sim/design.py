@@ -127,8 +127,8 @@ def _ports(verilog):
 def system_verilog(config, *, memory_bits=27, fields=False, faults=False):
     """The accelerator's Verilog and module ``system``: the accelerator, main memory and timeline logs.
 
-    With `faults`, its ports ``fault_response`` and ``fault_channel`` (see `FAULT_WRITES`) make the next answer of main memory an
-    error (2: SLVERR, 3: DECERR), and ``faulted`` tells that one was; it falls when ``fault_response`` is 0 again.
+    With `faults`, its ports ``fault_response`` and ``fault_channel`` (see `FAULT_WRITES`) make the next answer of main memory
+    an error (2: SLVERR, 3: DECERR), and ``faulted`` tells that one was; it falls when ``fault_response`` is 0 again.
     """
     verilog = accelerator_verilog(config, fields=fields)
     ports = {name: (direction, bits) for direction, bits, name in _ports(verilog)}

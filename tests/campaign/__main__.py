@@ -52,7 +52,7 @@ def _parser():
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="batches at once on this machine (default: 1)")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="run on the workers of this scheduler of Dask, tcp://host:8786; "
                         "they need this checkout at the same place")
-    parser.add_argument("--ledger", type=Path, metavar="FILE", help="add up over sessions, such as docs/campaign.json; what "
+    parser.add_argument("--ledger", type=Path, metavar="FILE", help="add up over sessions, such as build/ledger.json; what "
                         "it has is not repeated")
     parser.add_argument("--output", type=Path, default=Plan.folder, metavar="FOLDER",
                         help=f"for files of what was found, and their logs (default: {Plan.folder})")

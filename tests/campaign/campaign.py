@@ -88,8 +88,8 @@ def found_lines(attacked, file):
     case, reason = attacked.failures[0]
     return [f"FOUND  {len(attacked.failures)} failures, the first in {'no single case' if case is None else f'case {case}'}: "
             f"{reason}",
-            f"       smallest of {attacked.tries} tries: {len(attacked.smallest['cases'])} of {len(attacked.batch['cases'])} cases: "
-            f"{attacked.reason}",
+            f"       smallest of {attacked.tries} tries: {len(attacked.smallest['cases'])} of {len(attacked.batch['cases'])} "
+            f"cases: {attacked.reason}",
             f"       again: make campaign REPLAY={file}"]
 
 

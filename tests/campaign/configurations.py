@@ -56,13 +56,14 @@ DOMAINS = {
 """Values of every field; of those that are divided over clusters, the share of one."""
 
 LARGE = {
+    "tile": (16, ("fraction_bits", "skip", "lines_per_beat", "bus_width", "b_memory")),
     "clusters": (8, ("grid_rows", "memory_ports")),
     "grid_rows": (32, ("psum_tiles", "operand_slots")),
     "grid_columns": (32, ("psum_tiles", "lines_per_beat")),
     "activation_banks": (16, ("lines_per_beat", "wires")),
     "weight_banks": (16, ("lines_per_beat", "memory_ports")),
-    "softmax_units": (64, ("lines_per_beat", "tile")),
-    "layernorm_units": (64, ("lines_per_beat", "tile")),
+    "softmax_units": (64, ("lines_per_beat",)),
+    "layernorm_units": (64, ("lines_per_beat",)),
 }
 """From which value on a field makes a design large, and with which fields such values are paired."""
 
@@ -75,8 +76,9 @@ _WAYS = 2
 """Ways to fill up a pair of which the best is taken."""
 
 _MISSING = "not chosen"
+_PLACES = {field: place for place, field in enumerate(DOMAINS)}
 
-_MOST = {"PEs": 32, "multipliers": 2304, "banks": 80, "units": 66, "PEs, banks and units": 88, "bits of buffers": 1 << 31}
+_MOST = {"PEs": 32, "multipliers": 2304, "banks": 80, "units": 66, "PEs, banks and units": 100, "bits of buffers": 1 << 31}
 """What is built and simulated: of most designs a minute or two, of the largest ten."""
 
 
@@ -133,7 +135,8 @@ class _Refusals:
     def _ask(values):
         widths = [(values[field],) if field in values else DOMAINS[field] for field in ("integer_bits", "fraction_bits")]
         reason = None
-        for integer_bits, fraction_bits in product(*widths):
+        # Most words of about 22 bits are accepted, whatever the other fields are.
+        for integer_bits, fraction_bits in sorted(product(*widths), key=lambda bits: abs(sum(bits) - 22)):
             chosen = _OPEN | {"integer_bits": integer_bits, "fraction_bits": fraction_bits} | values
             for tiles, banks in (("activation_tiles", "activation_banks"), ("weight_tiles", "weight_banks")):
                 if banks not in values:
@@ -189,12 +192,16 @@ def _filled(row, missing, refused, rng):
         if field in row:
             continue
         values = rng.sample(DOMAINS[field], len(DOMAINS[field]))
-        new = {value: len(pairs_of(_in_order(row | {field: value})) & missing) for value in values}
+        new = {value: sum(_pair((field, value), other) in missing for other in row.items()) for value in values}
         row = next((full for value in sorted(values, key=lambda value: (-new[value], _is_large(field, value)))
                     if not refused(full := row | {field: value})), None)
         if row is None:
             return None
     return _in_order(row)
+
+
+def _pair(one, other):
+    return (one, other) if _PLACES[one[0]] < _PLACES[other[0]] else (other, one)
 
 
 def _in_order(row):

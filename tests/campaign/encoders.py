@@ -4,6 +4,7 @@ import json
 import random
 from dataclasses import replace
 
+from acceltran.hw.spec.error_codes import ErrorCode
 from acceltran.hw.spec.errors import InputError
 from acceltran.sim.cocotb_run import run_cocotb
 from acceltran.sim.inference import in_memory, seen_outputs, seen_tensors
@@ -17,7 +18,7 @@ from support.changed_programs import MEMORY_END, monitored_system
 
 from .attack import fewer_cases
 from .configurations import configurations
-from .encoder_spec import bulk_spec, compile_spec, draw_spec, smaller_specs
+from .encoder_spec import bulk_spec, compiled, draw_spec, smaller_specs
 from .kind import Tally, config_of, make_batch, with_cases
 from .system import CALM, draw_memory, plusargs_of, tally_bus
 
@@ -39,11 +40,12 @@ class Encoders:
     def batches(self, seed, count):
         """See `Kind`."""
         chosen, _ = configurations()
+        chosen = [config for _, config in chosen if config.functions]
         for number in range(count):
             rng = random.Random(f"{self.name} {seed} {number}")
-            _, config = chosen[(seed - 1 + number) % len(chosen)]
+            config = chosen[(seed - 1 + number) % len(chosen)]
             cases = [draw_spec(config, rng) for _ in range(_CASES)] + [bulk_spec(config, rng) for _ in range(_BULK)]
-            yield make_batch(self.name, seed, config, draw_memory(rng), [spec for spec in cases if spec])
+            yield make_batch(self.name, seed, config, draw_memory(rng), cases)
 
     def run(self, batch, folder):
         """See `Kind`."""
@@ -83,15 +85,12 @@ def _programs(batch, config, tally):
     programs, place = [], 0
     for number, spec in enumerate(batch["cases"]):
         try:
-            program, ids, lengths = compile_spec(spec, config)
-        except CapacityError:
-            tally.counts["without room"] += 1
-            continue
-        except InputError:
-            tally.counts["refused"] += 1
+            program, ids, lengths = compiled(spec, config)
+        except InputError as error:
+            tally.counts["no room" if isinstance(error, CapacityError) else "refused"] += 1
             continue
         if place + len(program.image) > MEMORY_END:
-            tally.counts["without room"] += 1
+            tally.counts["no room"] += 1
             continue
         programs.append((number, replace(program, base=place), ids, lengths))
         place += len(program.image) + -len(program.image) % _PAGE
@@ -115,9 +114,11 @@ def _compare(programs, seen, folder, tally):
             one = next(shown, None)
             if one is None:
                 return
-            if not one["ended"] or not (outcome := Outcome(**one["outcome"])).well:
-                tally.counts["hangs"] += 1
-                tally.failures.append((number, f"{'preload' * preload} did not end well: {one['outcome']}"))
+            outcome = Outcome(**one["outcome"])
+            if not one["ended"] or outcome.error:
+                tally.counts["hangs"] += not one["ended"] or outcome.error_code == ErrorCode.WATCHDOG
+                what = "preload" if preload else "program"
+                tally.failures.append((number, f"its {what} did not end well: {outcome.error or 'no interrupt'}"))
                 return
         run = RunResult(folder=folder, status=outcome.status, error=None, counters=one["counters"], started=one["started"],
                         intervals=read_timeline(folder / "timeline.log", one["started"], one["woken"]), build_seconds=0.0,

@@ -21,7 +21,7 @@ __all__ = ["Hostile"]
 _PROGRAMS = 120
 _SECRETS = (101, 202)
 _ATTRIBUTES = {"prot": 2, "cache": 15}
-_BASES = (0, 0x8000_0000, 0x12_3456_7000)
+_BASES = (0x8000_0000, 0x12_3456_7000)
 _MOST_BITS = 1 << 24
 """Of the buffers that are filled with the secret through the bus."""
 
@@ -58,8 +58,8 @@ class Hostile:
         calm = batch["settings"] | CALM
         if calm != batch["settings"]:
             yield batch | {"settings": calm}
-        if batch["settings"]["base"]:
-            yield batch | {"settings": batch["settings"] | {"base": 0}}
+        if batch["settings"]["base"] != _BASES[0]:
+            yield batch | {"settings": batch["settings"] | {"base": _BASES[0]}}
 
 
 def _buffer_bits(config):

@@ -11,12 +11,13 @@ from acceltran.sim.cocotb_run import run_cocotb
 from acceltran.sim.design import FAULT_WRITES
 from acceltran.sim.expectation import stored
 from acceltran.sim.system import write_image
+from acceltran.sw.compiler import CapacityError
 from acceltran.sw.ir.execute import golden_run
 from support.changed_programs import monitored_system
 
 from .attack import fewer_cases
 from .configurations import configurations
-from .encoder_spec import compile_spec, draw_spec, smaller_specs
+from .encoder_spec import compiled, draw_spec, smaller_specs
 from .kind import Tally, config_of, make_batch, with_cases
 from .system import CALM, draw_memory, plusargs_of, tally_bus, told
 
@@ -44,7 +45,6 @@ class Moments:
             config = chosen[(seed - 1 + number) % len(chosen)]
             spec = draw_spec(config, rng) | {"layers": 1, "words": [rng.randrange(1, 10) for _ in range(config.clusters)],
                                              "length": None}
-            spec["options"]["resident"] = False
             yield make_batch(self.name, seed, config, draw_memory(rng) | {"encoder": spec},
                              [_case(config, rng) for _ in range(_CASES)])
 
@@ -52,9 +52,9 @@ class Moments:
         """See `Kind`."""
         tally, config = Tally(), config_of(batch)
         try:
-            program, ids, lengths = compile_spec(batch["settings"]["encoder"], config)
-        except InputError:
-            tally.counts["refused"] += 1
+            program, ids, lengths = compiled(batch["settings"]["encoder"], config, resident=False)
+        except InputError as error:
+            tally.counts["no room" if isinstance(error, CapacityError) else "refused"] += 1
             return tally
         write_image(program.image, config.bus_width, folder / "image.hex")
         run_cocotb(monitored_system(config), "campaign.moment_runs", folder,

@@ -107,7 +107,8 @@ class Attack:
             return [rng.randbytes(64) for _ in range(rng.randrange(1, 5))]
         program = [self._instruction() for _ in range(rng.randrange(1, 9))]
         if rng.random() < 0.5:
-            program.append(encode(Opcode.STORE, signal=0, **self._area(self.config.cluster.activation_tiles), address=self._target()))
+            area = self._area(self.config.cluster.activation_tiles)
+            program.append(encode(Opcode.STORE, signal=0, **area, address=self._target(), **self._clusters(Opcode.STORE)))
         return [*program, encode(Opcode.HALT)]
 
     def _address(self, window):
@@ -164,7 +165,14 @@ class Attack:
                 "address": self._source(), "indices": self._source(), "row_bytes": rng.choice((0, 64, 256, 4096))}
         else:
             fields = self._computed(opcode)
-        return encode(opcode, **header, **fields)
+        return encode(opcode, **header, **fields | self._clusters(opcode))
+
+    def _clusters(self, opcode):
+        """Of several clusters one for a STORE, and mostly all for what is the same in all."""
+        if self.config.clusters == 1:
+            return {}
+        one = 1 << self.rng.randrange(self.config.clusters)
+        return {"clusters": one if opcode is Opcode.STORE or self.rng.random() < 0.2 else 0}
 
     def _computed(self, opcode):
         """Fields of an instruction between buffers: small numbers mostly, so that many are legal."""
