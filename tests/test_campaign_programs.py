@@ -7,11 +7,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-from campaign import programs as kind_module
-from campaign.attack import attack
-from campaign.program_data import MEMORY_BITS, PROGRAMS, RESULTS, ProgramData
-from campaign.programs import PROGRAM_CONFIGS, Programs
-from campaign.random_programs import CURVES, encoded
 
 from acceltran.hw.accelerator import Accelerator
 from acceltran.hw.control import control_unit, dispatcher, instruction_decoder, issue_queue
@@ -19,6 +14,11 @@ from acceltran.hw.spec.error_codes import ErrorCode, ErrorSource
 from acceltran.hw.spec.isa import INSTRUCTION_BYTES
 from acceltran.hw.verilog_export import to_verilog
 from acceltran.sim.design import accelerator_verilog, build_system
+from campaign import programs as kind_module
+from campaign.attack import attack
+from campaign.program_data import MEMORY_BITS, PROGRAMS, RESULTS, ProgramData
+from campaign.programs import PROGRAM_CONFIGS, Programs
+from campaign.random_programs import CURVES, encoded
 from support.axi_monitor import monitor_sources
 from support.configs import CONFIGS
 from support.instruction_faults import Surroundings

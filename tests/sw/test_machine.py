@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from campaign.program_data import PROGRAMS, ProgramData
-from campaign.random_programs import RandomPrograms, encoded
 
 from acceltran.hw.spec.isa import INSTRUCTION_BYTES, LoopOrder, Opcode, encode, fields_of
+from campaign.program_data import PROGRAMS, ProgramData
+from campaign.random_programs import RandomPrograms, encoded
 from support.configs import CLUSTERS, CONFIGS
 from support.machine import Machine
 
