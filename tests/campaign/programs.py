@@ -75,7 +75,7 @@ class Programs:
                         "target": rng.randrange(257), "knots": [sorted(rng.randrange(1 << config.width // 2)
                                                                        for _ in range(_KNOTS)) for _ in range(CURVES)]}
             programs = RandomPrograms(config, _data(config, settings["data"]), rng)
-            cases = [*([programs.overflow()] if rng.random() < 0.25 else []), *(programs.case() for _ in range(self._cases))]
+            cases = [*([programs.overflow()] if rng.random() < 0.5 else []), *(programs.case() for _ in range(self._cases))]
             yield make_batch(self.name, seed, config, settings, cases)
 
     def run(self, batch, folder):
