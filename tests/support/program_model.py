@@ -134,7 +134,7 @@ class ProgramModel:
             run = _Run(self, address, length, around, loose=True)
             expected = run.follow()
             self._unknown = (1 << self._footprints.size) - 1
-        elif interleave and expected.determined and expected.endings == {Ending(ErrorCode.NONE)}:
+        elif interleave and expected.determined and not run.left_out and expected.endings == {Ending(ErrorCode.NONE)}:
             after, left = self._state(), self._unknown
             self._restore(before)
             self._unknown = unknown
@@ -166,7 +166,7 @@ class _Run:
         self._model, self._address, self._length, self._around, self._loose = model, address, length, around, loose
         self._machine, self._config, self._faults = model._machine, model._config, model._faults
         self.hazards, self._expected, self._verdicts = Hazards(), Expected(determined=not loose), {}
-        self._maybe = set()
+        self._maybe, self.left_out = set(), False
 
     def follow(self):
         expected = self._expected
@@ -282,6 +282,7 @@ class _Run:
         self.hazards.add(engine, opcode, fields, reads, writes, again)
         if vague or reads & model._unknown or self._from_unknown(opcode, fields) or not self._defined(opcode, fields):
             model._unknown |= writes
+            self.left_out = True
             if opcode is Opcode.STORE:
                 self._expected.unknown.append(self._expected.writes[-1])
                 self._expected.determined = False
