@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 CONFIG ?= mini
 OUT ?= build/verilog/$(CONFIG)
+ARGS ?= --quick
+REPLAY ?=
 TEXT ?= a gripping , beautifully acted film that never loses its nerve
 SKY130 ?=
 ASAP7 ?=
@@ -11,7 +13,7 @@ BIN := $(VENV)/bin
 ACCELTRAN := $(BIN)/acceltran
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo check test test-slow prove mutants coverage verilog run soc bench area silicon fpga train lint types clean tools
+.PHONY: help demo check test test-slow prove mutants campaign coverage verilog run soc bench area silicon fpga train lint types clean tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -37,6 +39,9 @@ mutants: $(VENV)/ready ## plant faults one at a time, and see that the tests tha
 
 coverage: $(VENV)/ready ## lines, branches, toggles and cover points of the RTL that the system tests reach (docs/coverage.md)
 	PYTHONPATH=tests:tests/sim $(BIN)/python -m rtl_coverage --json build/coverage/coverage.json
+
+campaign: $(VENV)/ready ## attack the accelerator at random; ARGS=--quick takes minutes, ARGS=--help says more, REPLAY= runs a file again
+	PYTHONPATH=tests $(BIN)/python -m campaign $(if $(REPLAY),--replay $(REPLAY),$(ARGS))
 
 verilog: $(VENV)/ready ## Verilog, manifest, documents and C header of CONFIG into OUT
 	$(ACCELTRAN) generate --config $(CONFIG) -o $(OUT)

@@ -18,10 +18,11 @@ from .cover_points import cover_points
 from .sources import source_identity
 from .verilator import QUICK, build
 
-__all__ = ["COVERAGE", "POINTS_ONLY", "SHORT_RUNS", "SIMULATION_SOURCES", "accelerator_verilog", "build_system",
-           "covered_design", "simulator_options", "system_verilog"]
+__all__ = ["COVERAGE", "FAULT_WRITES", "POINTS_ONLY", "SHORT_RUNS", "SIMULATION_SOURCES", "accelerator_verilog",
+           "build_system", "covered_design", "simulator_options", "system_verilog"]
 
 _FOLDER = Path(__file__).parent / "verilog"
+_FAULT_VERILOG = _FOLDER / "acceltran_answer_fault.v"
 SIMULATION_SOURCES = (SRAM_VERILOG, CROSSBAR_VERILOG, _FOLDER / "acceltran_sram_log.v", _FOLDER / "acceltran_memory.v",
                       _FOLDER / "acceltran_read_channel.v")
 
@@ -30,7 +31,7 @@ _VERILOG = "accelerator.v"
 _SYSTEM = """
 // The accelerator with its main memory, for runs in which Python sleeps.
 module system(
-    input wire clk, input wire rst, output wire irq,
+    input wire clk, input wire rst, output wire irq,{fault_ports}
 {host_ports}
 );
 {wires}
@@ -41,7 +42,7 @@ module system(
         .clk(clk), .rst(rst),
 {memory_connections}
     );
-{further_ports}
+{further_ports}{faults}
     // Timeline: starts and completions of instructions always, what works in each cycle with +activity.
     integer timeline_log, activity_log = 0;
     initial begin
@@ -71,6 +72,22 @@ _FURTHER_PORT = """
     ) port_{number}(
         .clk(clk), .rst(rst), .place(place_{number}), .word(memory.words[place_{number}]),
 {connections}
+    );
+"""
+
+FAULT_WRITES = 31
+"""What ``fault_channel`` is for the responses of writes; for reads it is twice the memory port, and one more for fetches."""
+
+_FAULT_PORTS = " input wire [1:0] fault_response, input wire [4:0] fault_channel, output wire faulted,"
+_FAULTS = """
+    // Answers that become errors.
+    wire [{last}:0] struck;
+    assign faulted = |struck;
+"""
+_FAULT = """    wire [1:0] {name}_given;
+    acceltran_answer_fault fault_{number}(
+        .clk(clk), .rst(rst), .response({chosen} ? fault_response : 2'b00), .id({id}), .valid({name}valid), .ready({name}ready),
+        .given_id({name}id), .given({name}_given), .resp({name}resp), .struck(struck[{number}])
     );
 """
 
@@ -123,20 +140,26 @@ def _ports(verilog):
     return [(direction, int(high or 0) + 1, name) for direction, high, name in found]
 
 
-def system_verilog(config, *, memory_bits=27, fields=False):
-    """The accelerator's Verilog and module ``system``: the accelerator, main memory and timeline logs."""
+def system_verilog(config, *, memory_bits=27, fields=False, faults=False):
+    """The accelerator's Verilog and module ``system``: the accelerator, main memory and timeline logs.
+
+    With `faults`, its ports ``fault_response`` and ``fault_channel`` (see `FAULT_WRITES`) make the next answer of main memory
+    an error (2: SLVERR, 3: DECERR), and ``faulted`` tells that one was; it falls when ``fault_response`` is 0 again.
+    """
     verilog = accelerator_verilog(config, fields=fields)
     ports = {name: (direction, bits) for direction, bits, name in _ports(verilog)}
     host = [n for n in ports if n.startswith("s_axil__")]
     wires = [n for n in ports if n.startswith("m_axi_") or n in ("timeline", "activity")]
     size = {"bus_width": config.bus_width, "address_bits": ports["m_axi__araddr"][1],
             "memory_bytes": f"{'1' if memory_bits < 31 else _LONG_ONE} << {memory_bits}"}
+    answers = _answers(config) if faults else ()
     text = _SYSTEM.format(
+        fault_ports=_FAULT_PORTS if faults else "", faults=_fault_text(answers) if faults else "",
         host_ports=",\n".join(f"    {ports[n][0]} wire [{ports[n][1] - 1}:0] {n}" for n in host),
         wires="\n".join(f"    wire [{ports[n][1] - 1}:0] {n};" for n in wires),
         connections=",\n".join(f"        .{n}({n})" for n in (*host, *wires)),
-        memory_connections=_connections(wires, "m_axi__"),
-        further_ports="".join(_FURTHER_PORT.format(number=n, connections=_connections(wires, f"m_axi_{n}__"),
+        memory_connections=_connections(wires, "m_axi__", answers),
+        further_ports="".join(_FURTHER_PORT.format(number=n, connections=_connections(wires, f"m_axi_{n}__", answers),
                                                      place_bits=memory_bits - size_code(config.bus_width), **size)
                               for n in range(1, config.memory_ports)),
         **size,
@@ -145,11 +168,31 @@ def system_verilog(config, *, memory_bits=27, fields=False):
     return verilog + text
 
 
-def _connections(wires, prefix):
-    """Those of a memory with the wires of a port, without the attributes that it does not look at."""
+def _answers(config):
+    """Prefix of the wires of every channel that answers."""
+    return ["m_axi__r", *(f"m_axi_{port}__r" for port in range(1, config.memory_ports)), "m_axi__b"]
+
+
+def _fault_text(answers):
+    """What makes errors of the answers on those channels."""
+    parts = [_FAULTS.format(last=len(answers) - 1)]
+    for number, name in enumerate(answers):
+        writes = name.endswith("b")
+        parts.append(_FAULT.format(
+            name=name, number=number, id="m_axi__bid" if writes else "fault_channel[0]",
+            chosen=f"(fault_channel == 5'd{FAULT_WRITES})" if writes else f"(fault_channel[4:1] == 4'd{number})"))
+    return "".join(parts)
+
+
+def _connections(wires, prefix, answers=()):
+    """Those of a memory with the wires of a port, without the attributes that it does not look at.
+
+    The responses on channels in `answers` have wires of their own.
+    """
     unused = {f"a{way}{name}" for way in "rw" for name in ("prot", "cache", "size", "burst")}
     names = {name.removeprefix(prefix): name for name in wires if name.startswith(prefix)}
-    return ",\n".join(f"        .{name}({wire})" for name, wire in names.items() if name not in unused)
+    given = {f"{answer}resp": f"{answer}_given" for answer in answers}
+    return ",\n".join(f"        .{name}({given.get(wire, wire)})" for name, wire in names.items() if name not in unused)
 
 
 def shared_modules(verilog, *kinds):
@@ -158,7 +201,7 @@ def shared_modules(verilog, *kinds):
     return re.findall(rf"^module ((?:{names})_[0-9a-f]{{6}})\(", verilog, re.MULTILINE)
 
 
-def build_system(config, *, waves=False, memory_bits=27, instrument=None, sources=()):
+def build_system(config, *, waves=False, memory_bits=27, instrument=None, sources=(), faults=False):
     """Build (or find) the simulator of a whole system, optimised for speed.
 
     With several PEs, the PE is a block of its own, and so is the cluster with several clusters: Verilator translates it once
@@ -170,8 +213,10 @@ def build_system(config, *, waves=False, memory_bits=27, instrument=None, source
     waves : as in `build`
     instrument : None, or a function from the accelerator's Verilog to that which is simulated in its place, in one piece
     sources : further Verilog files
+    faults : see `system_verilog`
     """
-    verilog = system_verilog(config, memory_bits=memory_bits, fields=waves)
+    verilog = system_verilog(config, memory_bits=memory_bits, fields=waves, faults=faults)
+    sources = [*sources, *([_FAULT_VERILOG] if faults else [])]
     if instrument:
         verilog = instrument(verilog)
     if (counts := os.environ.get(COVERAGE)) and not (waves or instrument):

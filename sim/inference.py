@@ -129,12 +129,17 @@ def compare_tensors(config, program, run, golden):
     return mismatches
 
 
-def seen_tensors(program, run):
+def seen_tensors(program, run, replays=None):
     """Rebuild every piece of every tensor from the log of buffer writes.
 
     What an instruction wrote is taken as it stood when the instruction was complete: its first rows may be used, and their
     place taken by others, before the last instruction of a piece is. A piece that the preload made is rebuilt at the start of
     the program.
+
+    Parameters
+    ----------
+    program, run : Program, RunResult
+    replays : BufferReplay of each cluster, where several programs ran in one simulation: they go on from the one before
 
     Yields
     ------
@@ -155,7 +160,7 @@ def seen_tensors(program, run):
         last = len(moments) + len(areas or [None]) - 1
         for time, area in areas or [(run.started, whole)]:
             moments.append((time, len(moments), last, name, piece, area))
-    replays = [BufferReplay(program.config, run.folder, cluster) for cluster in range(program.config.clusters)]
+    replays = replays or [BufferReplay(program.config, run.folder, cluster) for cluster in range(program.config.clusters)]
     assembly, tile = Assembly(program), program.config.tile
     found, left = {}, Counter(moment[2] for moment in moments)
     for time, _, number, name, piece, (slot, pitch, rows, columns) in sorted(moments, key=lambda one: one[:2]):

@@ -16,8 +16,8 @@ from .cocotb_run import run_cocotb
 from .design import build_system
 from .errors import SimulationError
 
-__all__ = ["Interval", "RunResult", "largest_memory", "memory_bits_for", "read_memory", "simulate", "simulate_programs",
-           "write_image"]
+__all__ = ["Interval", "RunResult", "largest_memory", "memory_bits_for", "read_memory", "read_timeline", "simulate",
+           "simulate_programs", "write_image"]
 
 _LEAST_BITS, _MOST_BITS = 27, 32
 """Of the simulated main memory's addresses: small programs share one build; instructions address no more."""
@@ -153,7 +153,7 @@ def simulate_programs(config, image, programs, *, folder, base=0, port_bases=(),
                 f"no interrupt after {timeout} cycles (status {outcome.status:#x}, counters {raw['counters']})")
         results.append(RunResult(
             folder=folder, status=outcome.status, error=outcome.error, counters=raw["counters"],
-            intervals=_read_timeline(folder / "timeline.log", raw["started"], raw["woken"]), started=raw["started"],
+            intervals=read_timeline(folder / "timeline.log", raw["started"], raw["woken"]), started=raw["started"],
             build_seconds=model.seconds, simulation_seconds=seconds, memory=memory,
         ))
     return results
@@ -198,7 +198,7 @@ def read_memory(path):
     return memory
 
 
-def _read_timeline(path, first, last):
+def read_timeline(path, first, last):
     """Intervals of the program that ran from cycle `first` to cycle `last`."""
     started, intervals = {}, []
     for line in path.read_text().splitlines():

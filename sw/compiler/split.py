@@ -279,6 +279,8 @@ def _crossing(operations):
 
 def _row_operands(operation):
     """Views of which an operation reads the rows that belong to those that it makes."""
+    if isinstance(operation, Gather | Load):
+        return []
     if isinstance(operation, MatMul):
         return [operation.a]
     return [view for view in (operation.x, getattr(operation, "residual", None)) if view is not None]

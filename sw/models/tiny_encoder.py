@@ -67,7 +67,7 @@ def random_checkpoint(name, config, task, seed=0):
 def random_weight(name, shape, generator):
     """Values for the tensor `name`, scaled like a trained model's."""
     noise = torch.randn(shape, generator=generator)
-    if name.endswith("LayerNorm.weight"):
+    if name.endswith(("LayerNorm.weight", "norm.weight")):
         return 1 + 0.1 * noise
     if name.startswith("embeddings") and not name.endswith("bias"):
         return 0.3 * noise

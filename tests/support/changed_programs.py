@@ -19,9 +19,9 @@ WATCHDOG = 100_000
 
 
 def monitored_system(config):
-    """The simulator of a configuration with a monitor at every memory port."""
+    """The simulator of a configuration with a monitor at every memory port, whose main memory can answer with errors."""
     with tempfile.TemporaryDirectory() as folder:
-        return build_system(config, memory_bits=MEMORY_BITS, sources=monitor_sources(config, Path(folder)))
+        return build_system(config, memory_bits=MEMORY_BITS, sources=monitor_sources(config, Path(folder)), faults=True)
 
 
 def play(program, runs, folder, *plusargs):

@@ -23,7 +23,7 @@ _DATA = 64 * _PAGE
 def secret_program(config):
     """Instructions that fill every buffer with the secret data: (address, list of bytes)."""
     instructions = []
-    for buffer, tiles in ((Buffer.WEIGHT, config.weight_tiles), (Buffer.ACTIVATION, config.activation_tiles)):
+    for buffer, tiles in ((Buffer.WEIGHT, config.weight_tiles), (Buffer.ACTIVATION, config.cluster.activation_tiles)):
         start, end, tile_bytes = _secret_tiles(config)[buffer]
         most = min(64, (end - start) // tile_bytes)
         for slot in range(0, tiles, most):
@@ -107,7 +107,8 @@ class Attack:
             return [rng.randbytes(64) for _ in range(rng.randrange(1, 5))]
         program = [self._instruction() for _ in range(rng.randrange(1, 9))]
         if rng.random() < 0.5:
-            program.append(encode(Opcode.STORE, signal=0, **self._area(self.config.activation_tiles), address=self._target()))
+            area = self._area(self.config.cluster.activation_tiles)
+            program.append(encode(Opcode.STORE, signal=0, **area, address=self._target(), **self._clusters(Opcode.STORE)))
         return [*program, encode(Opcode.HALT)]
 
     def _address(self, window):
@@ -153,18 +154,25 @@ class Attack:
                              Opcode.LAYERNORM))
         if opcode is Opcode.LOAD:
             buffer = rng.choice(list(Buffer))
-            tiles = {Buffer.WEIGHT: config.weight_tiles, Buffer.ACTIVATION: config.activation_tiles,
+            tiles = {Buffer.WEIGHT: config.weight_tiles, Buffer.ACTIVATION: config.cluster.activation_tiles,
                      Buffer.VECTOR: config.vector_lines}[buffer]
             count = rng.choice((64, 256, 640, 4096, 8192, 1 << 20))
             fields = self._area(tiles) | {"address": self._source(), "bytes": count, "buffer": int(buffer)}
         elif opcode is Opcode.STORE:
-            fields = self._area(config.activation_tiles) | {"address": self._target()}
+            fields = self._area(config.cluster.activation_tiles) | {"address": self._target()}
         elif opcode is Opcode.GATHER:
-            fields = self._area(config.activation_tiles) | {
+            fields = self._area(config.cluster.activation_tiles) | {
                 "address": self._source(), "indices": self._source(), "row_bytes": rng.choice((0, 64, 256, 4096))}
         else:
             fields = self._computed(opcode)
-        return encode(opcode, **header, **fields)
+        return encode(opcode, **header, **fields | self._clusters(opcode))
+
+    def _clusters(self, opcode):
+        """Of several clusters one for a STORE, and mostly all for what is the same in all."""
+        if self.config.clusters == 1:
+            return {}
+        one = 1 << self.rng.randrange(self.config.clusters)
+        return {"clusters": one if opcode is Opcode.STORE or self.rng.random() < 0.2 else 0}
 
     def _computed(self, opcode):
         """Fields of an instruction between buffers: small numbers mostly, so that many are legal."""

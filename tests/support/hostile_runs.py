@@ -23,11 +23,16 @@ _SECRET_LIMIT = 20_000_000
 """Cycles; with slow memory and one read at a time, filling the buffers takes some."""
 
 
+def _base(config, base):
+    """Steps that give all memory ports the same base."""
+    return driver.set_base(config, base, [base] * (config.memory_ports - 1))
+
+
 async def load_secret(accelerator, job):
     """The user before: all buffers full, then a scrub, or nothing but a soft reset; cycles of either."""
     perform = accelerator.perform
     config = AcceleratorConfig.from_dict(job["config"])
-    await perform(driver.set_base(config, job["base"]))
+    await perform(_base(config, job["base"]))
     await perform(driver.set_attributes(prot=job["prot"], cache=job["cache"]))
     await perform(driver.set_thresholds([[7] * 9] * config.prune_curves, 128))
     await accelerator.start({"watchdog": 1 << 20, "address": job["secret"][0], "length": job["secret"][1]})
@@ -55,7 +60,7 @@ async def confine(accelerator, job):
 async def attack(accelerator, job, run):
     """One hostile program; what its user can see of it."""
     config = AcceleratorConfig.from_dict(job["config"])
-    await accelerator.perform(driver.set_base(config, job["base"] + run["base"]))
+    await accelerator.perform(_base(config, job["base"] + run["base"]))
     await accelerator.start(run | {"address": run["address"] - run["base"] & 0xFFFF_FFFF})
     if run["cut"] is not None:
         await Timer(run["cut"] * PERIOD, "ns")

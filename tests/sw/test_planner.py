@@ -212,14 +212,14 @@ def test_a_resident_program_loads_nothing_and_can_run_again(model, tmp_path):
     assert sum(gathered) == sum(graph.token_rows) // graph.tile
     machine = Machine(program)
     machine.run()
-    written = [machine.weight.copy(), machine.vector.copy()]
+    written = [machine.weight.values.copy(), machine.vector.values.copy()]
     golden = execute(graph, ids)
     again = machine.pieces()
     machine.seen.clear()
     machine.run_from(program.entry, again)
     assert machine.seen.keys() == {name for name, piece in again if piece["steps"]}
     assert all((values == golden[name]).all() for name, values in machine.seen.items())
-    assert all((a == b).all() for a, b in zip(written, (machine.weight, machine.vector), strict=True))
+    assert all((a == b).all() for a, b in zip(written, (machine.weight.values, machine.vector.values), strict=True))
     save_programs([program], tmp_path)
     assert load_program(tmp_path).preload == program.preload
 

@@ -12,6 +12,8 @@ from acceltran.sw.compiler.room import splits
 from acceltran.sw.compiler.split import Split
 from acceltran.sw.ir.execute import execute
 from acceltran.sw.models.checkpoint import load_checkpoint
+from acceltran.sw.models.encoder_config import EncoderConfig
+from acceltran.sw.models.tiny_encoder import random_checkpoint
 from support.machine import Machine
 from support.models import make_checkpoint, random_texts
 
@@ -55,6 +57,19 @@ def test_split_programs_compute_the_golden_tensors(checkpoint, monkeypatch, name
     program = compile_graph(graph, config, ids, resident=resident)
     assert sum(len(tensor["pieces"]) for tensor in program.tensors.values()) > len(program.tensors)
     compare(program, execute(graph, ids))
+
+
+@pytest.mark.parametrize("name", ["heads", "scores", "all"])
+def test_scores_with_a_relative_bias(monkeypatch, name):
+    """Queries of MPNet are in part loaded; such a graph was no graph to split."""
+    encoder = EncoderConfig(
+        model_type="mpnet", hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24, vocab_size=60,
+        position_rows=66, type_vocab_size=0, first_position=2, padding_position=1, relative_buckets=32, hidden_act="gelu",
+        layer_norm_eps=1e-12, num_labels=2, id2label={})
+    graph, ids = graph_of(random_checkpoint("mpnet", encoder, "hidden-states"), FOUR, [25, 9])
+    monkeypatch.setattr(arrange._Arranger, "free", lambda self: [])
+    monkeypatch.setattr(arrange, "ways", lambda *_: [SPLITS[name]])
+    compare(compile_graph(graph, FOUR, ids), execute(graph, ids))
 
 
 @pytest.mark.parametrize("tiles", [72, 100])
