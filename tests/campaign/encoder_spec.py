@@ -57,7 +57,7 @@ def bulk_spec(config, rng):
     """An encoder with many values for each multiplication: one narrow head, long sentences."""
     spec = draw_spec(config, rng)
     most = 120 if config.cluster.activation_tiles >= 512 else 56
-    return spec | {"heads": 1, "hidden": config.tile, "layers": 2, "ffn": config.tile, "embedding": config.tile,
+    return spec | {"heads": 1, "hidden": config.tile, "layers": 4, "ffn": config.tile, "embedding": config.tile,
                    "words": [rng.randrange(most // 2, most) for _ in range(config.clusters)], "length": None}
 
 

@@ -25,7 +25,7 @@ from .system import CALM, draw_memory, plusargs_of, tally_bus
 __all__ = ["Encoders"]
 
 _PAGE = 4096
-_CASES, _BULK = 3, 2
+_CASES, _BULK = 3, 6
 """Encoders of a batch that are drawn freely, and long ones that bring most values."""
 
 _WATCHDOG = 400_000
