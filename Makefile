@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 ACCELTRAN := $(BIN)/acceltran
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo check test test-slow prove mutants verilog run soc bench area silicon fpga train lint types clean tools
+.PHONY: help demo check test test-slow prove mutants coverage verilog run soc bench area silicon fpga train lint types clean tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -34,6 +34,9 @@ prove: $(VENV)/ready ## all proofs about components, also those that take longer
 mutants: $(VENV)/ready ## plant faults one at a time, and see that the tests that are named for each fail; hours
 	PYTHONPATH=tests $(BIN)/python -m support.mutants
 	PYTHONPATH=tests $(BIN)/python -m support.netlist_mutants
+
+coverage: $(VENV)/ready ## lines, branches, toggles and cover points of the RTL that the system tests reach (docs/coverage.md)
+	PYTHONPATH=tests:tests/sim $(BIN)/python -m rtl_coverage --json build/coverage/coverage.json
 
 verilog: $(VENV)/ready ## Verilog, manifest, documents and C header of CONFIG into OUT
 	$(ACCELTRAN) generate --config $(CONFIG) -o $(OUT)

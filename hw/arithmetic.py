@@ -1,8 +1,10 @@
 """Exact fixed-point helpers: every rounding and every sum in the hardware goes through these."""
 
+from operator import add, or_
+
 from amaranth.hdl import Cat, Const, Mux, signed
 
-__all__ = ["saturate", "round_shift", "tree_sum", "popcount", "partial_products", "join_products"]
+__all__ = ["saturate", "round_shift", "tree_sum", "tree_or", "popcount", "partial_products", "join_products"]
 
 
 def saturate(value, width):
@@ -30,9 +32,18 @@ def round_shift(value, shift):
 
 def tree_sum(terms):
     """Balanced sum; one bit of growth per level."""
+    return _tree(add, terms)
+
+
+def tree_or(terms):
+    """Balanced OR, which synthesis does not make of a long chain."""
+    return _tree(or_, terms)
+
+
+def _tree(operator, terms):
     terms = list(terms)
     while len(terms) > 1:
-        pairs = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)]
+        pairs = [operator(a, b) for a, b in zip(terms[::2], terms[1::2], strict=False)]
         terms = pairs + ([terms[-1]] if len(terms) % 2 else [])
     return terms[0]
 

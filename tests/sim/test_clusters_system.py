@@ -42,13 +42,13 @@ def sentences(rng, count, most=20):
     return [Sentence(rng.choice(texts)) if rng.random() < 0.3 else Sentence(text) for text in texts]
 
 
-def check(clusters, seeds, folder):
+def check(config, seeds, folder):
     """Random encoders and batches: every tensor, the multiplications, and the estimate."""
-    config, model = CLUSTERS[clusters], system(clusters)
+    model = monitored_system(config)
     for seed in seeds:
         rng = random.Random(seed)
         checkpoint = make(config, folder / str(seed), rng)
-        texts = sentences(rng, clusters * rng.randint(1, 3))
+        texts = sentences(rng, config.clusters * rng.randint(1, 3))
         options = {"tau": rng.choice([None, 0.05, 0.3]), "weight_sparsity": rng.choice([0.0, 0.5]), "resident": seed % 3 == 2}
         inference = infer(config, checkpoint, texts, folder=folder / str(seed) / "run", model=model, **options)
         seen = report(inference)
@@ -63,23 +63,27 @@ def check(clusters, seeds, folder):
 
 
 def test_random_encoders(tmp_path):
-    check(2, range(4), tmp_path)
+    check(CLUSTERS[2], range(4), tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("clusters", CLUSTERS)
 def test_many_random_encoders(clusters, tmp_path):
-    check(clusters, range(100, 120), tmp_path)
+    check(CLUSTERS[clusters], range(100, 120), tmp_path)
 
 
 @pytest.fixture(scope="module")
 def batch(tmp_path_factory):
     """A checkpoint for CLUSTERS[2], sentences of different lengths, their program and its tensors."""
-    folder = tmp_path_factory.mktemp("batch")
+    return small_batch(CLUSTERS[2], tmp_path_factory.mktemp("batch"))
+
+
+def small_batch(config, folder):
+    """A checkpoint, sentences of different lengths, their program for `config` and its tensors."""
     checkpoint = load_checkpoint(make_checkpoint(folder, hidden=16, heads=2, layers=1, ffn=20, labels=3))
     texts = [Sentence(" ".join(["w1", "w7", *["w3"] * words])) for words in (7, 1, 12, 4)]
     encoded = encode_sentences(checkpoint, texts)
-    program = compile_encoder(checkpoint, CLUSTERS[2], encoded.ids, encoded.lengths, tokens=encoded.tokens)
+    program = compile_encoder(checkpoint, config, encoded.ids, encoded.lengths, tokens=encoded.tokens)
     return checkpoint, texts, program, golden_run(program, encoded.ids, encoded.lengths)
 
 
@@ -89,7 +93,8 @@ def batch(tmp_path_factory):
 def test_stalls_of_main_memory(batch, stall, latency, tmp_path):
     """On one port, on the other, on both."""
     _, _, program, golden = batch
-    run = run_program(program, folder=tmp_path, model=system(2), stall=stall, latency=latency, stall_seed=latency[1])
+    run = run_program(program, folder=tmp_path, model=monitored_system(program.config), stall=stall, latency=latency,
+                      stall_seed=latency[1])
     check_monitored(tmp_path, 2)
     assert compare_tensors(program.config, program, run, golden) == {}
     assert run.counters["multiplications"] == multiplication_counts(program.graph, golden)["total"].both

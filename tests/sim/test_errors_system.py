@@ -9,7 +9,7 @@ import torch
 from acceltran.hw.spec.error_codes import ErrorCode, ErrorSource
 from acceltran.hw.spec.exponential import ARGUMENT_FRAC
 from acceltran.hw.spec.isa import Buffer, Engine, Opcode, encode
-from acceltran.hw.spec.registers import by_name, pack
+from acceltran.hw.spec.registers import PAGE_BITS, by_name, pack
 from acceltran.hw.spec.shifts import FUNCTION_SHIFTS, SHIFTS
 from acceltran.sim.cocotb_run import run_cocotb
 from acceltran.sim.design import build_system
@@ -24,10 +24,14 @@ from support.configs import CONFIGS
 
 MEMORY_BITS = 20
 MEMORY_END = 1 << MEMORY_BITS
+PAGE = 1 << PAGE_BITS
 MEMORY, MATRIX, VECTOR = (1 << int(e) for e in Engine)
 WATCHDOG = 5_000
 FAR = (1 << 20) - 1
 """The last slot that an instruction can name."""
+
+OPEN = {"READ_BASE": 0, "READ_LIMIT": 0xFFFF_FFFF, "WRITE_BASE": 0, "WRITE_LIMIT": 0xFFFF_FFFF}
+"""Windows in which everything lies."""
 
 HALT, SYNC = encode(Opcode.HALT), encode(Opcode.SYNC, engine=int(Engine.VECTOR))
 STORE = {"slot": 80, "pitch": 5, "rows": 1, "columns": 2}
@@ -117,8 +121,8 @@ class Suite:
         """Put a program into memory; its address and length."""
         return {"address": self.memory.place(b"".join(instructions))[0], "length": len(instructions)}
 
-    def run(self, program, wanted, watchdog=WATCHDOG, cut=None, look=False):
-        self.runs.append({**program, "watchdog": watchdog, "cut": cut, "look": look})
+    def run(self, program, wanted, watchdog=WATCHDOG, cut=None, look=False, registers=None):
+        self.runs.append({**program, "watchdog": watchdog, "cut": cut, "look": look, "registers": OPEN | (registers or {})})
         self.wanted.append(wanted)
 
     def add_good(self):
@@ -261,7 +265,8 @@ def test_matrix_errors(suite, tmp_path):
     start = [*prepare, suite.product(wait_memory=2)]
     for fields in (
         {"a_slot": suite.tiles - 1}, {"a_slot": suite.tiles}, {"a_slot": FAR, "inner": 1},
-        {"rows": 4, "a_pitch": 171, "c_pitch": 2}, {"b_slot": suite.weights - 3}, {"b_pitch": suite.weights},
+        {"rows": 4, "a_pitch": suite.tiles // 3 + 1 | 1, "c_pitch": 2}, {"b_slot": suite.weights - 3},
+        {"b_pitch": suite.weights},
         {"b_slot": suite.tiles - 1, "b_buffer": 1, "transpose": 1, "b_pitch": 1}, {"b_buffer": 1, "b_slot": suite.tiles - 2},
         {"c_slot": suite.tiles - 1}, {"c_slot": suite.tiles}, {"batch": 2, "c_batch": suite.tiles},
         {"batch": 2, "a_batch": suite.tiles - 1},
@@ -304,7 +309,8 @@ def test_vector_errors(suite, tmp_path):
     number = len(start)
     for opcode, names in ((Opcode.SOFTMAX, "xo"), (Opcode.LAYERNORM, "xro")):
         for name in names:
-            for fields in ({f"{name}_slot": suite.tiles - 1}, {f"{name}_slot": FAR}, {f"{name}_pitch": 490, "rows": 3}):
+            for fields in ({f"{name}_slot": suite.tiles - 1}, {f"{name}_slot": FAR},
+                           {f"{name}_pitch": suite.tiles - 22, "rows": 3}):
                 suite.add_bad([*start, suite.make(opcode, **fields), HALT], "SLOT_RANGE", "VECTOR", number)
         for fields in ({"rows": 0}, {"columns": 0}):
             suite.add_bad([*start, suite.make(opcode), suite.make(opcode, **fields), HALT],
@@ -314,6 +320,73 @@ def test_vector_errors(suite, tmp_path):
     for name in ("gamma", "beta"):
         suite.add_bad([*start, suite.make(Opcode.LAYERNORM, **{f"{name}_line": suite.lines - 1}), HALT],
                       "LINE_RANGE", "VECTOR", number)
+    suite.check(tmp_path)
+
+
+def test_each_cause(suite, tmp_path):
+    """What the other tests leave out: each engine that waits, each buffer, each field, each window."""
+    prepare, ready = suite.good[:5], len(suite.good[:5])
+    for opcode in (Opcode.GATHER, Opcode.LAYERNORM):
+        suite.add_bad([suite.make(opcode, wait_matrix=1), HALT], "WATCHDOG", "CONTROL", 0, watchdog=500)
+    store = encode(Opcode.STORE, address=suite.memory.place(bytes(4096))[0], **STORE, wait_vector=1)
+    waits = [encode(Opcode.SYNC, engine=int(engine), wait_matrix=1) for engine in (Engine.MEMORY, Engine.VECTOR)]
+    for instruction in (store, *waits):
+        suite.add_bad([instruction, HALT], "WATCHDOG", "CONTROL", 0, watchdog=500)
+    for opcode in (Opcode.MATMUL, Opcode.LAYERNORM):
+        suite.add_bad([suite.make(opcode, curve=suite.config.prune_curves + 1), HALT], "BAD_FIELD", "CONTROL", 0)
+    short = {"buffer": int(Buffer.ACTIVATION), "address": suite.memory.place(b"\xff" * 512)[0], "bytes": 64}
+    suite.add_bad([suite.load(**short), HALT], "LOAD_SHORT", "MEMORY", 0)
+    for buffer in (Buffer.ACTIVATION, Buffer.VECTOR):
+        suite.add_bad([suite.load(buffer=int(buffer), address=MEMORY_END), HALT], "BUS_READ", "MEMORY", 0)
+    for fields in ({"b_slot": suite.weights}, {"b_buffer": 1, "b_slot": suite.tiles}):
+        suite.add_bad([*prepare, suite.product(wait_memory=2, **fields), HALT], "SLOT_RANGE", "MATRIX", ready)
+
+    # Windows that end before the data, or before the program.
+    last = MEMORY_END - PAGE
+    closed = {"registers": {"READ_LIMIT": last - 1}}
+    loads = [suite.load(buffer=int(buffer), address=last) for buffer in Buffer]
+    for instruction in (*loads, suite.make(Opcode.GATHER, indices=last)):
+        suite.add_bad([suite.load(), instruction, HALT], "READ_WINDOW", "MEMORY", 1, **closed)
+    outside = encode(Opcode.STORE, address=last, **STORE)
+    suite.add_bad([suite.load(), outside, HALT], "WRITE_WINDOW", "MEMORY", 1, registers={"WRITE_LIMIT": last - 1})
+    suite.add_bad([], "FETCH_WINDOW", "CONTROL", 0, address=last, length=2, **closed)
+    suite.memory.place(bytes(-len(suite.memory.memory) % PAGE + PAGE - 64))
+    start, _ = suite.memory.place(SYNC)
+    suite.memory.place(SYNC)
+    suite.add_bad([], "FETCH_WINDOW", "CONTROL", 1, address=start, length=3, registers={"READ_LIMIT": start + 63})
+
+    # Bursts of one beat, first and last in a page: empty tiles.
+    beat, page = suite.config.bus_width // 8, start + 64 + PAGE
+    suite.memory.place(bytes(2 * PAGE))
+    empty = {"buffer": int(Buffer.ACTIVATION), "slot": 90, "pitch": 1, "rows": 1, "columns": 1, "bytes": beat}
+    program = [suite.make(Opcode.LOAD, **empty, address=page + place) for place in (0, PAGE - beat)]
+    program += [encode(Opcode.STORE, slot=90, pitch=1, rows=1, columns=1, address=page + place) for place in (0, PAGE - beat)]
+    suite.run(suite.program([*program, HALT]), None)
+    suite.add_good()
+    suite.check(tmp_path)
+
+
+@pytest.mark.slow
+def test_semaphores_of_each_pair(suite, tmp_path):
+    """Tokens given, taken one and several at a time, awaited, and given until the counters of a producer are full."""
+    def sync(engine, **fields):
+        return encode(Opcode.SYNC, engine=int(engine), **fields)
+
+    for producer in Engine:
+        name = f"wait_{producer.name.lower()}"
+        program = []
+        for consumer in Engine:
+            gives = [sync(producer, signal=1 << int(consumer))] * 4
+            program += [*gives, sync(consumer, **{name: 2}), sync(consumer, **{name: 1}), sync(consumer, **{name: 1})]
+            if consumer != producer:
+                program += [sync(consumer, **{name: 3}), *gives[:3]]
+        suite.run(suite.program([*program, HALT]), None)
+        suite.add_good()
+    for producer in Engine:
+        suite.add_bad([sync(producer, signal=7)] * 4096 + [HALT], "SEMAPHORE_OVERFLOW", producer.name, 4095)
+    for engine in Engine:
+        waits = sync(engine, **{f"wait_{engine.name.lower()}": 1})
+        suite.add_bad([waits, HALT], "WATCHDOG", "CONTROL", 0, watchdog=500)
     suite.check(tmp_path)
 
 

@@ -43,9 +43,9 @@ def loads_of(program):
             if opcode is Opcode.LOAD and fields["buffer"] == Buffer.WEIGHT]
 
 
-def check(ports, seeds, folder):
+def check(config, seeds, folder):
     """Random encoders, each with stalls and a latency of its own on every port, also with weights that stay."""
-    config = PORTS[ports]
+    ports = config.memory_ports
     model = monitored_system(config)
     for seed in seeds:
         rng = random.Random(seed)
@@ -64,13 +64,13 @@ def check(ports, seeds, folder):
 
 
 def test_random_encoders(tmp_path):
-    check(2, range(3), tmp_path)
+    check(PORTS[2], range(3), tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ports", PORTS)
 def test_many_random_encoders(ports, tmp_path):
-    check(ports, range(100, 120), tmp_path)
+    check(PORTS[ports], range(100, 120), tmp_path)
 
 
 @pytest.mark.parametrize("latency", [1, 40])

@@ -1,10 +1,10 @@
 """Contracts: what a component promises in every cycle, each promise under a name, and what its surroundings keep to."""
 
-from amaranth.hdl import Assert, Assume, ClockDomain, Module, Mux, Signal, Value
+from amaranth.hdl import Assert, Assume, Cat, ClockDomain, Module, Mux, Signal, Value
 
 from .proof import Verdict, decide, inputs, search
 
-__all__ = ["Contract", "prove", "refute", "survive"]
+__all__ = ["Contract", "opened", "prove", "refute", "survive"]
 
 
 class Contract:
@@ -17,10 +17,12 @@ class Contract:
     Attributes
     ----------
     m : Module that holds it, for further logic
+    followed : by name of an `order`, whether the marked item is inside, and how many were put in before it and are too
     """
 
     def __init__(self, component):
         self.m, self._ports, self._promises, self._assumed = Module(), inputs(component), {}, []
+        self.followed = {}
         self.m.submodules.component = component
 
     def promise(self, name, condition):
@@ -99,7 +101,9 @@ class Contract:
         m.d.sync += [held.eq(held + put - take), sent.eq(now), ahead.eq(front - (take & (front != 0)))]
         with m.If(take & due):
             m.d.sync += received.eq(1)
+        self.followed[name] = sent & ~received, ahead
         self.assume(~(put & marked & sent))
+        self.promise(name, ~received | sent)
         self.promise(name, (held + put <= capacity + take) & (~take | (held != 0) | put) & (~take | (seen == due)))
         word, carried = Signal(len(Value.cast(carried)), name=f"{name}_word"), Value.cast(carried)
         with m.If(put & marked):
@@ -108,23 +112,75 @@ class Contract:
         self.promise(name, ~(take & due) | (Value.cast(brought) == Mux(fresh, carried, word)))
         return held
 
+    def units(self, put, word, take, brought, capacity, name, *, dropped=0):
+        """What is put in, several units at a time, is taken out in its order, however it is cut: one unit is followed.
+
+        Parameters
+        ----------
+        put, take : how many units go in, come out, in this cycle; what goes in comes out in a later cycle
+        word, brought : what they go in, come out with, a bit for each unit, the first one lowest
+        capacity : most units held at the end of a cycle
+        name : of the promise
+        dropped : all units are forgotten with this cycle
+
+        Returns
+        -------
+        Signal, how many are held at the begin of the cycle
+        """
+        held, ahead = (Signal(range(capacity + len(word) + 1), name=f"{name}_{what}") for what in ("held", "ahead"))
+        chosen, place = self.free(1, f"{name}_chosen"), self.free(range(len(word)), f"{name}_place")
+        begun, followed, value = (Signal(name=f"{name}_{what}") for what in ("begun", "followed", "value"))
+        m = self.m
+        m.d.sync += held.eq(Mux(dropped, 0, held + put - take))
+        leaves = followed & (take > ahead)
+        with m.If(leaves | dropped):
+            m.d.sync += followed.eq(0)
+        with m.Elif(followed):
+            m.d.sync += ahead.eq(ahead - take)
+        with m.Elif(chosen & ~begun & (place < put)):
+            m.d.sync += [begun.eq(1), followed.eq(1), value.eq(word.bit_select(place, 1)), ahead.eq(held + place - take)]
+        self.promise(name, (take <= held) & (held + put - take <= capacity))
+        self.promise(name, ~leaves | (brought.bit_select(ahead, 1) == value))
+        return held
+
     def never_reset(self):
         """Leave the reset out, which makes a search several times faster."""
         self.m.domains.sync = domain = ClockDomain("sync", reset_less=True)
         self._ports.append(domain.clk)
 
-    def module(self, *names):
-        """The module with the promises of these names, or with all, and the free inputs; once."""
+    def module(self, *names, together=False):
+        """The module with the promises of these names, or with all, and the free inputs; once.
+
+        Promises `together` are one for the prover: each may rest on what the others said in the cycle before.
+        """
         for condition in self._assumed:
             self.m.d.comb += Assume(condition)
-        for name in names or self._promises:
-            self.m.d.comb += [Assert(condition) for condition in self._promises[name]]
+        conditions = [condition for name in names or self._promises for condition in self._promises[name]]
+        if together:
+            conditions = [Cat(Value.cast(condition).any() for condition in conditions).all()]
+        self.m.d.comb += [Assert(condition) for condition in conditions]
         return self.m, self._ports
 
 
-def prove(contract, *names, seconds=120):
-    """Assert that a component keeps its promises, all or those of these names, for ever."""
-    answer = decide(*contract.module(*names), seconds=seconds)
+def opened(kind):
+    """A class of components that are elaborated when they are made: the submodules of one are found at `inside.submodules`.
+
+    So what is promised of the state of a part can be proved along with a promise that does not follow from itself alone.
+    """
+    class Opened(kind):
+        def __init__(self, **parameters):
+            super().__init__(**parameters)
+            self.inside = super().elaborate(None)
+
+        def elaborate(self, platform):
+            return self.inside
+
+    return Opened
+
+
+def prove(contract, *names, together=False, seconds=120):
+    """Assert that a component keeps its promises, all or those of these names, for ever; `together`, if they are inductive."""
+    answer = decide(*contract.module(*names, together=together), inductive=together, seconds=seconds)
     assert answer.verdict == Verdict.PROVED, (answer.verdict, answer.cycles, answer.said)
 
 
