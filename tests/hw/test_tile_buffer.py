@@ -8,7 +8,8 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
-from cocotb.triggers import Combine
+from cocotb.triggers import Combine, FallingEdge, ReadOnly, gather
+from cocotb.utils import get_sim_steps, get_sim_time
 
 from acceltran.hw.buffer.sram import SRAM_VERILOG
 from acceltran.hw.buffer.tile_buffer import TileBuffer
@@ -16,10 +17,11 @@ from acceltran.hw.buffer.tile_reader import TileReader, read_request
 from acceltran.hw.layout import tile_beat, tile_write
 from acceltran.hw.spec.widths import SLOT_BITS
 from acceltran.hw.streams.crossbar import CROSSBAR_VERILOG
+from acceltran.sim.clock import PERIOD
 from acceltran.sim.unit import parameters, simulate_component, simulated
 from acceltran.sw.golden.tiles import pack_bits
 from support.streams import collect, random_tile, send, start, tile_beats, tile_of_beats
-from support.tile_writes import write_words
+from support.tile_writes import unpack_write, write_words
 
 LANES = (2, 1)
 WRITERS = 2
@@ -36,7 +38,7 @@ class Bench(wiring.Component):
             **{f"request_{n}": In(stream.Signature(read_request(lanes))) for n, lanes in enumerate(LANES)},
             **{f"o_{n}_{lane}": Out(beat) for n, lanes in enumerate(LANES) for lane in range(lanes)},
             **{f"write_{n}": In(stream.Signature(tile_write(**self._size))) for n in range(WRITERS)},
-            "idle": Out(2),
+            "idle": Out(2), "words_read": Out(range(banks + 1)), "words_written": Out(range(banks + 1)),
         })
 
     def elaborate(self, platform):
@@ -55,6 +57,7 @@ class Bench(wiring.Component):
             m.d.comb += self.idle[n].eq(reader.idle)
         for n in range(WRITERS):
             connect(m, flipped(getattr(self, f"write_{n}")), buffer.write[n])
+        m.d.comb += [self.words_read.eq(buffer.words_read), self.words_written.eq(buffer.words_written)]
         return m
 
 
@@ -63,21 +66,58 @@ def request(slots, active, lanes):
     return word | pack_bits(active, 1) << lanes * SLOT_BITS
 
 
+def sizes():
+    """Tile, width and lines per beat."""
+    return tuple(parameters()[name] for name in ("tile", "width", "lines_per_beat"))
+
+
+def words_of(tile):
+    """Words in use of a tile."""
+    size, _, lines = sizes()
+    return -(-np.count_nonzero(tile) // (size * lines))
+
+
+async def add_up(dut, sums):
+    """Add the words that the buffer says it read and wrote to `sums`, cycle by cycle."""
+    while True:
+        await FallingEdge(dut.clk)
+        for name in sums:
+            sums[name] += int(getattr(dut, name).value)
+
+
+async def watch_idle(dut):
+    """Fail in a cycle in which a reader is idle although it owes a tile that it was asked for."""
+    last = tile_beat(*sizes())["last"].offset
+    asked, given = [0 for _ in LANES], [[0] * lanes for lanes in LANES]
+
+    def moves(port):
+        return getattr(dut, f"{port}__valid").value and getattr(dut, f"{port}__ready").value
+
+    while True:
+        await FallingEdge(dut.clk)
+        await ReadOnly()
+        for n, lanes in enumerate(LANES):
+            assert not int(dut.idle.value) >> n & 1 or asked[n] == min(given[n]), f"reader {n}: {given[n]} of {asked[n]}"
+            asked[n] += bool(moves(f"request_{n}"))
+            for lane in range(lanes):
+                port = f"o_{n}_{lane}"
+                given[n][lane] += bool(moves(port)) and int(getattr(dut, f"{port}__payload").value) >> last & 1
+
+
 @simulated()
 async def check_round_trip(dut):
     p = parameters()
-    size, width, lines, banks, tiles = (p[k] for k in ("tile", "width", "lines_per_beat", "banks", "tiles"))
+    (size, width, lines), tiles = sizes(), p["tiles"]
     rng = random.Random(p["stall"])
     stored = [random_tile(rng, size, width, rng.choice([0, 0.02, 0.3, 0.7, 1])) for _ in range(tiles)]
     await start(dut, "request_0", "request_1", "write_0", "write_1")
+    sums = {"words_read": 0, "words_written": 0}
+    cocotb.start_soon(add_up(dut, sums))
+    cocotb.start_soon(watch_idle(dut))
     order = list(range(tiles))
     rng.shuffle(order)
-    await Combine(*[
-        cocotb.start_soon(send(
-            dut, f"write_{n}", [w for s in order[n::2] for w in write_words(stored[s], s, size, width, lines, rng)],
-            rng, p["stall"] / 10,
-        )) for n in range(2)
-    ])
+    writes = [[w for s in order[n::2] for w in write_words(stored[s], s, size, width, lines, rng)] for n in range(2)]
+    await Combine(*[cocotb.start_soon(send(dut, f"write_{n}", writes[n], rng, p["stall"] / 10)) for n in range(2)])
 
     groups = [(rng.randrange(tiles), [rng.random() < 0.9, rng.random() < 0.9]) for _ in range(40)]
     pairs = [([s, (s + 1) % tiles], active) for s, active in groups]
@@ -102,8 +142,48 @@ async def check_round_trip(dut):
         *(cocotb.start_soon(receive(f"o_0_{lane}", [expected(s[lane], a[lane]) for s, a in pairs])) for lane in range(2)),
         cocotb.start_soon(receive("o_1_0", [expected(s) for s in singles])),
     )
-    await cocotb.triggers.FallingEdge(dut.clk)
+    await FallingEdge(dut.clk)
     assert dut.idle.value == 3
+    assert sums["words_written"] == sum(bool(unpack_write(w, size, width, lines)[0]) for w in writes[0] + writes[1])
+    read = [expected(slot, on) for slots, active in pairs for slot, on in zip(slots, active, strict=True)]
+    assert sums["words_read"] == sum(map(words_of, read + [stored[s] for s in singles]))
+
+
+@simulated(where=lambda given: not given["stall"])
+async def check_masks(dut):
+    """The mask of a slot is written with the last word of a tile; until then the slot has the mask of the tile before."""
+    rng, shape, layout = random.Random(1), sizes(), tile_write(*sizes())
+    before, after = np.zeros((2, shape[0], shape[0]), dtype=np.int64)
+    before[0, 1], after[:] = 1, 5
+    await start(dut, "request_0", "request_1", "write_0", "write_1")
+
+    async def read(tile):
+        await send(dut, "request_1", [request([3], [1], 1)])
+        return tile_of_beats(await collect(dut, "o_1_0", len(tile_beats(tile, *shape[1:]))), *shape)
+
+    await send(dut, "write_0", write_words(before, 3, *shape, rng))
+    assert ((await read(before))[0] == before).all()
+    *early, last = write_words(after, 3, *shape, rng)
+    await send(dut, "write_0", [word | rng.getrandbits(shape[0]**2) << layout["mask"].offset for word in early])
+    assert ((await read(before))[1] == (before != 0)).all()
+    await send(dut, "write_0", [last])
+    assert ((await read(after))[0] == after).all()
+
+
+@simulated(where=lambda given: not given["stall"])
+async def check_inactive_lanes(dut):
+    """A lane that is not active takes no bank from another reader, whatever its slot: both readers get a word every cycle."""
+    rng, shape, count = random.Random(1), sizes(), 16
+    dense = np.full((shape[0], shape[0]), 5)
+    await start(dut, "request_0", "request_1", "write_0", "write_1")
+    await send(dut, "write_0", [word for slot in range(2) for word in write_words(dense, slot, *shape, rng)])
+    words = count * words_of(dense)
+    begun = get_sim_time("step")
+    await gather(send(dut, "request_0", count * [request([0, 1], [1, 0], 2)]),
+                 send(dut, "request_1", count * [request([1], [1], 1)]), collect(dut, "o_0_0", words),
+                 collect(dut, "o_0_1", count), collect(dut, "o_1_0", words))
+    cycles = (get_sim_time("step") - begun) / get_sim_steps(PERIOD, "ns")
+    assert cycles <= words + 16
 
 
 @pytest.mark.parametrize("stall", [0, 4])

@@ -45,6 +45,24 @@ async def check_shared_lines(dut):
     assert cycles <= LINES + 6
 
 
+@simulated()
+async def check_turns(dut):
+    """Readers that always ask, each for lines of its own, are answered in turn: none is ever two answers ahead of another."""
+    readers = parameters()["readers"]
+    await start(dut, "write", *(f"request__{n}" for n in range(readers)))
+    await send(dut, "write", [address | address << LINE_ADDRESS_BITS for address in range(LINES)])
+    each, answers = LINES // readers, [0] * readers
+
+    def count(word):
+        answers[word % readers] += 1
+        assert max(answers) - min(answers) <= 1, answers
+
+    await cocotb.triggers.gather(
+        *(send(dut, f"request__{n}", [readers * place + n for place in range(each)]) for n in range(readers)),
+        *(collect(dut, f"o__{n}", each, on_transfer=count) for n in range(readers)))
+    assert answers == [each] * readers
+
+
 @pytest.mark.parametrize("readers", [1, 3])
 def test_vector_buffer(readers):
     simulate_component(__name__, VectorBuffer(tile=TILE, width=WIDTH, lines=LINES, readers=readers), sources=[SRAM_VERILOG],

@@ -123,6 +123,17 @@ def test_a_block_in_use_is_not_overwritten():
         place_blocks(blocks, steps, "weight", 31, "weight_tiles")
 
 
+def test_resident_blocks_keep_their_places():
+    """Each has its own, also where a block comes after the last use of another; so the program can run again."""
+    blocks = {f"b{n}": Block("weight", f"b{n}", 4, 4, (f"w{n}",)) for n in range(4)}
+    steps = make_block_steps(blocks, range(4))
+    placed = place_blocks(blocks, steps, "weight", 64, "weight_tiles", resident=True)
+    assert [place.slot for place, _ in placed.values()] == [0, 16, 32, 48]
+    with pytest.raises(CompileError, match="w2 needs 16 tiles of the weight buffer beside 32 in use, of 32: "
+                                           "raise weight_tiles to 64"):
+        place_blocks(blocks, steps, "weight", 32, "weight_tiles", resident=True)
+
+
 def test_activation_refusal_names_a_size_that_fits(model):
     graph, ids = model
     with pytest.raises(CompileError, match=r"raise activation_tiles to \d+") as error:

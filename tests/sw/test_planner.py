@@ -79,6 +79,19 @@ def test_servers_share_the_parts_of_a_step():
     assert _Jobs(steps, {}, Fixed()).schedule() == ([0, 20, 30, 40], 41)
 
 
+def test_others_wait_for_the_latency_of_a_step():
+    """Its server is free before, and begins the next part."""
+    steps = [PlainStep(Engine.MATRIX, [], step("a", Engine.MATRIX, 0).writes, 10, latency=7),
+             step("b", Engine.MEMORY, 5, ["a"]), step("c", Engine.MATRIX, 10)]
+    assert _Jobs(steps, {}, Fixed()).schedule() == ([0, 17, 10], 22)
+
+
+def test_vector_steps_report_in_the_order_of_their_starts():
+    """The short one, on the other server, is done first, and counts as done with the long one before it."""
+    steps = [step("a", Engine.VECTOR, 50), step("b", Engine.VECTOR, 10), step("c", Engine.MATRIX, 10, ["b"])]
+    assert _Jobs(steps, {}, Fixed()).schedule(kept=True) == ([0, 0, 50], 60)
+
+
 def test_the_matrix_engine_waits_for_urgent_work():
     """Nothing else is ready when a is; b, ready ten cycles later, has the longest way to the end."""
     steps = [step("x", Engine.VECTOR, 10), step("a", Engine.MATRIX, 100), step("b", Engine.MATRIX, 10, ["x"]),
@@ -106,6 +119,15 @@ def test_a_load_waits_until_its_place_is_free():
     placed = {"w0": (Placement(0, 1, 0), 0), "w1": (Placement(0, 1, 2), 2)}
     ordered = insert_loads(steps, blocks, placed, {"w0": 0, "w1": 0})
     assert [s.tensor for s in ordered] == ["w0", "a", "b", "w1", "c"]
+
+
+def test_a_load_stands_before_the_first_step_that_uses_it():
+    """However late the planner wants it."""
+    blocks = {f"w{n}": Block("weight", f"w{n}", 1, 1, ("w",)) for n in range(2)}
+    steps = [step("a", Engine.MATRIX, 10), step("b", Engine.MATRIX, 10, ["w0"]), step("c", Engine.MATRIX, 10, ["w1"])]
+    placed = {"w0": (Placement(0, 1, 0), 1), "w1": (Placement(1, 1, 0), 2)}
+    ordered = insert_loads(steps, blocks, placed, {"w0": 3, "w1": 3})
+    assert [s.tensor for s in ordered] == ["a", "w0", "b", "w1", "c"]
 
 
 def test_loads_of_a_kept_order_come_ahead_of_their_use():
@@ -157,6 +179,23 @@ def test_what_is_in_use_at_once_keeps_to_the_room(entries, activations, random):
             used = sum(size for n, (size, _) in enumerate(entries) if n < started and any(
                 other not in complete for other in range(n, last[n] + 1)))
             assert used <= max(activations, tiles(started - 1, started - 1)) or oldest == started - 1
+
+
+SPANS = st.tuples(st.integers(0, 4), st.integers(1, 3))
+REGIONS = st.lists(st.builds(lambda owner, rows, columns: Region("activation", owner, rows[0], columns[0], rows[1], columns[1]),
+                             st.sampled_from("ab"), SPANS, SPANS), max_size=2)
+
+
+@settings(max_examples=100)
+@given(st.lists(st.tuples(REGIONS, REGIONS), min_size=2, max_size=8))
+def test_a_step_needs_those_whose_tiles_it_reads_or_overwrites_and_no_others(entries):
+    def tiles(regions):
+        return {(r.owner, r.row + i, r.column + j) for r in regions for i in range(r.rows) for j in range(r.columns)}
+
+    needs = _Jobs([PlainStep(Engine.MATRIX, *entry) for entry in entries], {}, Fixed()).needs
+    for number, (reads, writes) in enumerate(entries):
+        assert needs[number] == {other for other, (earlier_reads, earlier_writes) in enumerate(entries[:number])
+                                 if tiles(reads) & tiles(earlier_writes) or tiles(writes) & tiles(earlier_reads)}
 
 
 GRAPHS = st.lists(st.tuples(st.sampled_from(Engine), st.integers(1, 300), st.frozensets(st.integers(1, 8), max_size=3)),
