@@ -25,6 +25,8 @@ ALLOWED = {
     ("tests/support/browser.py", CLOCK): "Chromium is a program from outside, and may hang",
     ("tests/support/mutants.py", CLOCK): "a planted fault may make a test hang; seconds are shown",
     ("tests/support/netlist_mutants.py", CLOCK): "the same",
+    ("tests/campaign/__main__.py", CLOCK): "--hours is what a user gives it",
+    ("tests/campaign/campaign.py", CLOCK): "the same; seconds are shown",
     ("tests/rtl_coverage/__main__.py", CLOCK): "how long a run took is shown",
     ("tests/cli/test_sweep_engine.py", CLOCK): "an address at which nobody answers",
     ("tests/sim/test_cache.py", CLOCK): "the ages of files",

@@ -131,7 +131,7 @@ def tile_buffer(module, *, readers=(2, 1), banks=2, lines_per_beat=1, registered
                 c.m.d.sync += came.eq(word)
         # What waits for its bank in a register is lost in a reset.
         with c.m.If(wrote):
-            c.m.d.sync += [value.eq(came), known.eq(~ResetSignal() if "grants" in registered else 1)]
+            c.m.d.sync += [value.eq(came), known.eq(~ResetSignal(allow_reset_less=True) if "grants" in registered else 1)]
         expected[kind], busy[kind] = value, Cat(wrote, *(comes for comes, _ in sources)).any() | ~known
 
     # Reads, answered after the latency.
