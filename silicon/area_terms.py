@@ -203,7 +203,8 @@ def _tile_buffer(c, width, banks, tiles, *, clients, lanes, writers, registers):
         "read": (banks - 1) * lanes * (word + mask), "write": (writers - 1) * banks * write, "words": banks * write,
         "routes": banks * lanes * (address + 2) * 2, "arbitration": banks * clients**2, "clients": clients,
         "selected": 2 * lanes * max(1, _log(banks)) * c.buffer_latency,
-        "late": c.long_wires * banks * 2 * address, "registers": registers, "one": 1})
+        "late": c.long_wires * banks * 2 * address, "registers": registers, "one": 1,
+        "granted": ("grants" in c.buffer_registers) * (writers * write + 2 * lanes * (address + banks))})
 
 
 def _others(c):
