@@ -82,10 +82,10 @@ class RandomPrograms:
         if rng.random() < 0.35:
             first = rng.choice((0, 0, 16, 16, 16, 16, 16, 80, rng.randrange(176)))
             last = max(first + 1, rng.choice((256, 256, 176, 112, 96, 82, 81, rng.randrange(first + 1, 257))))
-            case["read"] = first * _PAGE, (last - first) * _PAGE
+            case["read"] = [first * _PAGE, (last - first) * _PAGE]
         if rng.random() < 0.35:
             first, last = rng.choice(((176, 256), (176, 216), (200, 256), (rng.randrange(200), rng.randrange(200, 257))))
-            case["write"] = first * _PAGE, (last - first) * _PAGE
+            case["write"] = [first * _PAGE, (last - first) * _PAGE]
         return case | {"program": [as_text(word if isinstance(word, bytes) else _encode(*word)) for word in words]}
 
     # Valid programs.

@@ -42,7 +42,7 @@ class Bench(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.buffer = buffer = TileBuffer(**self._size, banks=4, tiles=TILES, readers=[self._columns], writers=1,
-                                                  name="weight", latency=self._latency)
+                                                  name="weight", registered=("addresses",) * (self._latency - 1))
         m.submodules.broadcast = broadcast = WeightBroadcast(
             **self._size, columns=self._columns, clusters=self._clusters, latency=self._latency)
         connect(m, flipped(self.write), buffer.write[0])

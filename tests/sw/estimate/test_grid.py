@@ -45,7 +45,8 @@ def test_eight_pes_share_a_port_as_in_the_cycle_model(rows, inner, columns, a, b
         m=16 * rows, k=16 * inner, n=16 * columns, a_sparsity=1 - a, b_sparsity=1 - b, rows=8, columns=8, window=config.window,
         operand_slots=config.operand_slots, lines_per_beat=4, write_lines=4)])
     cycles, _, _ = product(config, rows=rows, inner=inner, columns=columns, a=a, b=b)
-    assert cycles == pytest.approx(model.cycles, abs=4)
+    # The cycle model's buffers answer in one cycle.
+    assert cycles == pytest.approx(model.cycles + config.buffer_latency - 1, abs=4)
 
 
 @pytest.mark.parametrize("skip, share", [("none", 1.0), ("activation", 0.56), ("both", 0.4)])
