@@ -7,20 +7,18 @@ Verilog; a name that is no longer there stops the build.
 import re
 from dataclasses import dataclass, field
 
-from ..hw.control.layouts import ERROR_REPORT, engine_bits
+from ..hw.control.layouts import ERROR_REPORT, SEMAPHORE_BITS, engine_bits
 from ..hw.instruction_layout import header_layout, layout
 from ..hw.layout import tile_write
 from ..hw.spec.error_codes import ErrorCode, ErrorSource
-from ..hw.spec.isa import INSTRUCTION_BYTES, Buffer, Engine, Function, LoopOrder, Opcode
+from ..hw.spec.isa import INSTRUCTION_BYTES, INSTRUCTIONS, Buffer, Engine, Function, LoopOrder, Opcode
 from ..hw.spec.shifts import FUNCTION_SHIFTS, SHIFTS
 from ..hw.spec.widths import NUMBER_BITS
 
 __all__ = ["cover_points"]
 
 _ENGINES = tuple(engine.name.lower() for engine in Engine)
-_OF_ENGINE = {"memory": (Opcode.LOAD, Opcode.STORE, Opcode.GATHER), "matrix": (Opcode.MATMUL,),
-              "vector": (Opcode.SOFTMAX, Opcode.LAYERNORM)}
-_LARGEST_SEMAPHORE = 4095
+_LARGEST_SEMAPHORE = (1 << SEMAPHORE_BITS) - 1
 _STATES_OF_A_RUN = ("idle", "calculate", "flush", "run", "error", "reset", "scrub")
 """In the order of their numbers, which is that in which `RunController` first names them."""
 
@@ -105,7 +103,7 @@ def _issue(config):
             f"always @(posedge clk) {engine}_held <= {engine}_instruction__valid && !{engine}_instruction__ready;",
             f"always @(posedge clk) {engine}_in <= core_reset ? 8'd0 : {engine}_in + 8'({engine}_taken) - 8'({engine}_done);",
         ]
-        for opcode in _OF_ENGINE[engine]:
+        for opcode in (instruction.opcode for instruction in INSTRUCTIONS if instruction.engine is Engine[engine.upper()]):
             taken = f"{engine}_taken && {engine}_instruction__payload[7:0] == {int(opcode)}"
             for wait, condition in (("at_once", f"!{engine}_held"), ("held", f"{engine}_held")):
                 for boundary, others in (("alone", f"{engine}_in == 0"), ("behind_others", f"{engine}_in != 0")):

@@ -64,7 +64,8 @@ RULES = {
 """Of each field a check of its value, and what to choose instead."""
 
 _ARBITRATED = 64
-"""Readers times banks of an activation buffer up to which arbitration and SRAMs share a cycle at 700 MHz (docs/silicon.md)."""
+"""Readers times banks of an activation buffer up to which arbitration and SRAMs share a cycle; `mini` has 36, and 322 ps to
+spare at 700 MHz (docs/silicon.md)."""
 
 _OPTIONAL = ("weight_bits",)
 """Fields that may be left out, where another follows from the rest."""

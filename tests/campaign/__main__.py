@@ -5,7 +5,6 @@ random. A batch that fails is made as small as possible and written as a file, w
 """
 
 import argparse
-import json
 import shutil
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from acceltran.hw.spec.config import DIVIDED
 from acceltran.hw.spec.errors import AcceltranError
+from acceltran.hw.spec.files import write_json
 from acceltran.sim.sources import source_identity
 from acceltran.sim.verilator import toolchain
 
@@ -24,7 +24,6 @@ from .errors import CampaignError
 from .kinds import KINDS, chosen_kinds
 from .ledger import Ledger
 from .seeds import parse_seeds
-from .whole_file import write_whole
 
 __all__ = ["main"]
 
@@ -91,7 +90,8 @@ def main(arguments):
     session, files = run_campaign(plan, ledger, tell=_tell)
     _summary(session, files)
     if given.json:
-        write_whole(given.json, json.dumps({"kinds": session.kinds, "found": [str(file) for file in files]}, indent=1) + "\n")
+        given.json.parent.mkdir(parents=True, exist_ok=True)
+        write_json(given.json, {"kinds": session.kinds, "found": [str(file) for file in files]})
     return 1 if files else 0
 
 
@@ -146,10 +146,11 @@ def _list(file):
     for ((one, first), (other, second)), reason in left.items():
         _tell(f"  {one} = {first}, {other} = {second}: {reason}")
     if file:
-        write_whole(file, json.dumps({
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(file, {
             "configurations": [config.to_dict() for _, config in chosen], "pairs": len(wanted) - len(left),
             "left_out": [{"pair": [list(one) for one in pair], "reason": reason} for pair, reason in left.items()],
-        }, indent=1) + "\n")
+        })
     return 0
 
 

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 from acceltran.hw.spec.errors import ConfigError
+from acceltran.hw.spec.files import write_json
 from acceltran.hw.spec.version import version_text
 
 from .errors import CampaignError
 from .kind import FORMAT, config_of
-from .whole_file import write_whole
 
 __all__ = ["load_batch", "save_batch"]
 
@@ -17,7 +17,8 @@ _FIELDS = {"kind": str, "version": int, "design": str, "seed": int, "config": di
 
 def save_batch(batch, path, reason=None):
     """Write a batch, with the reason why it failed."""
-    write_whole(Path(path), json.dumps(batch | ({"reason": reason} if reason else {}), indent=1) + "\n")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, batch | ({"reason": reason} if reason else {}))
 
 
 def load_batch(path, kinds):

@@ -1,7 +1,6 @@
 """The kind `encoders`: random encoders of every family, back to back, every integer of every tensor compared."""
 
 import json
-import random
 from dataclasses import replace
 
 from acceltran.hw.spec.error_codes import ErrorCode
@@ -19,7 +18,7 @@ from support.changed_programs import MEMORY_END, monitored_system
 from .attack import fewer_cases
 from .configurations import configurations
 from .encoder_spec import bulk_spec, compiled, draw_spec, smaller_specs
-from .kind import Tally, config_of, make_batch, with_cases
+from .kind import Tally, config_of, draws, make_batch, with_cases
 from .system import CALM, draw_memory, plusargs_of, tally_bus
 
 __all__ = ["Encoders"]
@@ -39,11 +38,8 @@ class Encoders:
 
     def batches(self, seed, count):
         """See `Kind`."""
-        chosen, _ = configurations()
-        chosen = [config for _, config in chosen if config.functions]
-        for number in range(count):
-            rng = random.Random(f"{self.name} {seed} {number}")
-            config = chosen[(seed - 1 + number) % len(chosen)]
+        configs = [config for _, config in configurations()[0] if config.functions]
+        for rng, config in draws(self.name, seed, count, configs):
             cases = [draw_spec(config, rng) for _ in range(_CASES)] + [bulk_spec(config, rng) for _ in range(_BULK)]
             yield make_batch(self.name, seed, config, draw_memory(rng), cases)
 

@@ -1,7 +1,6 @@
 """The kind `hostile`: programs that are after a secret, under locked windows; whatever the secret, all must look the same."""
 
 import json
-import random
 from collections import Counter
 
 from acceltran.hw.spec.error_codes import ErrorCode
@@ -13,7 +12,7 @@ from support.hostile_programs import MEMORY_BITS, READ, WRITE, Attack, secret_pr
 
 from .attack import fewer_cases
 from .configurations import configurations
-from .kind import Tally, config_of, make_batch, with_cases
+from .kind import Tally, config_of, draws, make_batch, with_cases
 from .system import CALM, draw_memory, plusargs_of, tally_bus
 
 __all__ = ["Hostile"]
@@ -33,11 +32,8 @@ class Hostile:
 
     def batches(self, seed, count):
         """See `Kind`."""
-        chosen, _ = configurations()
-        chosen = [config for _, config in chosen if _buffer_bits(config) <= _MOST_BITS]
-        for number in range(count):
-            rng = random.Random(f"{self.name} {seed} {number}")
-            config = chosen[(seed - 1 + number) % len(chosen)]
+        configs = [config for _, config in configurations()[0] if _buffer_bits(config) <= _MOST_BITS]
+        for rng, config in draws(self.name, seed, count, configs):
             base = rng.choice([base for base in _BASES if base < 1 << config.address_bits])
             settings = draw_memory(rng) | {"base": base, "programs": _PROGRAMS, "seed": rng.randrange(1 << 30)}
             yield make_batch(self.name, seed, config, settings, list(range(_PROGRAMS)))

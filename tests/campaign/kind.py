@@ -1,7 +1,8 @@
 """What a kind of attack gives the campaign: batches made from a seed, their run, and smaller ones that may still fail."""
 
+import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -9,7 +10,7 @@ from typing import Protocol
 from acceltran.hw.spec.config import AcceleratorConfig
 from acceltran.hw.spec.version import version_text
 
-__all__ = ["FORMAT", "Kind", "Tally", "config_of", "make_batch", "with_cases"]
+__all__ = ["FORMAT", "Kind", "Tally", "config_of", "draws", "make_batch", "with_cases"]
 
 FORMAT = 1
 """Version of a batch as it stands in a file."""
@@ -54,6 +55,12 @@ class Kind(Protocol):
 
         The runner takes the first that still fails, asks for smaller ones of that, and so on, until none fails.
         """
+
+
+def draws(name: str, seed: int, count: int, configs: Sequence[AcceleratorConfig]) -> Iterator[tuple]:
+    """For each of the first `count` batches of a seed what its randomness comes from, and its configuration, in turn."""
+    for number in range(count):
+        yield random.Random(f"{name} {seed} {number}"), configs[(seed - 1 + number) % len(configs)]
 
 
 def make_batch(kind: str, seed: int, config: AcceleratorConfig, settings: dict, cases: list) -> dict:

@@ -5,12 +5,12 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
+from acceltran.hw.spec.files import write_json
 from acceltran.hw.spec.version import version_text
 
 from .errors import CampaignError
 from .kind import FORMAT
 from .seeds import parse_seeds, seeds_text
-from .whole_file import write_whole
 
 __all__ = ["Ledger"]
 
@@ -62,7 +62,8 @@ class Ledger:
                              for name, count in sorted(counts.items())},
                   "sources": self._sources, "date": datetime.now(UTC).date().isoformat()}
         if self._path:
-            write_whole(self._path, json.dumps(self._content, indent=1) + "\n")
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self._path, self._content)
 
 
 def _read(path):

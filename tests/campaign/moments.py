@@ -1,7 +1,6 @@
 """The kind `moments`: resets and bus errors at random moments of a valid program, each followed by an exact run."""
 
 import json
-import random
 
 from acceltran.hw.spec.error_codes import ErrorCode
 from acceltran.hw.spec.errors import InputError
@@ -18,7 +17,7 @@ from support.changed_programs import monitored_system
 from .attack import fewer_cases
 from .configurations import configurations
 from .encoder_spec import compiled, draw_spec, smaller_specs
-from .kind import Tally, config_of, make_batch, with_cases
+from .kind import Tally, config_of, draws, make_batch, with_cases
 from .system import CALM, draw_memory, plusargs_of, tally_bus, told
 
 __all__ = ["Moments"]
@@ -38,11 +37,8 @@ class Moments:
 
     def batches(self, seed, count):
         """See `Kind`."""
-        chosen, _ = configurations()
-        chosen = [config for _, config in chosen if config.functions]
-        for number in range(count):
-            rng = random.Random(f"{self.name} {seed} {number}")
-            config = chosen[(seed - 1 + number) % len(chosen)]
+        configs = [config for _, config in configurations()[0] if config.functions]
+        for rng, config in draws(self.name, seed, count, configs):
             spec = draw_spec(config, rng) | {"layers": 1, "words": [rng.randrange(1, 10) for _ in range(config.clusters)],
                                              "length": None}
             yield make_batch(self.name, seed, config, draw_memory(rng) | {"encoder": spec},

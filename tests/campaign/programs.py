@@ -1,7 +1,6 @@
 """The kind `programs`: random programs back to back, of which a model says how they end and what they write."""
 
 import json
-import random
 from dataclasses import replace
 from functools import lru_cache
 
@@ -16,7 +15,7 @@ from support.instruction_faults import Surroundings
 from support.program_model import Ending, ProgramModel, UnclearError
 
 from .attack import fewer_cases
-from .kind import Tally, config_of, make_batch, with_cases
+from .kind import Tally, config_of, draws, make_batch, with_cases
 from .program_data import MEMORY_BITS, PROGRAMS, RESULTS, ProgramData
 from .random_programs import CURVES, RandomPrograms, encoded
 from .system import tally_bus
@@ -67,9 +66,7 @@ class Programs:
 
     def batches(self, seed, count):
         """See `Kind`."""
-        for number in range(count):
-            rng = random.Random(f"{self.name} {seed} {number}")
-            config = self._configs[(seed - 1 + number) % len(self._configs)]
+        for rng, config in draws(self.name, seed, count, self._configs):
             settings = {"data": rng.randrange(1 << 30), "latency": rng.choice((1, 4, 4, 12)), "stall": rng.choice((0, 0, 40)),
                         "stall_seed": rng.randrange(1, 1 << 30), "base": rng.choice((0, 0x8000_0000)),
                         "target": rng.randrange(257), "knots": [sorted(rng.randrange(1 << config.width // 2)
